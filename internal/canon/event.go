@@ -1,0 +1,126 @@
+package canon
+
+import "encoding/json"
+
+// Event is one step of an answer. Streamed or not, an answer is always events in order. Exactly the
+// types of this package implement it. Choice counts alternative answers (n > 1), Index the blocks of
+// one answer; both start at 0.
+type Event interface{ event() }
+
+// The events.
+type (
+	// Start opens an answer. It is not content: a failed start can still be tried elsewhere.
+	Start struct{ ID, Model string }
+
+	// TextDelta is visible text.
+	TextDelta struct {
+		Choice, Index int
+		Text          string
+	}
+
+	// ReasoningDelta is thinking text; Seal is a signature or ciphertext, usually at the end of a block.
+	ReasoningDelta struct {
+		Choice, Index int
+		Text          string
+		Seal          string
+	}
+
+	// RefusalDelta is a refusal in words.
+	RefusalDelta struct {
+		Choice, Index int
+		Text          string
+	}
+
+	// ToolStart opens a tool call, ToolDelta carries a fragment of its JSON input.
+	ToolStart struct {
+		Choice, Index int
+		ID, Name      string
+	}
+	ToolDelta struct {
+		Choice, Index int
+		JSON          string
+	}
+
+	// MediaDelta is generated media: Size is the number of base64 bytes in this frame.
+	MediaDelta struct {
+		Choice, Index int
+		Kind          MediaKind
+		MIME          string
+		Data          string
+	}
+
+	// BlockEnd closes the block Index where the dialect says so.
+	BlockEnd struct{ Choice, Index int }
+
+	// Stopped says why a choice ended.
+	Stopped struct {
+		Choice int
+		Why    Stop
+		Raw    string // the dialect's own word
+	}
+
+	// Used carries the whole usage known so far; a later one replaces it.
+	Used struct{ Usage Usage }
+
+	// Failed is an error reported inside an answer (HTTP 200, then an error).
+	Failed struct{ Err *Error }
+
+	// Other is something canon has no word for (pings, grounding, annotations …). Content says
+	// whether a client would see it as part of the answer.
+	Other struct {
+		Name    string
+		Content bool
+		Raw     json.RawMessage
+	}
+
+	// Ended is the dialect's own terminal mark ([DONE], message_stop, response.completed …).
+	Ended struct{}
+)
+
+func (Start) event()          {}
+func (TextDelta) event()      {}
+func (ReasoningDelta) event() {}
+func (RefusalDelta) event()   {}
+func (ToolStart) event()      {}
+func (ToolDelta) event()      {}
+func (MediaDelta) event()     {}
+func (BlockEnd) event()       {}
+func (Stopped) event()        {}
+func (Used) event()           {}
+func (Failed) event()         {}
+func (Other) event()          {}
+func (Ended) event()          {}
+
+// IsContent reports whether a client that saw e has seen part of the answer. After that no other
+// channel may be tried.
+func IsContent(e Event) bool {
+	switch e := e.(type) {
+	case TextDelta:
+		return e.Text != ""
+	case ReasoningDelta:
+		return e.Text != "" || e.Seal != ""
+	case RefusalDelta:
+		return e.Text != ""
+	case ToolStart, ToolDelta, MediaDelta:
+		return true
+	case Other:
+		return e.Content
+	}
+	return false
+}
+
+// Stop says why an answer ended.
+type Stop string
+
+// The reasons.
+const (
+	StopEnd       Stop = "end"       // the model was done
+	StopLength    Stop = "length"    // out of output tokens
+	StopTools     Stop = "tools"     // wants tools called
+	StopSequence  Stop = "sequence"  // met a stop sequence
+	StopFilter    Stop = "filter"    // withheld by a safety filter
+	StopRefusal   Stop = "refusal"   // refused
+	StopPause     Stop = "pause"     // paused, send it again to go on
+	StopCancelled Stop = "cancelled" // cancelled
+	StopOther     Stop = "other"
+)

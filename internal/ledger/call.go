@@ -1,0 +1,50 @@
+// Package ledger owns money: cards, holds, entries, balances, and the settled calls that move them.
+//
+// The Book in memory decides, from one atomic view, whether a call may be paid; a settled call goes to
+// the journal first and from there to the Store. It leaves prices to catalog, files to journal and
+// SQL to store.
+package ledger
+
+import (
+	"tollgate/internal/canon"
+	"tollgate/internal/catalog"
+)
+
+// Call is the record of one settled call: what is written to the journal, and from there to the
+// store. Fields are never renamed or reused: an old journal must stay readable.
+type Call struct {
+	ID         string            `json:"id"` // UUIDv7; settling twice is a no-op
+	AtMillis   int64             `json:"at"` // when it was settled, UTC milliseconds
+	RequestID  string            `json:"request_id,omitempty"`
+	AccountID  string            `json:"account"`
+	KeyID      string            `json:"key,omitempty"`
+	ChannelID  string            `json:"channel,omitempty"` // the last one tried; "" if none was
+	Provider   string            `json:"provider,omitempty"`
+	Dialect    canon.Dialect     `json:"dialect"`
+	Op         canon.Op          `json:"op"`
+	Model      string            `json:"model,omitempty"`    // as the client asked
+	Upstream   string            `json:"upstream,omitempty"` // as sent to the channel
+	Stream     bool              `json:"stream,omitempty"`
+	Status     int               `json:"status"` // HTTP status that the client got
+	ErrorKind  canon.Kind        `json:"error,omitempty"`
+	ErrorText  string            `json:"error_text,omitempty"` // bounded, no secrets
+	Stop       canon.Stop        `json:"stop,omitempty"`
+	Attempts   []Attempt         `json:"attempts,omitempty"`
+	FirstMs    int64             `json:"first_ms,omitempty"` // to the first content byte
+	TotalMs    int64             `json:"total_ms"`
+	ClientIP   string            `json:"ip,omitempty"`
+	Usage      canon.Usage       `json:"usage"`
+	Source     canon.UsageSource `json:"source,omitempty"` // "" when nothing was consumed
+	Receipt    *catalog.Receipt  `json:"receipt,omitempty"`
+	Cost       catalog.Nanos     `json:"cost"`                 // what the account is charged
+	Quarantine string            `json:"quarantine,omitempty"` // why the price is not known; then Cost is 0 and an operator must look
+	ObjectID   string            `json:"object,omitempty"`     // stored response that ChannelID now owns
+}
+
+// Attempt is one try at one channel.
+type Attempt struct {
+	ChannelID string     `json:"channel"`
+	Status    int        `json:"status,omitempty"` // upstream's; 0: none came
+	Kind      canon.Kind `json:"error,omitempty"`
+	Ms        int64      `json:"ms"`
+}
