@@ -1,5 +1,6 @@
 // Package secret owns values that nobody may read by accident: a string type that cannot print
-// itself, the hash under which virtual keys are stored, and the sealing of upstream credentials.
+// itself, the making and the hash of virtual keys, the master key and the sealing of upstream
+// credentials with it. Where sealed text is kept it leaves to store.
 package secret
 
 import (
