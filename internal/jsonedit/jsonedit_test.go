@@ -1,0 +1,302 @@
+package jsonedit
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func mustScan(t testing.TB, raw string) *Object {
+	t.Helper()
+	o, err := Scan([]byte(raw), 100)
+	if err != nil {
+		t.Fatalf("Scan(%s): %v", raw, err)
+	}
+	return o
+}
+
+func TestMembers(t *testing.T) {
+	raw := " {\"a\" : 1 ,\"b\\u0063\":[ {\"x\":2} , 3 ],\"s\":\"é\\n\"}\n"
+	o := mustScan(t, raw)
+	got := map[string]string{}
+	for _, m := range o.Members() {
+		got[m.Name] = string(o.Value(m))
+		if q := raw[m.NameStart:m.NameEnd]; q[0] != '"' || q[len(q)-1] != '"' {
+			t.Errorf("name of %q is %s", m.Name, q)
+		}
+	}
+	want := map[string]string{"a": "1", "bc": `[ {"x":2} , 3 ]`, "s": `"é\n"`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if want := strings.TrimSpace(raw); string(o.Raw()) != want {
+		t.Errorf("Raw() = %s", o.Raw())
+	}
+}
+
+func TestVariant(t *testing.T) {
+	o := mustScan(t, `{"model":1,"Stream":2,"mo\u0064eL":3,"to\u212As":4}`)
+	for name, want := range map[string]string{
+		"model":  "modeL",
+		"stream": "Stream",
+		"toks":   "to\u212As", // the Kelvin sign folds to k
+		"Stream": "",
+		"other":  "",
+	} {
+		m, ok := o.Variant(name)
+		if m.Name != want || ok != (want != "") {
+			t.Errorf("Variant(%q) = %q, %v, want %q", name, m.Name, ok, want)
+		}
+	}
+}
+
+func TestTypedValues(t *testing.T) {
+	o := mustScan(t, `{"s":"a\ud83d\ude00\/\"b","n":42,"f":4096.0,"e":1e3,"half":1.5,"big":9223372036854775807,
+		"huge":9223372036854775808,"t":true,"no":false,"null":null,"o":{"x":{"y":"z"}},"l":[1]}`)
+	if s, ok, err := o.String("s"); s != "a😀/\"b" || !ok || err != nil {
+		t.Errorf("String = %q, %v, %v", s, ok, err)
+	}
+	for name, want := range map[string]int64{"n": 42, "f": 4096, "e": 1000, "big": 9223372036854775807} {
+		if n, ok, err := o.Int(name); n != want || !ok || err != nil {
+			t.Errorf("Int(%q) = %d, %v, %v, want %d", name, n, ok, err, want)
+		}
+	}
+	for name, want := range map[string]bool{"t": true, "no": false} {
+		if b, ok, err := o.Bool(name); b != want || !ok || err != nil {
+			t.Errorf("Bool(%q) = %v, %v, %v", name, b, ok, err)
+		}
+	}
+	for _, name := range []string{"null", "absent"} {
+		if _, ok, err := o.String(name); ok || err != nil {
+			t.Errorf("String(%q) = %v, %v", name, ok, err)
+		}
+		if _, ok, err := o.Object(name); ok || err != nil {
+			t.Errorf("Object(%q) = %v, %v", name, ok, err)
+		}
+	}
+	for _, c := range []struct {
+		call func() error
+		want string
+	}{
+		{func() error { _, _, err := o.String("n"); return err }, `"n" must be a string, not the number 42`},
+		{func() error { _, _, err := o.Int("s"); return err }, `"s" must be an integer, not a string`},
+		{func() error { _, _, err := o.Int("half"); return err }, `"half" must be an integer, not the number 1.5`},
+		{func() error { _, _, err := o.Int("huge"); return err }, `"huge" must be an integer, not the number 9223372036854775808`},
+		{func() error { _, _, err := o.Bool("o"); return err }, `"o" must be a boolean, not an object`},
+		{func() error { _, _, err := o.Object("l"); return err }, `"l" must be an object, not an array`},
+	} {
+		err := c.call()
+		if te := (*TypeError)(nil); !errors.As(err, &te) || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("got %v, want %s", err, c.want)
+		}
+	}
+	x, _, err := o.Object("o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x, _, err = x.Object("x"); err != nil {
+		t.Fatal(err)
+	}
+	m, _ := x.Find("y")
+	if got := string(o.raw[m.Start:m.End]); got != `"z"` {
+		t.Errorf("offsets of a nested object are not absolute: %s", got)
+	}
+}
+
+func TestScanRefuses(t *testing.T) {
+	many := func(n int) string { return strings.Repeat(`{"a":[`, n) + strings.Repeat(`]}`, n) }
+	for raw, want := range map[string]string{
+		``:                                  "offset 0: empty",
+		" \n":                               "offset 2: empty",
+		`[1]`:                               "offset 0: unexpected '['",
+		`null`:                              "the value must be an object",
+		"\xef\xbb\xbf{}":                    "byte order mark",
+		`{`:                                 "offset 1: unexpected end, want a name",
+		`{"a"`:                              "offset 4 (in a): unexpected end, want ':'",
+		`{"a":`:                             "offset 5 (in a): unexpected end, want a value",
+		`{"a":1`:                            "offset 6 (in a): unexpected end",
+		`{"a":1,`:                           "unexpected end, want a name",
+		`{"a":1,}`:                          "unexpected '}', want a name",
+		`{,}`:                               "unexpected ','",
+		`{"a":[1,]}`:                        "offset 8 (in a[1]): unexpected ']', want a value",
+		`{"a":[1}}`:                         "unexpected '}', want ',' or ']'",
+		`{"a":1]`:                           "unexpected ']', want ',' or '}'",
+		`{"a" 1}`:                           "want ':'",
+		`{a:1}`:                             "unexpected 'a', want a name",
+		`{'a':1}`:                           "want a name",
+		`{"a":1}x`:                          "offset 7: bytes after the object",
+		`{"a":1}{}`:                         "bytes after the object",
+		`{"a":1} //`:                        "bytes after the object",
+		`{"a":1,"a":2}`:                     `offset 7: duplicate name "a"`,
+		`{"a":1,"\u0061":2}`:                "duplicate name",
+		`{"\u0061":1,"a":2}`:                "duplicate name",
+		`{"x":[0,{"y":{"q":1,"q":1}}]}`:     `(in x[1].y): duplicate name "q"`,
+		`{"model":"a","mode\u006c":"b"}`:    "duplicate name",
+		`{"abcdefghi":1,"abcdefghi":2}`:     "duplicate name",
+		`{"a":tru}`:                         "bad literal, want true",
+		`{"a":True}`:                        "unexpected 'T'",
+		`{"a":nul}`:                         "want null",
+		`{"a":falsy}`:                       "want false",
+		`{"a":truex}`:                       "unexpected 'x'",
+		`{"a":01}`:                          "bad number",
+		`{"a":-}`:                           "bad number",
+		`{"a":1.}`:                          "bad number",
+		`{"a":.5}`:                          "unexpected '.'",
+		`{"a":1e}`:                          "bad number",
+		`{"a":1e+}`:                         "bad number",
+		`{"a":+1}`:                          "unexpected '+'",
+		`{"a":0x1}`:                         "unexpected 'x'",
+		`{"a":NaN}`:                         "unexpected 'N'",
+		`{"a":Infinity}`:                    "unexpected 'I'",
+		`{"a":"x`:                           "unexpected end inside the string that begins at offset 5",
+		`{"a":"x\`:                          "unexpected end inside an escape",
+		`{"a":"\x"}`:                        "bad escape",
+		`{"a":"\u12"}`:                      "four hexadecimal digits",
+		`{"a":"\u12g4"}`:                    "four hexadecimal digits",
+		`{"a":"\ud800"}`:                    "without its other half",
+		`{"a":"\udc00\ud800"}`:              "without its other half",
+		`{"a":"\ud800\u0041"}`:              "without its other half",
+		`{"a":"\ud800\ud800"}`:              "without its other half",
+		`{"a":"\ud83dxxxxxxxx"}`:            "without its other half",
+		"{\"a\":\"\n\"}":                    "control character 0x0a",
+		"{\"a\":\"12345678901234567\x00\"}": "control character 0x00",
+		"{\"a\":\"\xff\"}":                  "invalid UTF-8",
+		"{\"a\":\"\xc0\xaf\"}":              "invalid UTF-8", // overlong
+		"{\"a\":\"\xed\xa0\x80\"}":          "invalid UTF-8", // surrogate
+		"{\"a\":\"\xed\xa0\x80\xed\xa0\x80\xed\xa0\x80\"}": "invalid UTF-8",
+		"{\"a\":\"\xe0\x80\x80\xe0\x80\x80\xe0\x80\x80\"}": "invalid UTF-8",
+		"{\"a\":\"\xe4\xb8\xad\xe0\x80\x80aaaaaa\"}":       "invalid UTF-8",
+		"{\"a\":\"\xe4\xb8\xad\xed\xbf\xbfaaaaaa\"}":       "invalid UTF-8",
+		"{\"a\":\"\xf4\x90\x80\x80\"}":                     "invalid UTF-8", // beyond U+10FFFF
+		"{\"a\":\"\xe4\xb8":                                "invalid UTF-8",
+		"{\"\xff\":1}":                                     "invalid UTF-8",
+		"{\"a\":1\x00}":                                    "unexpected '\\x00'",
+		"{\"a\":\u00a01}":                                  "unexpected byte 0xc2",
+		"{\f\"a\":1}":                                      "unexpected '\\f'",
+		many(51):                                           "nested deeper than 100 levels",
+		strings.Repeat(`{"a":`, 1_000_000):                 "nested deeper than 100 levels",
+	} {
+		_, err := Scan([]byte(raw), 100)
+		if e := (*Error)(nil); !errors.As(err, &e) || !strings.Contains(err.Error(), want) {
+			t.Errorf("Scan(%.60q): %v, want %q", raw, err, want)
+		}
+	}
+	mustScan(t, many(50))
+}
+
+func TestScanAccepts(t *testing.T) {
+	for _, raw := range []string{
+		`{}`, " \t\r\n{ } \n", `{"":0}`, `{"a":{},"b":[],"c":[[],{}]}`,
+		`{"a":-0,"b":0.5,"c":1E-9,"d":12345678901234567890}`,
+		`{"a":{"a":{"a":1}},"b":[{"a":1},{"a":1}]}`, // the same name in different objects
+		`{"model":1,"Model":2}`,                     // Variant finds this one
+		`{"a":"\u0000\ud83d\ude00\b\f\"\\\/"}`,
+		"{\"a\":\"\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\xf4\x8f\xbf\xbf\x7f\"}",
+		"{\"a\":\"\xe0\xa0\x80\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad\"}",
+	} {
+		mustScan(t, raw)
+	}
+}
+
+func TestStats(t *testing.T) {
+	base64ish := strings.Repeat("QUJDRA+/", 128) // 1 KiB
+	text := strings.Repeat("So it is. ", 200)
+	got := mustScan(t, `{"m":"né\n\u4e2d","n":[1,2.5,{"u":"data:image/png;base64,`+base64ish+`"}],"b":"`+base64ish+
+		`","s":"`+base64ish[:1023]+`","t":"`+text+`"}`).Stats()
+	want := Stats{
+		TextBytes:  int64(len("mnubst") + len("né\n中") + 1023 + len(text)),
+		MediaParts: 2,
+		Numbers:    2,
+	}
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestEdits(t *testing.T) {
+	type edits func(o *Object) []Edit
+	set := func(nv ...string) edits {
+		return func(o *Object) (es []Edit) {
+			for i := 0; i < len(nv); i += 2 {
+				es = append(es, o.Set(nv[i], []byte(nv[i+1])))
+			}
+			return es
+		}
+	}
+	remove := func(names ...string) edits {
+		return func(o *Object) (es []Edit) {
+			for _, n := range names {
+				e, ok := o.Remove(n)
+				if !ok {
+					panic(n)
+				}
+				es = append(es, e)
+			}
+			return es
+		}
+	}
+	both := func(all ...edits) edits {
+		return func(o *Object) (es []Edit) {
+			for _, e := range all {
+				es = append(es, e(o)...)
+			}
+			return es
+		}
+	}
+	in := func(name string, e edits) edits {
+		return func(o *Object) []Edit {
+			n, ok, err := o.Object(name)
+			if !ok || err != nil {
+				panic(err)
+			}
+			return e(n)
+		}
+	}
+	abc := `{ "a": 1, "b": 2 ,"c":3 }`
+	for _, c := range []struct {
+		name, raw string
+		edits     edits
+		want      string // or "error: …"
+	}{
+		{"replace", abc, set("b", `"x"`), `{ "a": 1, "b": "x" ,"c":3 }`},
+		{"insert", abc, set("d", `4`), `{"d":4, "a": 1, "b": 2 ,"c":3 }`},
+		{"insert two", abc, set("d", `4`, "e", `5`), `{"d":4,"e":5, "a": 1, "b": 2 ,"c":3 }`},
+		{"insert into empty", `{ }`, set("d", `4`), `{"d":4 }`},
+		{"insert two into empty", `{}`, set("d", `4`, "e", `5`), `{"d":4,"e":5}`},
+		{"remove first", abc, remove("a"), `{ "b": 2 ,"c":3 }`},
+		{"remove middle", abc, remove("b"), `{ "a": 1, "c":3 }`},
+		{"remove last", abc, remove("c"), `{ "a": 1, "b": 2 }`},
+		{"remove first two", abc, remove("b", "a"), `{ "c":3 }`},
+		{"remove last two", abc, remove("b", "c"), `{ "a": 1 }`},
+		{"remove ends", abc, remove("c", "a"), `{ "b": 2 }`},
+		{"remove all", abc, remove("b", "a", "c"), `{  }`},
+		{"remove all, insert", abc, both(remove("b", "a", "c"), set("d", `4`)), `{"d":4  }`},
+		{"remove, insert, replace", abc, both(set("b", `0`), remove("a", "c"), set("d", `4`)), `{"d":4, "b": 0 }`},
+		{"nested", `{"o":{"x":1},"p":{}}`, both(in("o", set("y", `2`, "x", `0`)), in("p", set("z", `3`)), set("q", `4`)), `{"q":4,"o":{"y":2,"x":0},"p":{"z":3}}`},
+		{"same object twice", `{"o":{}}`, both(in("o", set("y", `2`)), in("o", set("z", `3`))), `{"o":{"y":2,"z":3}}`},
+		{"quoted name", `{}`, set("a\"b", `1`), `{"a\"b":1}`},
+		{"overlap", abc, both(set("b", `0`), remove("b")), "error: overlaps"},
+		{"edit inside a removed member", `{"o":{}}`, both(remove("o"), in("o", set("y", `2`))), "error: overlaps"},
+		{"replaced twice", abc, set("a", `1`, "a", `2`), "error: overlaps"},
+		{"inserted twice", abc, set("d", `1`, "d", `2`), `error: insert the member "d"`},
+		{"removed twice", abc, remove("a", "a"), `error: remove the member "a"`},
+		{"outside", abc, func(*Object) []Edit { return []Edit{{Start: 20, End: 99}} }, "error: outside"},
+	} {
+		o := mustScan(t, c.raw)
+		got, err := Apply([]byte(c.raw), c.edits(o)...)
+		if want, ok := strings.CutPrefix(c.want, "error: "); ok {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %s, %v, want an error with %q", c.name, got, err, want)
+			}
+			continue
+		}
+		if err != nil || string(got) != c.want {
+			t.Errorf("%s: got  %s, %v\nwant %s", c.name, got, err, c.want)
+		}
+	}
+	if _, ok := mustScan(t, abc).Remove("x"); ok {
+		t.Error("Remove of an absent member")
+	}
+}
