@@ -4,6 +4,16 @@
 // leaves balances to ledger and the choice of a channel to pool.
 package catalog
 
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"strings"
+
+	"tollgate/internal/canon"
+)
+
 // Nanos is money in nano-dollars (1e-9 USD).
 type Nanos int64
 
@@ -12,17 +22,163 @@ type Rate int64
 
 // Receipt is what a call cost and why.
 type Receipt struct {
-	Model   string `json:"model"`   // catalogue name that was priced
-	Version string `json:"version"` // version of the price: recomputing with it gives the same total
-	Tier    string `json:"tier,omitempty"`
+	Model   string `json:"model"`           // catalogue name that was priced
+	Version string `json:"version"`         // version of the price: recomputing with it gives the same total
+	Tier    string `json:"tier,omitempty"`  // service tier that answered, in the vendor's word
+	Above   int64  `json:"above,omitempty"` // the long-input tier that held, by its AboveInput; 0: none
+	Note    string `json:"note,omitempty"`  // what a person who checks the receipt should know
 	Items   []Item `json:"items"`
 	Total   Nanos  `json:"total"`
 }
 
 // Item is one line of a Receipt.
 type Item struct {
-	What     string `json:"what"`     // the bucket of canon.Usage, by its JSON name
+	What     string `json:"what"`     // the bucket of canon.Usage, by its JSON name; or "requests"
 	Quantity int64  `json:"quantity"` // tokens, or a count
 	Rate     Rate   `json:"rate"`     // nano-dollars per million units
 	Amount   Nanos  `json:"amount"`   // quantity × rate ÷ 1e6, rounded half up
+}
+
+// NoPriceError says that a usage has no known price. It must not become a zero: the call is put
+// aside for an operator, or refused beforehand.
+type NoPriceError struct {
+	Model  string
+	Reason string // for the operator: what is missing and where to add it
+}
+
+// Error describes e.
+func (e *NoPriceError) Error() string {
+	return fmt.Sprintf("no price for %.80q: %s", e.Model, e.Reason)
+}
+
+// Errors that callers branch on.
+var (
+	ErrTooLarge = errors.New("amount is larger than money can be")
+	ErrUsage    = errors.New("usage has a negative count")
+)
+
+// Price says what usage costs on e. It does not depend on anything but its arguments. Each bucket
+// that is not zero is one item. The error is a *NoPriceError, ErrUsage or ErrTooLarge.
+func (e *Entry) Price(u canon.Usage) (Receipt, error) {
+	r := Receipt{Model: e.Model.Name, Version: e.Version, Tier: u.Tier}
+	if e.reason != "" {
+		return r, &NoPriceError{Model: e.Model.Name, Reason: e.reason}
+	}
+	list := e.standard
+	if u.Tier != "" && !e.Model.Free {
+		tier := strings.ToLower(u.Tier)
+		if s, ok := e.services[tier]; ok {
+			list = s
+		} else if !isStandard(tier) {
+			r.Note = "no price for this service tier: standard rates"
+		}
+	}
+	counts, in, err := countsOf(u)
+	if err != nil {
+		return r, err
+	}
+	rates := list.rates
+	for _, t := range list.tiers {
+		if in > t.above {
+			rates, r.Above = t.rates, t.above
+		}
+	}
+	for b, n := range counts {
+		if n == 0 || rates.flat && bucket(b) != requests {
+			continue
+		}
+		rate, ok := rates.of(bucket(b))
+		if !ok && bucket(b) == requests {
+			continue // nothing is charged for the call as such
+		}
+		if !ok {
+			return r, &NoPriceError{Model: e.Model.Name, Reason: "its price does not say " + bucket(b).field()}
+		}
+		amount, err := rate.times(n)
+		if err != nil {
+			return r, err
+		}
+		if r.Total > math.MaxInt64-amount {
+			return r, ErrTooLarge
+		}
+		r.Total += amount
+		r.Items = append(r.Items, Item{What: bucket(b).String(), Quantity: n, Rate: rate, Amount: amount})
+	}
+	return r, nil
+}
+
+// Recompute returns the total that the quantities and rates of r give, for an audit. It is an error
+// if an item or the total of r says anything else.
+func Recompute(r Receipt) (Nanos, error) {
+	var total Nanos
+	for _, it := range r.Items {
+		if it.Quantity < 0 || it.Rate < 0 {
+			return 0, fmt.Errorf("item %s: negative quantity or rate", it.What)
+		}
+		amount, err := it.Rate.times(it.Quantity)
+		if err != nil {
+			return 0, fmt.Errorf("item %s: %w", it.What, err)
+		}
+		if amount != it.Amount {
+			return 0, fmt.Errorf("item %s: %d at %s per million is %s, the receipt says %s", it.What, it.Quantity, it.Rate, amount, it.Amount)
+		}
+		if total > math.MaxInt64-amount {
+			return 0, ErrTooLarge
+		}
+		total += amount
+	}
+	if total != r.Total {
+		return total, fmt.Errorf("the items sum to %s, the receipt says %s", total, r.Total)
+	}
+	return total, nil
+}
+
+// times returns n × r ÷ 1e6, rounded half up. Neither is negative.
+func (r Rate) times(n int64) (Nanos, error) {
+	const million = 1_000_000
+	hi, lo := bits.Mul64(uint64(n), uint64(r))
+	lo, carry := bits.Add64(lo, million/2, 0)
+	hi += carry
+	if hi >= million {
+		return 0, ErrTooLarge
+	}
+	q, _ := bits.Div64(hi, lo, million)
+	if q > math.MaxInt64 {
+		return 0, ErrTooLarge
+	}
+	return Nanos(q), nil
+}
+
+// isStandard reports whether tier is a vendor's word for the ordinary service.
+//
+// Sources: OpenAI service_tier (auto, default), Anthropic usage.service_tier (standard), Groq
+// (on_demand), Gemini trafficType (on_demand); read 2026-11-20.
+func isStandard(tier string) bool {
+	switch tier {
+	case "auto", "default", "standard", "standard_only", "on_demand", "ondemand":
+		return true
+	}
+	return false
+}
+
+// countsOf spreads u over the buckets and returns its input tokens. Sums that overflow are refused.
+func countsOf(u canon.Usage) (counts [buckets]int64, in int64, err error) {
+	counts = [buckets]int64{
+		input: u.Input, cacheRead: u.CacheRead, cacheWrite5m: u.CacheWrite5m, cacheWrite1h: u.CacheWrite1h,
+		inputImage: u.InputImage, inputAudio: u.InputAudio, inputVideo: u.InputVideo,
+		output: u.Output, reasoning: u.Reasoning, outputImage: u.OutputImage, outputAudio: u.OutputAudio,
+		webSearches: u.WebSearches, requests: 1,
+	}
+	for b, n := range counts {
+		if n < 0 {
+			return counts, 0, ErrUsage
+		}
+		if bucket(b) <= inputVideo {
+			if in > math.MaxInt64-n {
+				return counts, 0, ErrTooLarge
+			}
+			in += n
+		}
+	}
+	return counts, in, nil
 }
