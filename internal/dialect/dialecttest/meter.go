@@ -1,0 +1,131 @@
+package dialecttest
+
+import (
+	"fmt"
+	"strings"
+
+	"tollgate/internal/canon"
+)
+
+// meter is what remains of an answer when the way it was cut into events is forgotten.
+type meter struct {
+	ID, Model string
+	Choices   []choice
+	Usage     *canon.Usage
+	Failed    *canon.Error
+	Ended     bool
+	Content   bool // something a client would see
+}
+
+type choice struct {
+	Choice                         int
+	Text, Reasoning, Refusal, Seal string
+	Tools                          []tool
+	Media                          []string
+	Stop                           canon.Stop
+}
+
+type tool struct {
+	index           int
+	ID, Name, Input string
+}
+
+// measure reads events as a meter does.
+func measure(events []canon.Event) meter {
+	var m meter
+	at := func(n int) *choice {
+		for i := range m.Choices {
+			if m.Choices[i].Choice == n {
+				return &m.Choices[i]
+			}
+		}
+		m.Choices = append(m.Choices, choice{Choice: n})
+		return &m.Choices[len(m.Choices)-1]
+	}
+	for _, e := range events {
+		m.Content = m.Content || canon.IsContent(e)
+		switch e := e.(type) {
+		case canon.Start:
+			m.ID, m.Model = e.ID, e.Model
+		case canon.TextDelta:
+			at(e.Choice).Text += e.Text
+		case canon.ReasoningDelta:
+			c := at(e.Choice)
+			c.Reasoning += e.Text
+			c.Seal += e.Seal
+		case canon.RefusalDelta:
+			at(e.Choice).Refusal += e.Text
+		case canon.ToolStart:
+			c := at(e.Choice)
+			c.Tools = append(c.Tools, tool{index: e.Index, ID: e.ID, Name: e.Name})
+		case canon.ToolDelta:
+			c := at(e.Choice)
+			for i := range c.Tools {
+				if c.Tools[i].index == e.Index {
+					c.Tools[i].Input += e.JSON
+				}
+			}
+		case canon.MediaDelta:
+			c := at(e.Choice)
+			c.Media = append(c.Media, fmt.Sprintf("%s %s %d bytes", e.Kind, e.MIME, len(e.Data)))
+		case canon.Stopped:
+			at(e.Choice).Stop = e.Why
+		case canon.Used:
+			m.Usage = &e.Usage
+		case canon.Failed:
+			m.Failed = e.Err
+		case canon.Ended:
+			m.Ended = true
+		}
+	}
+	return m
+}
+
+// lines renders events, one a line.
+func lines(events []canon.Event) string {
+	var b strings.Builder
+	for _, e := range events {
+		b.WriteString(line(e))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func line(e canon.Event) string {
+	switch e := e.(type) {
+	case canon.Start:
+		return fmt.Sprintf("start %q %q", e.ID, e.Model)
+	case canon.TextDelta:
+		return fmt.Sprintf("text %d.%d %q", e.Choice, e.Index, e.Text)
+	case canon.ReasoningDelta:
+		if e.Seal != "" {
+			return fmt.Sprintf("reasoning %d.%d %q sealed %q", e.Choice, e.Index, e.Text, e.Seal)
+		}
+		return fmt.Sprintf("reasoning %d.%d %q", e.Choice, e.Index, e.Text)
+	case canon.RefusalDelta:
+		return fmt.Sprintf("refusal %d.%d %q", e.Choice, e.Index, e.Text)
+	case canon.ToolStart:
+		return fmt.Sprintf("tool %d.%d %q %q", e.Choice, e.Index, e.ID, e.Name)
+	case canon.ToolDelta:
+		return fmt.Sprintf("input %d.%d %q", e.Choice, e.Index, e.JSON)
+	case canon.MediaDelta:
+		return fmt.Sprintf("media %d.%d %s %q %d bytes", e.Choice, e.Index, e.Kind, e.MIME, len(e.Data))
+	case canon.BlockEnd:
+		return fmt.Sprintf("end %d.%d", e.Choice, e.Index)
+	case canon.Stopped:
+		return fmt.Sprintf("stop %d %s %q", e.Choice, e.Why, e.Raw)
+	case canon.Used:
+		return "used " + flat(e.Usage)
+	case canon.Failed:
+		return "failed " + flat(e.Err)
+	case canon.Other:
+		seen := "quiet"
+		if e.Content {
+			seen = "content"
+		}
+		return strings.TrimSpace(fmt.Sprintf("other %q %s %s", e.Name, seen, e.Raw))
+	case canon.Ended:
+		return "ended"
+	}
+	return fmt.Sprintf("unknown event %T", e)
+}
