@@ -89,6 +89,9 @@ func replay(p dialect.Protocol, head dialect.Head, r io.Reader) (string, []canon
 		if err != nil {
 			return text.String(), all, err
 		}
+		if f.Data == nil {
+			continue // a comment or a blank line
+		}
 		data := bytes.Clone(f.Data)
 		events, err := reader.Read(string(f.Event), data, nil)
 		for i := range data {

@@ -1,0 +1,145 @@
+package jsonpull_test
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"tollgate/internal/dialect/jsonpull"
+)
+
+// tree reads a whole text with the parser, the way a caller would.
+func tree(p *jsonpull.Parser) any {
+	switch p.Kind() {
+	case '{':
+		m := map[string]any{}
+		p.Object()
+		for p.Member() {
+			name := p.Name
+			m[name] = tree(p)
+		}
+		return m
+	case '[':
+		s := []any{}
+		p.Array()
+		for p.Element() {
+			s = append(s, tree(p))
+		}
+		return s
+	case '"':
+		return p.String()
+	case 't', 'f':
+		return p.Bool()
+	case '0':
+		return json.Number(p.Raw())
+	}
+	p.Skip()
+	return nil
+}
+
+func TestReads(t *testing.T) {
+	p := jsonpull.New([]byte(` { "a" : [ 1 , "two\n\u00e9\ud83d\ude00\ud800x" , { "x" : null } ] , "b":{"c":{}},"n":-12.5e1,"big":1e300,"s":"17","t":true } `))
+	var got []any
+	if !p.Object() {
+		t.Fatal("no object")
+	}
+	for p.Member() {
+		switch p.Name {
+		case "a":
+			if !p.Array() {
+				t.Fatal("no array")
+			}
+			for p.Element() {
+				switch p.Kind() {
+				case '0':
+					got = append(got, p.Int())
+				case '"':
+					got = append(got, p.String())
+				default:
+					got = append(got, p.Raw())
+				}
+			}
+		case "n", "big", "s":
+			got = append(got, p.Int())
+		case "t":
+			got = append(got, p.Bool())
+		default:
+			p.Skip()
+		}
+	}
+	if err := p.End(); err != nil {
+		t.Fatal(err)
+	}
+	want := []any{int64(1), "two\né😀\ufffdx", `{ "x" : null }`, int64(-125), int64(math.MaxInt64), int64(17), true}
+	if len(got) != len(want) {
+		t.Fatalf("got %v", got)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("value %d: got %#v, want %#v", i, got[i], want[i])
+		}
+	}
+}
+
+func TestWrongTypesAreSkipped(t *testing.T) {
+	p := jsonpull.NewString(`{"a":{"deep":[1]},"b":"x","c":[]}`)
+	p.Object()
+	for p.Member() {
+		if p.Name == "b" {
+			if p.Object() || p.Array() {
+				t.Error("a string was entered")
+			}
+			break
+		}
+		if s, n := p.String(), int64(0); s != "" || n != 0 {
+			t.Errorf("an object reads as %q", s)
+		}
+	}
+}
+
+func TestDepthIsBounded(t *testing.T) {
+	p := jsonpull.NewString(strings.Repeat("[", 1<<20))
+	p.Skip()
+	if p.End() == nil {
+		t.Error("a megabyte of brackets was read")
+	}
+}
+
+// FuzzValid compares what is taken for valid with encoding/json, and what is read of it.
+func FuzzValid(f *testing.F) {
+	for _, s := range []string{`{"a":[1,2.5e-3,"x\u0041\n",null,true,false,{}],"b":{}}`, `[01]`, `[1,]`, `{"a":1,}`, `{,}`, `"\x"`, `-`, `1.`, `1e`, "\"\x01\"", `[1 2]`, `{"a" 1}`, ` 0 `, `nul`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		p := jsonpull.NewString(s)
+		p.Skip()
+		ok := p.End() == nil
+		if want := json.Valid([]byte(s)); ok != want && strings.Count(s, "[")+strings.Count(s, "{") < 400 {
+			t.Fatalf("%q: valid %v, encoding/json says %v", s, ok, want)
+		}
+		if !ok || !utf8.ValidString(s) {
+			return
+		}
+		q := jsonpull.NewString(s)
+		v := tree(&q)
+		if q.End() != nil {
+			t.Fatalf("%q skips but does not read", s)
+		}
+		got, err := json.Marshal(v)
+		if err != nil {
+			return // a number that encoding/json cannot hold
+		}
+		var w any
+		dec := json.NewDecoder(strings.NewReader(s))
+		dec.UseNumber()
+		if dec.Decode(&w) != nil {
+			return
+		}
+		want, err := json.Marshal(w)
+		if err == nil && string(got) != string(want) {
+			t.Fatalf("%q reads as %s, want %s", s, got, want)
+		}
+	})
+}
