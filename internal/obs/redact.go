@@ -1,0 +1,111 @@
+package obs
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+const hidden = "***"
+
+// secretNames are attribute names whose values are never written, in lower case with _ for -.
+var secretNames = map[string]bool{
+	"authorization": true, "proxy_authorization": true, "cookie": true, "set_cookie": true,
+	"x_api_key": true, "x_goog_api_key": true, "api_key": true, "apikey": true,
+	"admin_key": true, "master_key": true, "private_key": true, "secret": true, "secret_key": true, "password": true, "passwd": true,
+	"token": true, "credential": true, "credentials": true, "dsn": true,
+}
+
+// secretEnds are ends of attribute names whose values are never written. Counts of tokens end in
+// _tokens and ids of keys in key_id, so neither is among them.
+var secretEnds = []string{"_secret", "_password", "_token", "_api_key", "_dsn"}
+
+// credentials finds what looks like a credential inside a text: provider keys by their prefixes,
+// bearer tokens, passwords in URLs, keys in query strings.
+var credentials = regexp.MustCompile(`(?i)\b(?:sk|rk|pk|xai|gsk|pplx|r8|hf|fw)[-_][A-Za-z0-9_-]{12,}` +
+	`|\bAIza[A-Za-z0-9_-]{20,}` +
+	`|\bbearer\s+[A-Za-z0-9._~+/=-]{8,}` +
+	`|://[^/\s:@]*:[^/\s@]+@` +
+	`|[?&](?:key|api[-_]?key|access_token|token)=[^&\s"']+`)
+
+// Redact returns s with everything that looks like a credential replaced by ***.
+func Redact(s string) string {
+	if len(s) < 8 {
+		return s
+	}
+	return credentials.ReplaceAllStringFunc(s, func(found string) string {
+		switch {
+		case strings.HasPrefix(found, "://"):
+			user, _, _ := strings.Cut(found[3:], ":")
+			return "://" + user + ":" + hidden + "@"
+		case found[0] == '?' || found[0] == '&':
+			name, _, _ := strings.Cut(found, "=")
+			return name + "=" + hidden
+		default:
+			return hidden
+		}
+	})
+}
+
+// redactAttr is the ReplaceAttr of our handlers. Values that can hold text from outside are looked
+// through; numbers, times and ids (which have no room for a key) are left alone.
+func redactAttr(_ []string, a slog.Attr) slog.Attr {
+	if secretName(a.Key) {
+		a.Value = slog.StringValue(hidden)
+		return a
+	}
+	switch a.Value.Kind() {
+	case slog.KindString:
+		if s := a.Value.String(); suspicious(s) {
+			a.Value = slog.StringValue(Redact(s))
+		}
+	case slog.KindAny:
+		switch v := a.Value.Any().(type) {
+		case error:
+			a.Value = slog.StringValue(Redact(v.Error()))
+		case *url.URL:
+			a.Value = slog.StringValue(Redact(v.String()))
+		case http.Header:
+			a.Value = slog.StringValue(headerNames(v))
+		case []byte:
+			a.Value = slog.StringValue(Redact(string(v)))
+		case []string:
+			a.Value = slog.StringValue(Redact(fmt.Sprint(v)))
+		}
+	}
+	return a
+}
+
+// suspicious reports cheaply whether Redact could find something: a wide line has twenty attributes,
+// most of them short words.
+func suspicious(s string) bool {
+	if len(s) < 12 {
+		return false
+	}
+	return strings.ContainsAny(s, "-_=@ ") || strings.Contains(s, "AIza")
+}
+
+func secretName(name string) bool {
+	n := strings.ReplaceAll(strings.ToLower(name), "-", "_")
+	if secretNames[n] {
+		return true
+	}
+	for _, end := range secretEnds {
+		if strings.HasSuffix(n, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// headerNames stands for headers in a log: which there were, never what they said.
+func headerNames(h http.Header) string {
+	names := make([]string, 0, len(h))
+	for name := range h {
+		names = append(names, name)
+	}
+	return strings.Join(names, ",")
+}
