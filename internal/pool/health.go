@@ -1,0 +1,195 @@
+package pool
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"tollgate/internal/canon"
+)
+
+// Cool-downs and intervals. A failing channel rests longer each time; a refused key is checked again
+// at intervals that grow to a few hours.
+const (
+	failuresToCool  = 3                // consecutive failures before a channel rests
+	minCool         = time.Second      // first rest
+	maxCool         = time.Minute      // longest rest without the provider's word
+	maxProviderCool = time.Hour        // longest rest on the provider's word
+	denyCool        = 10 * time.Minute // a model that the key may not use, or a dialect that is not there
+	firstRecheck    = time.Minute
+	maxRecheck      = 6 * time.Hour
+	recheckFactor   = 4
+)
+
+// errorDecay is the weight of the newest outcome in the moving error rate.
+const errorDecay = 0.1
+
+// health is what experience says of one channel, whatever the model. It outlives snapshots.
+type health struct {
+	mu        sync.Mutex
+	retired   bool
+	reason    string
+	retiredAt time.Time
+	interval  time.Duration // until the next check; grows
+	nextCheck time.Time
+	trial     bool // a check found the key valid but only a call can tell (quota): one call may try
+	models    map[string]*modelHealth
+}
+
+// modelHealth is what experience says of one upstream model at one channel.
+type modelHealth struct {
+	mu        sync.Mutex
+	failures  int // consecutive
+	errorRate float64
+	coolUntil time.Time
+	firm      bool // the provider named the time: not tried before it
+	trying    bool // one call is testing it after a rest
+}
+
+// maxModelsPerChannel bounds the models remembered of one channel.
+const maxModelsPerChannel = 2048
+
+func (h *health) model(name string) *modelHealth {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := h.models[name]
+	if m == nil {
+		if h.models == nil || len(h.models) >= maxModelsPerChannel {
+			h.models = map[string]*modelHealth{}
+		}
+		m = &modelHealth{}
+		h.models[name] = m
+	}
+	return m
+}
+
+// retire takes the channel out of service. It reports whether this changed anything.
+func (h *health) retire(reason string, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	fresh := !h.retired
+	if fresh && h.interval == 0 {
+		h.interval = firstRecheck
+	} else {
+		h.interval = min(h.interval*recheckFactor, maxRecheck)
+	}
+	if fresh {
+		h.retiredAt = now
+	}
+	h.retired, h.trial, h.reason = true, false, reason
+	h.nextCheck = now.Add(h.interval)
+	return fresh
+}
+
+// restore puts the channel back into service. It reports whether this changed anything.
+func (h *health) restore() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was := h.retired
+	h.retired, h.trial, h.reason, h.retiredAt = false, false, "", time.Time{}
+	return was
+}
+
+// usable reports whether calls may go to the channel, apart from its models' cool-downs.
+func (h *health) usable() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.retired {
+		return true
+	}
+	if h.trial {
+		h.trial = false // this call is the trial
+		return true
+	}
+	return false
+}
+
+// state of a candidate at an instant.
+type state int
+
+const (
+	ready   state = iota
+	resting       // after failures of its own: tried only when nothing better is left
+	barred        // the provider named a time, or the model is not there
+)
+
+// look returns the state now and, when resting or barred, until when.
+func (m *modelHealth) look(now time.Time) (state, time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.coolUntil.IsZero():
+		return ready, time.Time{}
+	case now.Before(m.coolUntil):
+		if m.firm {
+			return barred, m.coolUntil
+		}
+		return resting, m.coolUntil
+	case m.trying:
+		return resting, m.coolUntil
+	}
+	return ready, time.Time{}
+}
+
+// take marks the one call that tests the channel after a rest.
+func (m *modelHealth) take(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.coolUntil.IsZero() && !now.Before(m.coolUntil) {
+		m.trying = true
+	}
+}
+
+func (m *modelHealth) succeed() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failures, m.coolUntil, m.firm, m.trying = 0, time.Time{}, false, false
+	m.errorRate *= 1 - errorDecay
+}
+
+// settleTrial ends a test without a verdict (the client's own fault, or it went away).
+func (m *modelHealth) settleTrial() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.trying = false
+}
+
+func (m *modelHealth) fail(kind canon.Kind, retryAfter time.Duration, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.trying = false
+	m.failures++
+	switch kind {
+	case canon.KindRateLimited, canon.KindOverloaded:
+		// A busy channel is not a bad one: it rests, but its share does not shrink.
+		if retryAfter > 0 {
+			m.coolUntil, m.firm = now.Add(min(retryAfter, maxProviderCool)), true
+			return
+		}
+		m.coolUntil, m.firm = now.Add(backoff(m.failures)), false
+		return
+	case canon.KindDenied, canon.KindNotFound:
+		m.coolUntil, m.firm = now.Add(denyCool), true
+		return
+	}
+	m.errorRate += errorDecay * (1 - m.errorRate)
+	if m.failures >= failuresToCool {
+		m.coolUntil, m.firm = now.Add(backoff(m.failures-failuresToCool+1)), false
+	}
+}
+
+// backoff doubles from minCool to maxCool.
+func backoff(n int) time.Duration {
+	if n > 10 {
+		return maxCool
+	}
+	return min(minCool<<(n-1), maxCool)
+}
+
+// share scales a channel's weight by its error rate: (0.1 / (rate + 0.1))², so at 50 % errors a
+// channel gets a 36th of its share and still heals by itself.
+func (m *modelHealth) share() float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return math.Pow(0.1/(m.errorRate+0.1), 2)
+}

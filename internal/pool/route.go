@@ -1,0 +1,183 @@
+package pool
+
+import (
+	"sync"
+	"time"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/provider"
+)
+
+// Want describes the channel that a call needs.
+type Want struct {
+	Model   string // after the gateway's own mapping
+	Dialect canon.Dialect
+	Op      canon.Op
+	Pools   string // names joined by a space, in order of preference; "" is DefaultPool
+	Only    string // id of the one channel that can answer (it owns a stored object); "" any
+}
+
+// Candidate is a channel that can answer a Want.
+type Candidate struct {
+	Channel  Channel
+	Provider provider.Provider
+	Spoken   provider.Spoken // the dialect to call it in
+	Upstream string          // its own name for the model
+
+	health *health
+	model  *modelHealth
+	pass   float64 // place in the weighted round; guarded by tier.mu
+}
+
+// route is every candidate of a Want, best tier first. It is built once per snapshot and Want.
+type route struct {
+	tiers []*tier
+	all   []*Candidate
+}
+
+// tier holds candidates of equal priority. Among them it is a weighted round robin (stride scheduling).
+type tier struct {
+	mu    sync.Mutex
+	clock float64 // pass of the last one chosen
+	cands []*Candidate
+}
+
+// Walk goes through the candidates of a route, each at most once.
+type Walk struct {
+	p     *Pool
+	route *route
+	tried map[*Candidate]bool
+	first *Candidate // fast path: most calls need one candidate only
+}
+
+// Lease is a candidate handed out for one attempt. Report must be called once.
+type Lease struct {
+	*Candidate
+	p *Pool
+}
+
+// Next returns the best candidate that was not handed out yet: healthy ones first, by tier and
+// weighted turn; then those that rest after failures of their own. Without one it says why.
+func (w *Walk) Next(now time.Time) (*Lease, *canon.Error) {
+	for _, t := range w.route.tiers {
+		if c := w.choose(t, now); c != nil {
+			return w.hand(c, now), nil
+		}
+	}
+	// Nothing healthy is left. A channel that only rests by our own judgement is better than no answer.
+	var best *Candidate
+	var bestUntil time.Time
+	for _, c := range w.route.all {
+		if w.used(c) {
+			continue
+		}
+		if st, until := c.model.look(now); st == resting && (best == nil || until.Before(bestUntil)) && c.health.usable() {
+			best, bestUntil = c, until
+		}
+	}
+	if best != nil {
+		return w.hand(best, now), nil
+	}
+	return nil, w.why(now)
+}
+
+func (w *Walk) used(c *Candidate) bool { return c == w.first || w.tried[c] }
+
+func (w *Walk) hand(c *Candidate, now time.Time) *Lease {
+	if w.first == nil {
+		w.first = c
+	} else {
+		if w.tried == nil {
+			w.tried = map[*Candidate]bool{}
+		}
+		w.tried[c] = true
+	}
+	c.model.take(now)
+	return &Lease{Candidate: c, p: w.p}
+}
+
+// choose picks the ready candidate of t whose turn it is.
+func (w *Walk) choose(t *tier, now time.Time) *Candidate {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for {
+		var best *Candidate
+		for _, c := range t.cands {
+			if w.used(c) {
+				continue
+			}
+			if st, _ := c.model.look(now); st != ready {
+				continue
+			}
+			if best == nil || c.pass < best.pass {
+				best = c
+			}
+		}
+		if best == nil {
+			return nil
+		}
+		// A channel that comes back from a rest does not get the turns it missed.
+		best.pass = max(best.pass, t.clock)
+		t.clock = best.pass
+		weight := float64(max(best.Channel.Weight, 1)) * best.model.share()
+		best.pass += 1 / weight
+		if best.health.usable() {
+			return best
+		}
+		if w.tried == nil {
+			w.tried = map[*Candidate]bool{}
+		}
+		w.tried[best] = true // retired: not for this call
+	}
+}
+
+// why explains that no candidate is left, for the caller.
+func (w *Walk) why(now time.Time) *canon.Error {
+	var soonest time.Time
+	limited := false
+	for _, c := range w.route.all {
+		if st, until := c.model.look(now); st == barred {
+			limited = true
+			if soonest.IsZero() || until.Before(soonest) {
+				soonest = until
+			}
+		}
+	}
+	if limited {
+		e := canon.Errorf(canon.KindOverloaded, "every channel for this model is resting; try again later")
+		e.RetryAfter = max(soonest.Sub(now), time.Second)
+		return e
+	}
+	return canon.Errorf(canon.KindOverloaded, "no channel for this model can answer right now")
+}
+
+// Succeeded reports that the attempt was answered.
+func (l *Lease) Succeeded() {
+	l.model.succeed()
+	if l.health.restore() {
+		l.p.changed(l.Channel.ID, false, "")
+	}
+}
+
+// Failed reports why the attempt was not answered. What the caller did wrong, or that it went away,
+// says nothing about the channel.
+func (l *Lease) Failed(e *canon.Error, now time.Time) {
+	switch e.Kind {
+	case canon.KindInvalid, canon.KindTooLarge, canon.KindUnsupported, canon.KindCanceled, canon.KindInternal:
+		l.model.settleTrial()
+	case canon.KindAuth, canon.KindQuota:
+		l.model.settleTrial()
+		reason := "the provider refuses the key: " + e.Message
+		if e.Kind == canon.KindQuota {
+			reason = "the key is out of quota: " + e.Message
+		}
+		if l.health.retire(reason, now) {
+			l.p.changed(l.Channel.ID, true, reason)
+		}
+	default:
+		l.model.fail(e.Kind, e.RetryAfter, now)
+	}
+}
+
+// Dropped reports that the attempt ended without a verdict on the channel.
+func (l *Lease) Dropped() { l.model.settleTrial() }

@@ -1,0 +1,120 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/provider"
+)
+
+// Checker asks a provider, for free, whether a channel's key is valid. nil means yes.
+type Checker func(ctx context.Context, c Channel, v provider.Provider) *canon.Error
+
+const (
+	checkTick    = time.Second
+	checkTimeout = 20 * time.Second
+)
+
+// Run keeps the pool healthy until ctx is done: it writes retirements to the store and checks
+// retired channels again at growing intervals.
+func (p *Pool) Run(ctx context.Context, check Checker) {
+	tick := time.NewTicker(checkTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			p.save(context.WithoutCancel(ctx))
+			return
+		case <-p.dirtyC:
+			p.save(ctx)
+		case <-tick.C:
+			p.save(ctx)
+			p.recheck(ctx, check)
+		}
+	}
+}
+
+// changed notes that a channel retired or came back.
+func (p *Pool) changed(id string, retired bool, reason string) {
+	at := p.now()
+	p.mu.Lock()
+	p.dirty[id] = retirement{retired: retired, reason: reason, at: at}
+	p.mu.Unlock()
+	select {
+	case p.dirtyC <- struct{}{}:
+	default:
+	}
+	if retired {
+		p.log.LogAttrs(context.Background(), slog.LevelWarn, "channel retired", slog.String("channel", id), slog.String("reason", reason))
+	} else {
+		p.log.LogAttrs(context.Background(), slog.LevelInfo, "channel is back", slog.String("channel", id))
+	}
+}
+
+// save writes what changed to the store; what can't be written now is kept for the next time.
+func (p *Pool) save(ctx context.Context) {
+	p.mu.Lock()
+	todo := p.dirty
+	p.dirty = map[string]retirement{}
+	p.mu.Unlock()
+	for id, r := range todo {
+		c, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := p.store.SetRetired(c, id, r.retired, r.reason, r.at)
+		cancel()
+		if err == nil || errors.Is(err, ErrNotFound) { // fixed channels have no row
+			continue
+		}
+		p.log.LogAttrs(ctx, slog.LevelWarn, "the store did not take a channel's health", slog.String("channel", id), slog.Any("error", err))
+		p.mu.Lock()
+		if _, newer := p.dirty[id]; !newer {
+			p.dirty[id] = r
+		}
+		p.mu.Unlock()
+	}
+}
+
+// recheck looks at the retired channels whose time has come.
+func (p *Pool) recheck(ctx context.Context, check Checker) {
+	now := p.now()
+	for _, e := range p.snap.Load().entries {
+		e.health.mu.Lock()
+		due := e.health.retired && !e.health.trial && !now.Before(e.health.nextCheck)
+		reason := e.health.reason
+		e.health.mu.Unlock()
+		if !due || !e.channel.Enabled {
+			continue
+		}
+		c, cancel := context.WithTimeout(ctx, checkTimeout)
+		err := check(c, e.channel, e.provider)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			if err.Kind != canon.KindAuth && err.Kind != canon.KindQuota && err.Kind != canon.KindDenied {
+				reason += " (last check: " + err.Message + ")"
+				reason = bound(reason)
+			}
+			e.health.retire(reason, p.now())
+			continue
+		}
+		// The key is known again. Whether it has money only a call can tell: one may try, and if it
+		// fails the client is served by another channel.
+		e.health.mu.Lock()
+		e.health.trial = true
+		e.health.nextCheck = p.now().Add(e.health.interval)
+		e.health.mu.Unlock()
+	}
+}
+
+// bound cuts a reason that grows with every check.
+func bound(s string) string {
+	const most = 500
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}

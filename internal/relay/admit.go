@@ -1,0 +1,138 @@
+package relay
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"tollgate/internal/account"
+	"tollgate/internal/canon"
+	"tollgate/internal/catalog"
+	"tollgate/internal/ledger"
+	"tollgate/internal/limit"
+	"tollgate/internal/tokens"
+	"tollgate/internal/wildcard"
+)
+
+// billed reports whether an operation consumes what costs money.
+func billed(op canon.Op) bool {
+	switch op {
+	case canon.OpGenerate, canon.OpComplete, canon.OpEmbed, canon.OpBatchEmbed:
+		return true
+	}
+	return false
+}
+
+// Allowed reports whether a list of patterns allows a model: no patterns allow all; "-x" excludes
+// what fits x; a list of exclusions alone allows the rest.
+func Allowed(patterns []string, model string) bool {
+	allowed, positive := false, false
+	for _, p := range patterns {
+		if len(p) > 0 && p[0] == '-' {
+			if wildcard.Match(p[1:], model) {
+				return false
+			}
+			continue
+		}
+		positive = true
+		allowed = allowed || wildcard.Match(p, model)
+	}
+	return allowed || !positive
+}
+
+// MayUse reports whether a caller may use a model; model lists and calls ask the same.
+func MayUse(c account.Caller, model string) bool {
+	return Allowed(c.Account.Models, model) && Allowed(c.Key.Models, model)
+}
+
+// admit decides whether the call may go on, and reserves what it may cost.
+func (c *call) admit() *canon.Error {
+	c.pools = c.caller.Account.Pools
+	if c.head.Model == "" { // an object that some channel keeps: its owner is looked up when routing
+		return c.limit(0)
+	}
+	c.model = c.h.Map(c.head.Model)
+	if !MayUse(c.caller, c.head.Model) || !MayUse(c.caller, c.model) {
+		return &canon.Error{Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
+			Message: "the model `" + bounded(c.head.Model, 120) + "` does not exist here, or this key may not use it"}
+	}
+	c.priced = c.h.Catalog().Entry(c.model)
+	if !billed(c.head.Op) {
+		return c.limit(0)
+	}
+	if c.head.Background && !c.caller.IsRoot() {
+		return &canon.Error{Kind: canon.KindUnsupported, Param: "background",
+			Message: "background responses are not available to metered accounts: their usage is not known when the call ends"}
+	}
+	in := tokens.Quick(c.head.TextBytes, c.head.MediaParts)
+	out := c.outputReservation()
+	if err := c.limit(in + out); err != nil {
+		return err
+	}
+	return c.reserve(canon.Usage{Input: in, Output: out})
+}
+
+// outputReservation is the number of output tokens that the call declares: what the client allows,
+// else the gateway's default, never more than the model can write.
+func (c *call) outputReservation() int64 {
+	if c.head.Op == canon.OpEmbed || c.head.Op == canon.OpBatchEmbed {
+		return 0
+	}
+	n := c.head.MaxOutput
+	if n <= 0 {
+		n = c.h.Settings.DefaultOutput
+	}
+	if most := c.priced.Model.OutputTokens; most > 0 {
+		n = min(n, most)
+	}
+	return n * int64(max(c.head.Choices, 1))
+}
+
+// limit asks the rates of key and account.
+func (c *call) limit(reserve int64) *canon.Error {
+	var rules [2]limit.Rule
+	n := 0
+	if l := c.caller.Key.Limits; l != (account.Limits{}) {
+		rules[n], n = limit.Rule{Subject: c.caller.Key.ID, Limits: l}, n+1
+	}
+	if l := c.caller.Account.Limits; l != (account.Limits{}) {
+		rules[n], n = limit.Rule{Subject: c.caller.Account.ID, Limits: l}, n+1
+	}
+	if n == 0 {
+		return nil
+	}
+	grant, refused := c.h.Limits.Admit(c.began, rules[:n], reserve)
+	if refused != nil {
+		return &canon.Error{Kind: canon.KindRateLimited, RetryAfter: refused.RetryAfter,
+			Message: "the limit of " + strconv.FormatInt(refused.Limit, 10) + " " + refused.What + " is reached; try again later"}
+	}
+	c.grant, c.reserved = grant, reserve
+	return nil
+}
+
+// reserve holds the money that the declared usage would cost.
+func (c *call) reserve(u canon.Usage) *canon.Error {
+	receipt, err := c.priced.Price(u)
+	if err != nil {
+		if c.caller.IsRoot() || c.h.Pool.OnlyFree(c.pools, c.model) {
+			return nil // metered; what is not free is put in quarantine when it is settled
+		}
+		return &canon.Error{Kind: canon.KindNotFound, Param: "model", Code: "model_not_priced", Cause: err,
+			Message: "the model `" + bounded(c.head.Model, 120) + "` has no price here; the operator must set one before it can be used"}
+	}
+	hold, err := c.h.Book.Hold(c.caller.Account.ID, receipt.Total, c.began)
+	if err != nil {
+		return holdError(err)
+	}
+	c.hold = hold
+	return nil
+}
+
+func holdError(err error) *canon.Error {
+	var short *ledger.ShortError
+	if errors.As(err, &short) {
+		return &canon.Error{Kind: canon.KindQuota, Cause: err,
+			Message: "the credit does not cover this call: it may cost up to $" + short.Need.String() + ", $" + max(short.Left, catalog.Nanos(0)).String() + " is left"}
+	}
+	return &canon.Error{Kind: canon.KindOverloaded, Message: "calls can't be recorded right now, so none are taken", RetryAfter: 5 * time.Second, Cause: err}
+}

@@ -1,0 +1,242 @@
+package relay
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tollgate/internal/account"
+	"tollgate/internal/canon"
+	"tollgate/internal/catalog"
+	"tollgate/internal/dialect"
+	"tollgate/internal/jsonedit"
+	"tollgate/internal/ledger"
+	"tollgate/internal/limit"
+	"tollgate/internal/pool"
+)
+
+// call is one client request on its way through the gateway. One goroutine owns it.
+type call struct {
+	h     *Handler
+	w     http.ResponseWriter
+	r     *http.Request
+	proto dialect.Protocol
+	ep    dialect.Endpoint
+	id    string
+	began time.Time
+
+	caller account.Caller
+	head   dialect.Head
+	body   []byte           // as the client sent it, decompressed; nil when the endpoint takes none
+	obj    *jsonedit.Object // body, scanned
+	model  string           // head.Model after the gateway's mapping
+	pools  []string
+
+	priced   *catalog.Entry
+	reserved int64 // tokens reserved with the limits
+	hold     *ledger.Hold
+	grant    *limit.Grant
+
+	sent    []byte // body for sentFor
+	sentFor *pool.Candidate
+
+	lease    *pool.Lease // the attempt that answers, or the last one
+	attempts []ledger.Attempt
+	meter    *meter
+	started  bool // bytes of an answer have left
+	firstAt  time.Time
+	status   int
+	err      *canon.Error // how the call ended, nil when well
+	settled  bool
+
+	rc            *http.ResponseController
+	deadlineMoved time.Time
+}
+
+// serve runs the call and closes its books, whatever happens.
+func (c *call) serve() {
+	c.id = uuid.Must(uuid.NewV7()).String()
+	c.w.Header()["X-Request-Id"] = []string{c.id}
+	done := c.h.Metrics.Begin()
+	defer done()
+	c.meter = c.h.takeMeter()
+	defer c.h.putMeter(c.meter)
+	defer c.finish()
+
+	if err := c.run(); err != nil {
+		c.fail(err)
+	}
+}
+
+// run is the road of a call: open, admit, hold, route and try. The error it returns has not been
+// told to the client yet.
+func (c *call) run() *canon.Error {
+	if err := c.open(); err != nil {
+		return err
+	}
+	if err := c.admit(); err != nil {
+		return err
+	}
+	return c.route()
+}
+
+// route tries one channel after the other until one answers, the pool is exhausted, or time is up.
+func (c *call) route() *canon.Error {
+	want := pool.Want{Model: c.model, Dialect: c.ep.Dialect, Op: c.head.Op, Pools: join(c.pools)}
+	if err := c.pin(&want); err != nil {
+		return err
+	}
+	walk, err := c.h.Pool.Route(want)
+	if err != nil {
+		return err
+	}
+	deadline := c.began.Add(c.h.Settings.Route)
+	var last *canon.Error
+	for {
+		now := time.Now()
+		if last != nil && !now.Before(deadline) {
+			return public(last)
+		}
+		lease, none := walk.Next(now)
+		if lease == nil {
+			return worse(last, none)
+		}
+		c.lease = lease
+		again, err := c.try(lease, deadline)
+		if err == nil {
+			return nil
+		}
+		if !again {
+			return public(err)
+		}
+		last = err
+	}
+}
+
+// worse chooses what to tell a client whose call nobody answered: what the last channel said, in
+// words that do not give away the operator's accounts there.
+func worse(last, none *canon.Error) *canon.Error {
+	if last == nil {
+		return none
+	}
+	return public(last)
+}
+
+// public returns what a client may know of an upstream's error. What is wrong with the request is
+// told as the upstream told it; the rest is between the operator and the provider.
+func public(e *canon.Error) *canon.Error {
+	p := &canon.Error{Kind: e.Kind, RetryAfter: e.RetryAfter, Cause: e}
+	switch e.Kind {
+	case canon.KindInvalid, canon.KindTooLarge, canon.KindUnsupported, canon.KindNotFound, canon.KindCanceled, canon.KindInternal, canon.KindTimeout:
+		return e
+	case canon.KindAuth, canon.KindDenied, canon.KindQuota:
+		p.Kind, p.Message = canon.KindOverloaded, "no channel for this model can answer right now"
+	case canon.KindRateLimited:
+		p.Message = "the upstream is limiting the rate of calls to this model; try again later"
+	case canon.KindOverloaded:
+		p.Message = "the upstream is overloaded; try again later"
+	default:
+		p.Message = "the upstream could not answer; no other channel for this model could either"
+		if e.Status == 0 { // our own words, they say what broke
+			p.Message = e.Message
+		}
+	}
+	return p
+}
+
+// pin limits the call to the one channel that keeps what it refers to.
+func (c *call) pin(want *pool.Want) *canon.Error {
+	id := c.head.StoredID
+	if id == "" {
+		id = c.head.PreviousID
+	}
+	if id == "" {
+		return nil
+	}
+	owner, err := c.h.Pool.Owner(c.r.Context(), c.caller.Account.ID, id)
+	switch {
+	case err == nil:
+		want.Only = owner
+		return nil
+	case err == pool.ErrNotFound && c.head.StoredID != "":
+		return canon.Errorf(canon.KindNotFound, "no stored object with the id %q", bounded(id, 80))
+	case err == pool.ErrNotFound:
+		return &canon.Error{Kind: canon.KindNotFound, Param: "previous_response_id", Code: "previous_response_not_found",
+			Message: "no stored response with the id " + bounded(id, 80)}
+	}
+	return &canon.Error{Kind: canon.KindOverloaded, Message: "the owner of the stored object can't be looked up right now", Cause: err}
+}
+
+// retryable reports whether another channel may do better.
+func retryable(k canon.Kind) bool {
+	switch k {
+	case canon.KindInvalid, canon.KindTooLarge, canon.KindUnsupported, canon.KindCanceled, canon.KindInternal:
+		return false
+	}
+	return true
+}
+
+// fail tells the client, in its own dialect, why there is no answer.
+func (c *call) fail(err *canon.Error) {
+	c.err = err
+	if c.started {
+		return // the stream has been ended where it broke
+	}
+	if serr := c.settle(); serr != nil {
+		err = serr
+		c.err = err
+	}
+	sw := &statusWriter{ResponseWriter: c.w}
+	c.proto.WriteError(sw, err)
+	c.status = sw.status
+}
+
+// statusWriter remembers the status that was written.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func join(pools []string) string {
+	switch len(pools) {
+	case 0:
+		return ""
+	case 1:
+		return pools[0]
+	}
+	return strings.Join(pools, " ")
+}
+
+// bounded cuts s to n bytes for a message.
+func bounded(s string, n int) string {
+	if len(s) > n {
+		return s[:n] + "…"
+	}
+	return s
+}
+
+func (h *Handler) takeMeter() *meter {
+	if m, ok := h.meters.Get().(*meter); ok {
+		return m
+	}
+	return &meter{}
+}
+
+func (h *Handler) putMeter(m *meter) {
+	m.reset()
+	h.meters.Put(m)
+}
+
+// detach returns a context for one attempt: it outlives the client, because some providers bill an
+// answer that nobody waits for, and ends by its own causes.
+func detach(r *http.Request) (context.Context, context.CancelCauseFunc) {
+	return context.WithCancelCause(context.WithoutCancel(r.Context()))
+}

@@ -1,0 +1,166 @@
+package relay
+
+import (
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"tollgate/internal/account"
+	"tollgate/internal/canon"
+	"tollgate/internal/jsonedit"
+	"tollgate/internal/secret"
+)
+
+// maxDepth bounds the nesting of a request; JSON Schemas of tools are the deepest real thing.
+const maxDepth = 256
+
+// open finds out who calls and what they want, without decoding more than the head.
+func (c *call) open() *canon.Error {
+	var err *canon.Error
+	if c.caller, err = c.h.Authenticate(c.r, c.began); err != nil {
+		return err
+	}
+	if c.ep.Method == http.MethodPost && !bodyless(c.ep.Op) {
+		if err := c.readBody(); err != nil {
+			return err
+		}
+	}
+	c.head, err = c.proto.Head(c.ep, c.r, c.obj)
+	return err
+}
+
+// bodyless reports the POST endpoints that take no body.
+func bodyless(op canon.Op) bool { return op == canon.OpStoredCancel }
+
+// Authenticate finds the caller behind the key of a request, wherever the client's SDK puts it.
+func (h *Handler) Authenticate(r *http.Request, now time.Time) (account.Caller, *canon.Error) {
+	plain := KeyOf(r)
+	if plain == "" {
+		return account.Caller{}, canon.Errorf(canon.KindAuth, "no API key: send it as `Authorization: Bearer KEY`, `x-api-key` or `x-goog-api-key`")
+	}
+	caller, refusal := h.Accounts.Authenticate(secret.HashKey(plain), now)
+	switch refusal {
+	case "":
+		return caller, nil
+	case account.KeyDisabled:
+		return caller, canon.Errorf(canon.KindAuth, "this API key is disabled")
+	case account.KeyExpired:
+		return caller, canon.Errorf(canon.KindAuth, "this API key has expired")
+	case account.AccountDisabled:
+		return caller, canon.Errorf(canon.KindDenied, "the account of this API key is disabled")
+	}
+	return account.Caller{}, canon.Errorf(canon.KindAuth, "this API key is not known here")
+}
+
+// KeyOf returns the key of a request, "" if there is none.
+func KeyOf(r *http.Request) string {
+	if v := r.Header["Authorization"]; len(v) > 0 && v[0] != "" {
+		if scheme, rest, ok := strings.Cut(v[0], " "); ok && strings.EqualFold(scheme, "bearer") {
+			return strings.TrimSpace(rest)
+		}
+		return strings.TrimSpace(v[0])
+	}
+	if v := r.Header["X-Api-Key"]; len(v) > 0 && v[0] != "" {
+		return v[0]
+	}
+	if v := r.Header["X-Goog-Api-Key"]; len(v) > 0 && v[0] != "" {
+		return v[0]
+	}
+	if v := r.Header["Api-Key"]; len(v) > 0 && v[0] != "" {
+		return v[0]
+	}
+	if r.URL.RawQuery != "" {
+		return r.URL.Query().Get("key")
+	}
+	return ""
+}
+
+// readBody reads the body, bounded before and after decompression, and scans it.
+func (c *call) readBody() *canon.Error {
+	limit := c.h.Settings.MaxBody
+	if ct := c.r.Header["Content-Type"]; len(ct) > 0 && ct[0] != "application/json" {
+		if mt, _, err := mime.ParseMediaType(ct[0]); err != nil || mt != "application/json" && !strings.HasSuffix(mt, "+json") {
+			return canon.Errorf(canon.KindUnsupported, "the Content-Type is %.60q; send application/json", ct[0])
+		}
+	}
+	if c.r.ContentLength > limit {
+		return tooLarge(limit)
+	}
+	body := io.Reader(http.MaxBytesReader(c.w, c.r.Body, limit))
+	switch enc := strings.ToLower(c.r.Header.Get("Content-Encoding")); enc {
+	case "", "identity":
+	case "gzip":
+		zr, err := gzip.NewReader(body)
+		if err != nil {
+			return c.bodyError(err, limit)
+		}
+		body = zr
+	default:
+		return canon.Errorf(canon.KindUnsupported, "the Content-Encoding is %.20q; send gzip or none", enc)
+	}
+	var err error
+	c.body, err = readAll(body, c.r.ContentLength, limit)
+	if err != nil {
+		return c.bodyError(err, limit)
+	}
+	if len(c.body) == 0 {
+		return canon.Errorf(canon.KindInvalid, "the request has no body; send a JSON object")
+	}
+	c.obj, err = jsonedit.Scan(c.body, maxDepth)
+	if err != nil {
+		return &canon.Error{Kind: canon.KindInvalid, Message: "the body can't be read as JSON: " + err.Error(), Cause: err}
+	}
+	return nil
+}
+
+func (c *call) bodyError(err error, limit int64) *canon.Error {
+	var big *http.MaxBytesError
+	if errors.As(err, &big) || errors.Is(err, errTooLarge) {
+		return tooLarge(limit)
+	}
+	if c.r.Context().Err() != nil {
+		return &canon.Error{Kind: canon.KindCanceled, Message: "the client closed the request", Cause: err}
+	}
+	return &canon.Error{Kind: canon.KindInvalid, Message: "the body could not be read: " + err.Error(), Cause: err}
+}
+
+func tooLarge(limit int64) *canon.Error {
+	return canon.Errorf(canon.KindTooLarge, "the request body is over the limit of %d bytes", limit)
+}
+
+// maxPrealloc bounds what a mere Content-Length can make us allocate.
+const maxPrealloc = 1 << 20
+
+// readAll reads r to its end, at most limit bytes. size is the expected size or -1.
+func readAll(r io.Reader, size, limit int64) ([]byte, error) {
+	if size < 0 {
+		size = 4 << 10
+	}
+	// One byte more, so that the end is seen without growing.
+	buf := make([]byte, 0, min(size, maxPrealloc)+1)
+	for {
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if int64(len(buf)) > limit {
+			return nil, fmt.Errorf("over %d bytes: %w", limit, errTooLarge)
+		}
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(buf) == cap(buf) {
+			grow := cap(buf)
+			if left := size + 1 - int64(cap(buf)); left > int64(grow) {
+				grow = int(min(left, int64(cap(buf))*4)) // towards the announced size, as bytes really come
+			}
+			buf = append(make([]byte, 0, cap(buf)+grow), buf...)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+// Package relay carries one model call from client to upstream and back.
+//
+// It owns the order of things: open, admit, hold, route, try, copy, settle. It does not know vendors
+// (provider), protocols (dialect), money (ledger) or who may call (account); it asks each of them
+// once. Start reading at call.run.
+package relay
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"tollgate/internal/account"
+	"tollgate/internal/canon"
+	"tollgate/internal/catalog"
+	"tollgate/internal/dialect"
+	"tollgate/internal/ledger"
+	"tollgate/internal/limit"
+	"tollgate/internal/obs"
+	"tollgate/internal/pool"
+	"tollgate/internal/provider"
+	"tollgate/internal/tokens"
+)
+
+// Settings are the bounds and times of a call.
+type Settings struct {
+	MaxBody       int64 // bytes of a request, after decompression
+	MaxAnswer     int64 // bytes of an answer that is not streamed
+	MaxEvent      int   // bytes of one event of a stream
+	FirstByte     time.Duration
+	Idle          time.Duration // between two events
+	Call          time.Duration // whole call
+	Route         time.Duration // until some channel has started to answer
+	ClientWrite   time.Duration // one write to a client that stopped reading
+	Connect       time.Duration
+	DefaultOutput int64 // tokens reserved when the client names no maximum
+}
+
+// Deps is what a Handler works with. All fields are required.
+type Deps struct {
+	Settings  Settings
+	Protocols map[canon.Dialect]dialect.Protocol
+	Accounts  *account.Directory
+	Catalog   func() *catalog.Snapshot
+	Map       func(model string) string // the gateway's own mapping of model names
+	Pool      *pool.Pool
+	Book      *ledger.Book
+	Limits    *limit.Limiter
+	Tokens    *tokens.Counter
+	Metrics   *obs.Metrics
+	Log       *slog.Logger
+	ClientIP  func(*http.Request) string
+	Began     time.Time // when the gateway started
+	Version   string
+}
+
+// Handler serves the model endpoints.
+type Handler struct {
+	Deps
+	transport *http.Transport
+	allow     map[canon.Dialect][]string // client headers that travel upstream
+	buffers   sync.Pool                  // *bytes.Buffer for answers
+	meters    sync.Pool                  // *meter
+}
+
+// New returns a Handler.
+func New(d Deps) *Handler {
+	h := &Handler{Deps: d, transport: newTransport(d.Settings), allow: map[canon.Dialect][]string{}}
+	for name, p := range d.Protocols {
+		h.allow[name] = p.RequestHeaders()
+	}
+	return h
+}
+
+// Close drops idle upstream connections.
+func (h *Handler) Close() { h.transport.CloseIdleConnections() }
+
+// Endpoint returns the handler of one endpoint of a dialect.
+func (h *Handler) Endpoint(ep dialect.Endpoint) http.Handler {
+	proto := h.Protocols[ep.Dialect]
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{h: h, w: w, r: r, proto: proto, ep: ep, began: time.Now()}
+		c.serve()
+	})
+}
+
+// sign puts the key where the provider looks for it.
+func sign(header http.Header, auth provider.Auth, key string) {
+	switch auth {
+	case provider.AuthXAPIKey:
+		header["X-Api-Key"] = []string{key}
+	case provider.AuthGoogle:
+		header["X-Goog-Api-Key"] = []string{key}
+	case provider.AuthAPIKey:
+		header["Api-Key"] = []string{key}
+	case provider.AuthNone:
+	default:
+		header["Authorization"] = []string{"Bearer " + key}
+	}
+}

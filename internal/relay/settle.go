@@ -1,0 +1,236 @@
+package relay
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/catalog"
+	"tollgate/internal/ledger"
+	"tollgate/internal/provider"
+)
+
+const abortDrain = provider.AbortDrain
+
+// settle closes the books of the call: it prices what was consumed, appends the record to the
+// journal and releases the hold. It comes before the last byte of an answer; only when it returns nil
+// may that byte leave. Settling again does nothing.
+func (c *call) settle() *canon.Error {
+	if c.settled {
+		return nil
+	}
+	c.settled = true
+	if c.lease == nil && c.hold == nil {
+		return nil // nothing was tried, nothing held: refused at the door, which is for the log alone
+	}
+	rec := c.record()
+	if c.grant != nil {
+		c.grant.Settle(rec.Usage.In() + rec.Usage.Out())
+	}
+	if c.lease == nil {
+		c.hold.Release()
+		return nil
+	}
+	if c.head.Stored && rec.ErrorKind == "" && c.meter.id != "" {
+		rec.ObjectID = c.meter.id
+		c.h.Pool.Remember(rec.AccountID, rec.ObjectID, rec.ChannelID)
+	}
+	if err := c.h.Book.Settle(c.hold, rec); err != nil {
+		c.h.Log.LogAttrs(c.r.Context(), slog.LevelError, "the journal did not take a call", slog.String("call", c.id), slog.Any("error", err))
+		return &canon.Error{Kind: canon.KindOverloaded, Message: "the call could not be recorded; its answer is withheld", Cause: err}
+	}
+	c.h.Metrics.Settled(rec)
+	c.logLine(rec)
+	return nil
+}
+
+// record states the call as it stands now.
+func (c *call) record() ledger.Call {
+	now := time.Now()
+	rec := ledger.Call{
+		ID: c.id, AtMillis: now.UnixMilli(), RequestID: c.id,
+		AccountID: c.caller.Account.ID, KeyID: c.caller.Key.ID,
+		Dialect: c.ep.Dialect, Op: c.head.Op, Model: c.head.Model, Stream: c.head.Stream,
+		Status: c.status, Stop: c.meter.stop, Attempts: c.attempts,
+		TotalMs: now.Sub(c.began).Milliseconds(), ClientIP: c.h.ClientIP(c.r),
+	}
+	if !c.firstAt.IsZero() {
+		rec.FirstMs = c.firstAt.Sub(c.began).Milliseconds()
+	}
+	if c.err != nil {
+		rec.ErrorKind, rec.ErrorText = c.err.Kind, bounded(c.err.Message, 300)
+		if rec.Status == 0 {
+			rec.Status = c.err.Status
+		}
+	}
+	l := c.lease
+	if l == nil {
+		return rec
+	}
+	rec.ChannelID, rec.Provider, rec.Upstream = l.Channel.ID, l.Provider.Name, l.Upstream
+	if billed(c.head.Op) {
+		c.bill(&rec)
+	}
+	return rec
+}
+
+// bill fills in what was consumed and what it costs.
+func (c *call) bill(rec *ledger.Call) {
+	rec.Usage, rec.Source = c.consumed()
+	if rec.Source == "" {
+		return
+	}
+	if c.head.Background && c.meter.stop == "" {
+		rec.Quarantine = "a background response: its usage is not known when the call ends"
+		return
+	}
+	receipt, err := c.priced.Price(rec.Usage)
+	var none *catalog.NoPriceError
+	switch {
+	case err == nil:
+		rec.Receipt, rec.Cost = &receipt, receipt.Total
+	case errors.As(err, &none) && c.lease.Provider.Free:
+	default:
+		rec.Quarantine = err.Error()
+	}
+}
+
+// consumed returns the usage of the call and how it is known; "" when nothing was consumed.
+func (c *call) consumed() (canon.Usage, canon.UsageSource) {
+	m := c.meter
+	whole := c.err == nil
+	switch {
+	case whole && m.used && (m.usage.Out() > 0 || m.text.Len() == 0):
+		return m.usage, canon.Measured
+	case !whole && !c.started && !m.used && !m.content:
+		return canon.Usage{}, "" // no channel answered
+	}
+	// The upstream did not say, or not all: count what is known of the call.
+	u, source := m.usage, canon.Derived
+	if !m.used {
+		source = canon.Estimated
+		u = canon.Usage{Input: c.countInput()}
+	}
+	out := c.countOutput()
+	if missing := out - u.Out(); missing > 0 {
+		u.Output += missing
+	}
+	return u, source
+}
+
+// countInput counts the tokens of the request.
+func (c *call) countInput() int64 {
+	req, err := c.proto.ReadRequest(c.head.Op, c.body)
+	if err != nil {
+		// The upstream took what we can't read: the quick estimate has to do.
+		return c.quickInput()
+	}
+	return c.h.Tokens.Request(req) * c.tokenPercent() / 100
+}
+
+// countOutput counts the tokens of the answer as far as it came.
+func (c *call) countOutput() int64 {
+	n := c.h.Tokens.Output(c.meter.text.String())
+	if kept := int64(c.meter.text.Len()); c.meter.dropped > 0 && kept > 0 {
+		n += n * c.meter.dropped / kept
+	}
+	return n * c.tokenPercent() / 100
+}
+
+func (c *call) tokenPercent() int64 {
+	if p := c.priced.Model.TokenPercent; p > 0 {
+		return p
+	}
+	return 100
+}
+
+// finish ends the call: what was not settled yet is, and what was refused at the door gets its line.
+func (c *call) finish() {
+	if !c.settled {
+		// Only a handler that was torn down gets here: the answer was not completed.
+		if c.err == nil {
+			c.err = canon.Errorf(canon.KindInternal, "the call was torn down")
+		}
+		if err := c.settle(); err != nil {
+			return // logged there
+		}
+	}
+	if c.lease == nil {
+		c.refusedLine()
+	}
+	if c.grant != nil {
+		c.grant.Release()
+	}
+}
+
+// clientDeadline gives a client that stopped reading a bounded time. The deadline is moved once a
+// second at most; setting it costs as much as a small write.
+func (c *call) clientDeadline(now time.Time) {
+	if now.Before(c.deadlineMoved.Add(time.Second)) {
+		return
+	}
+	c.deadlineMoved = now
+	_ = c.control().SetWriteDeadline(now.Add(c.h.Settings.ClientWrite + time.Second)) // not every writer has one
+}
+
+func (c *call) control() *http.ResponseController {
+	if c.rc == nil {
+		c.rc = http.NewResponseController(c.w)
+	}
+	return c.rc
+}
+
+// logLine writes the one wide line of a call.
+func (c *call) logLine(r ledger.Call) {
+	level := slog.LevelInfo
+	if r.ErrorKind != "" {
+		level = slog.LevelWarn
+	}
+	if !c.h.Log.Enabled(c.r.Context(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 24)
+	attrs = append(attrs,
+		slog.String("call", r.ID), slog.String("account", r.AccountID), slog.String("key", r.KeyID),
+		slog.String("dialect", string(r.Dialect)), slog.String("op", string(r.Op)), slog.String("model", bounded(r.Model, 120)),
+		slog.String("upstream", r.Upstream), slog.String("provider", r.Provider), slog.String("channel", r.ChannelID),
+		slog.Bool("stream", r.Stream), slog.Int("status", r.Status), slog.Int("attempts", len(r.Attempts)),
+		slog.Int64("in", r.Usage.In()), slog.Int64("cached", r.Usage.CacheRead), slog.Int64("out", r.Usage.Out()), slog.String("usage", string(r.Source)),
+		slog.Int64("nanos", int64(r.Cost)), slog.Int64("first_ms", r.FirstMs), slog.Int64("ms", r.TotalMs), slog.String("ip", r.ClientIP))
+	if r.ErrorKind != "" {
+		attrs = append(attrs, slog.String("error", string(r.ErrorKind)), slog.String("reason", r.ErrorText))
+		if c.err != nil && c.err.Cause != nil {
+			attrs = append(attrs, slog.String("cause", bounded(c.err.Cause.Error(), 300)))
+		}
+	}
+	if r.Quarantine != "" {
+		attrs = append(attrs, slog.String("quarantine", r.Quarantine))
+	}
+	c.h.Log.LogAttrs(c.r.Context(), level, "call", attrs...)
+}
+
+// refusedLine writes the line of a call that no channel saw.
+func (c *call) refusedLine() {
+	e := c.err
+	if e == nil {
+		return
+	}
+	c.h.Metrics.Refused(string(c.ep.Dialect), string(c.ep.Op), e.Kind)
+	attrs := []slog.Attr{
+		slog.String("call", c.id), slog.String("dialect", string(c.ep.Dialect)), slog.String("op", string(c.ep.Op)),
+		slog.String("model", bounded(c.head.Model, 120)), slog.Int("status", c.status),
+		slog.String("error", string(e.Kind)), slog.String("reason", bounded(e.Message, 300)), slog.String("ip", c.h.ClientIP(c.r)),
+	}
+	if c.caller.Account != nil {
+		attrs = append(attrs, slog.String("account", c.caller.Account.ID))
+	}
+	if c.caller.Key != nil {
+		attrs = append(attrs, slog.String("key", c.caller.Key.ID))
+	}
+	c.h.Log.LogAttrs(c.r.Context(), slog.LevelInfo, "call refused", attrs...)
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,266 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/ledger"
+	"tollgate/internal/pool"
+	"tollgate/internal/provider"
+)
+
+// maxErrorBody bounds what is read of an upstream's error answer.
+const maxErrorBody = 64 << 10
+
+// attempt is one try of the call at one channel: its context, its one clock, and whether the client
+// still listens.
+type attempt struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	cause  atomic.Pointer[error] // what the timer will cancel with
+	end    time.Time             // of the whole call
+	gone   atomic.Bool           // the client went away, but the upstream is read to its end
+	unhook func() bool
+}
+
+// begin starts an attempt that must show a first byte within wait.
+func (c *call) begin(l *pool.Lease, wait time.Duration) *attempt {
+	a := &attempt{end: c.began.Add(c.h.Settings.Call)}
+	a.ctx, a.cancel = detach(c.r)
+	first := errFirstByte
+	a.cause.Store(&first)
+	a.timer = time.AfterFunc(min(wait, time.Until(a.end)), func() { a.cancel(*a.cause.Load()) })
+	drain := l.Provider.OnAbort == provider.AbortDrain
+	a.unhook = context.AfterFunc(c.r.Context(), func() {
+		if errors.Is(context.Cause(c.r.Context()), ErrShutdown) {
+			a.cancel(ErrShutdown)
+			return
+		}
+		if drain {
+			a.gone.Store(true)
+			return
+		}
+		a.cancel(errClientGone)
+	})
+	return a
+}
+
+// wait gives the upstream until d from now, or the end of the call if that is sooner.
+func (a *attempt) wait(d time.Duration) {
+	a.timer.Reset(min(d, time.Until(a.end)))
+}
+
+// idle changes what the clock measures, once the answer has begun.
+func (a *attempt) idle(d time.Duration) {
+	cause := errIdle
+	if time.Until(a.end) < d {
+		cause = errCallTime
+	}
+	a.cause.Store(&cause)
+	a.wait(d)
+}
+
+func (a *attempt) close() {
+	a.timer.Stop()
+	a.unhook()
+	a.cancel(nil)
+}
+
+// try makes one attempt. Without an error the client has been answered; again says whether another
+// channel may be tried after the error.
+func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Error) {
+	began := time.Now()
+	c.meter.reset()
+	a := c.begin(l, min(c.h.Settings.FirstByte, time.Until(deadline)))
+	defer a.close()
+
+	status, err := c.send(a, l)
+	rec := ledger.Attempt{ChannelID: l.Channel.ID, Status: status, Ms: time.Since(began).Milliseconds()}
+	if err != nil {
+		rec.Kind = err.Kind
+		if stored(c.head.Op) && err.Kind == canon.KindNotFound {
+			l.Dropped() // the object is gone, not the channel
+		} else {
+			l.Failed(err, time.Now())
+		}
+	} else {
+		l.Succeeded()
+	}
+	c.h.Metrics.Attempt(l.Provider.Name, rec.Kind)
+	if len(c.attempts) < maxAttempts {
+		c.attempts = append(c.attempts, rec)
+	}
+	return err != nil && !c.started && retryable(err.Kind) && c.r.Context().Err() == nil, err
+}
+
+// maxAttempts bounds the attempts listed in a record; a pool may hold thousands of keys.
+const maxAttempts = 32
+
+// send makes the round trip and hands the answer to its reader.
+func (c *call) send(a *attempt, l *pool.Lease) (status int, err *canon.Error) {
+	req, err := c.request(a.ctx, l)
+	if err != nil {
+		return 0, err
+	}
+	resp, rerr := c.h.transport.RoundTrip(req)
+	if rerr != nil {
+		return 0, transportError(a.ctx, rerr)
+	}
+	defer func() { _ = resp.Body.Close() }() // nothing depends on how reading ended; what was read has been judged
+	switch {
+	case resp.StatusCode >= 400:
+		return resp.StatusCode, c.readError(resp)
+	case resp.StatusCode >= 300 || resp.StatusCode < 200:
+		return resp.StatusCode, canon.Errorf(canon.KindUpstream, "the upstream answered with status %d, which is no answer", resp.StatusCode)
+	}
+	body, err := decoded(resp)
+	if err != nil {
+		return resp.StatusCode, err
+	}
+	stream := isEventStream(resp.Header)
+	switch {
+	case c.head.Stream && stream:
+		return resp.StatusCode, c.stream(a, l, resp, body)
+	case stream:
+		return resp.StatusCode, canon.Errorf(canon.KindUpstream, "the upstream streamed though no stream was asked for")
+	}
+	return resp.StatusCode, c.whole(a, l, resp, body)
+}
+
+// stored reports the operations on an object that an upstream keeps.
+func stored(op canon.Op) bool {
+	switch op {
+	case canon.OpStoredGet, canon.OpStoredDelete, canon.OpStoredCancel, canon.OpStoredItems:
+		return true
+	}
+	return false
+}
+
+func isEventStream(h http.Header) bool {
+	ct := h["Content-Type"]
+	if len(ct) == 0 {
+		return false
+	}
+	if strings.HasPrefix(ct[0], "text/event-stream") {
+		return true
+	}
+	mt, _, err := mime.ParseMediaType(ct[0])
+	return err == nil && mt == "text/event-stream"
+}
+
+// readError reads what an upstream says went wrong.
+func (c *call) readError(resp *http.Response) *canon.Error {
+	var body []byte
+	if rd, err := decoded(resp); err == nil {
+		body, _ = io.ReadAll(io.LimitReader(rd, maxErrorBody)) // a broken error body is an empty one
+	}
+	e := c.proto.ReadError(resp.StatusCode, resp.Header, body)
+	if key := c.lease.Channel.Secret.Reveal(); key != "" {
+		e.Message = strings.ReplaceAll(e.Message, key, "***")
+	}
+	if e.Status == 0 {
+		e.Status = resp.StatusCode
+	}
+	return e
+}
+
+// whole reads an answer that is not streamed, all of it before the client sees any: a broken one can
+// still be discarded.
+func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Reader) *canon.Error {
+	buf := c.h.takeBuffer()
+	defer c.h.putBuffer(buf)
+	a.idle(c.h.Settings.FirstByte) // no bytes flow to the client that could show life
+	if err := readLimited(buf, body, c.h.Settings.MaxAnswer); err != nil {
+		if errors.Is(err, errTooLarge) {
+			return canon.Errorf(canon.KindUpstream, "the upstream's answer is over the limit of %d bytes", c.h.Settings.MaxAnswer)
+		}
+		return transportError(a.ctx, err)
+	}
+	data := bytes.TrimSpace(buf.Bytes())
+	if len(data) == 0 && c.head.Op != canon.OpStoredDelete {
+		return canon.Errorf(canon.KindUpstream, "the upstream's answer is empty")
+	}
+	if c.head.Stream {
+		// No stream though one was asked for. It may be an error in disguise; an answer it is not.
+		return c.inBand(data)
+	}
+	if len(data) > 0 {
+		events, err := c.proto.NewReader(c.head).Read("", data, nil)
+		if err != nil {
+			return &canon.Error{Kind: canon.KindUpstream, Message: "the upstream's answer can't be read: " + err.Error(), Cause: err}
+		}
+		c.meter.observe(events)
+		if c.meter.failed != nil {
+			return c.meter.failed
+		}
+	}
+	c.firstAt = time.Now()
+	c.status = resp.StatusCode
+	if err := c.settle(); err != nil {
+		return err
+	}
+	c.started = true
+	h := c.w.Header()
+	c.answerHeaders(h, resp)
+	h["Content-Length"] = []string{itoa(int64(buf.Len()))}
+	if ct := resp.Header["Content-Type"]; len(ct) > 0 {
+		h["Content-Type"] = ct
+	}
+	c.clientDeadline(time.Now())
+	c.w.WriteHeader(resp.StatusCode)
+	_, _ = c.w.Write(buf.Bytes()) // a client that left has been billed for what it asked
+	return nil
+}
+
+// inBand judges a body that came where a stream was due.
+func (c *call) inBand(data []byte) *canon.Error {
+	plain := c.head
+	plain.Stream, plain.Framing = false, ""
+	events, err := c.proto.NewReader(plain).Read("", data, nil)
+	if err == nil {
+		for _, e := range events {
+			if f, ok := e.(canon.Failed); ok {
+				return f.Err
+			}
+		}
+	}
+	return canon.Errorf(canon.KindUpstream, "the upstream did not stream its answer")
+}
+
+// answerHeaders copies what a client may know of the upstream's headers. Rate limits, organisations
+// and cookies there are ours, not the client's.
+func (c *call) answerHeaders(to http.Header, resp *http.Response) {
+	for _, name := range passHeaders {
+		if v := resp.Header[name]; len(v) > 0 {
+			to[name] = v
+		}
+	}
+}
+
+var passHeaders = []string{"Openai-Processing-Ms", "Openai-Version", "Server-Timing", "Retry-After"}
+
+func (h *Handler) takeBuffer() *bytes.Buffer {
+	if b, ok := h.buffers.Get().(*bytes.Buffer); ok {
+		return b
+	}
+	return new(bytes.Buffer)
+}
+
+// maxPooled bounds the buffers that are kept for the next answer.
+const maxPooled = 4 << 20
+
+func (h *Handler) putBuffer(b *bytes.Buffer) {
+	if b.Cap() <= maxPooled {
+		b.Reset()
+		h.buffers.Put(b)
+	}
+}

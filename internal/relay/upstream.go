@@ -1,0 +1,194 @@
+package relay
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/jsonedit"
+	"tollgate/internal/pool"
+	"tollgate/internal/provider"
+)
+
+// newTransport returns the client side of the gateway. Bytes are passed on as they are, so it must
+// not ask for gzip on its own; idle connections are kept for every host, or each burst would pay for
+// new handshakes.
+func newTransport(s Settings) *http.Transport {
+	dialer := &net.Dialer{Timeout: s.Connect, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    s.Connect,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           4096,
+		MaxIdleConnsPerHost:    1024,
+		IdleConnTimeout:        90 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: 256 << 10,
+	}
+}
+
+// request builds the attempt's request: the client's bytes with the edits that the channel needs,
+// the headers that belong to the protocol, and the channel's own key.
+func (c *call) request(ctx context.Context, l *pool.Lease) (*http.Request, *canon.Error) {
+	body, cerr := c.upstreamBody(l)
+	if cerr != nil {
+		return nil, cerr
+	}
+	base := l.Channel.BaseURL
+	if base == "" {
+		base = l.Provider.Base
+	}
+	url, err := l.Provider.URL(base, l.Spoken, provider.Target{Op: c.head.Op, Model: l.Upstream, ID: c.head.StoredID, Stream: c.head.Stream, Query: c.storedQuery()})
+	if err != nil {
+		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the channel's address is not usable", Cause: err}
+	}
+	var rd io.Reader
+	if body != nil {
+		rd = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, c.ep.Method, url, rd)
+	if err != nil {
+		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the channel's address is not usable", Cause: err}
+	}
+	hd := req.Header
+	for _, name := range c.h.allow[c.ep.Dialect] {
+		if v := c.r.Header[name]; len(v) > 0 {
+			hd[name] = v
+		}
+	}
+	if body != nil {
+		hd["Content-Type"] = jsonType
+	}
+	if c.head.Stream {
+		hd["Accept"] = eventStreamType
+	} else {
+		hd["Accept"] = jsonType
+	}
+	hd["Accept-Encoding"] = identity
+	if ua := c.r.Header["User-Agent"]; len(ua) > 0 {
+		hd["User-Agent"] = ua
+	} else {
+		hd["User-Agent"] = []string{"tollgate/" + c.h.Version}
+	}
+	hd["X-Client-Request-Id"] = []string{c.id}
+	auth := l.Provider.Auth
+	if l.Spoken.Auth != "" {
+		auth = l.Spoken.Auth
+	}
+	sign(hd, auth, l.Channel.Secret.Reveal())
+	return req, nil
+}
+
+var (
+	jsonType        = []string{"application/json"}
+	eventStreamType = []string{"text/event-stream"}
+	identity        = []string{"identity"}
+)
+
+// upstreamBody applies the edits for a channel; the result for the last channel is kept, because the
+// next one often wants the same.
+func (c *call) upstreamBody(l *pool.Lease) ([]byte, *canon.Error) {
+	if c.body == nil {
+		return nil, nil
+	}
+	if c.sentFor == l.Candidate {
+		return c.sent, nil
+	}
+	edits, err := c.proto.Edits(c.head, c.obj, l.Upstream)
+	if err != nil {
+		return nil, &canon.Error{Kind: canon.KindInvalid, Message: err.Error(), Cause: err}
+	}
+	for _, name := range l.Spoken.Drop {
+		if e, ok := c.obj.Remove(name); ok {
+			edits = append(edits, e)
+		}
+	}
+	if len(edits) == 0 {
+		c.sent, c.sentFor = c.body, l.Candidate
+		return c.sent, nil
+	}
+	out, err := jsonedit.Apply(c.body, edits...)
+	if err != nil {
+		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the request could not be rewritten", Cause: err}
+	}
+	c.sent, c.sentFor = out, l.Candidate
+	return out, nil
+}
+
+// storedQuery is the query of a stored object's request (paging, include, stream), which belongs to it.
+func (c *call) storedQuery() string {
+	switch c.head.Op {
+	case canon.OpStoredGet, canon.OpStoredItems:
+		return c.r.URL.RawQuery
+	}
+	return ""
+}
+
+// reasons for which an attempt is cancelled.
+var (
+	errFirstByte  = errors.New("nothing came in time")
+	errIdle       = errors.New("the stream stalled")
+	errCallTime   = errors.New("the call took too long")
+	errClientGone = errors.New("the client went away")
+
+	// ErrShutdown is the cause with which the server cancels its base context when running calls
+	// must end now; their clients are told so in their own dialect.
+	ErrShutdown = errors.New("the gateway is shutting down")
+)
+
+// transportError says what a failed round trip or read means.
+func transportError(ctx context.Context, err error) *canon.Error {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, errClientGone):
+		return &canon.Error{Kind: canon.KindCanceled, Message: "the client closed the request", Cause: cause}
+	case errors.Is(cause, ErrShutdown):
+		return &canon.Error{Kind: canon.KindOverloaded, Message: "the gateway is shutting down", Cause: cause}
+	case errors.Is(cause, errFirstByte), errors.Is(cause, errIdle), errors.Is(cause, errCallTime):
+		return &canon.Error{Kind: canon.KindTimeout, Message: "the upstream did not answer in time: " + cause.Error(), Cause: cause}
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return &canon.Error{Kind: canon.KindUpstream, Message: "the upstream closed the connection before the answer was complete", Cause: err}
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return &canon.Error{Kind: canon.KindUpstream, Message: "the upstream could not be reached", Cause: err}
+	}
+	return &canon.Error{Kind: canon.KindUpstream, Message: "the connection to the upstream broke", Cause: err}
+}
+
+// decoded returns the body without a content encoding that the upstream used though it was not asked.
+func decoded(resp *http.Response) (io.Reader, *canon.Error) {
+	switch enc := strings.ToLower(resp.Header.Get("Content-Encoding")); enc {
+	case "", "identity":
+		return resp.Body, nil
+	case "gzip":
+		zr, err := gzip.NewReader(resp.Body)
+		if err != nil {
+			return nil, &canon.Error{Kind: canon.KindUpstream, Message: "the upstream's answer is not the gzip it claims to be", Cause: err}
+		}
+		return zr, nil
+	default:
+		return nil, canon.Errorf(canon.KindUpstream, "the upstream answered in an encoding that was not asked for: %.20q", enc)
+	}
+}
+
+// readLimited reads all of r into buf, at most limit bytes.
+func readLimited(buf *bytes.Buffer, r io.Reader, limit int64) error {
+	n, err := buf.ReadFrom(io.LimitReader(r, limit+1))
+	if err == nil && n > limit {
+		return fmt.Errorf("answer over %d bytes: %w", limit, errTooLarge)
+	}
+	return err
+}
+
+var errTooLarge = errors.New("too large")

@@ -1,0 +1,172 @@
+// Package server owns the outside of the gateway: the mux, the listener, and a shutdown that lets
+// running calls finish. What a call is belongs to relay, what an operator may do to admin.
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/relay"
+)
+
+// Options are what a Server is made of. Relay and Protocols are required.
+type Options struct {
+	Relay          *relay.Handler
+	Protocols      []dialect.Protocol      // the first one answers where a request names no dialect
+	Routes         map[string]http.Handler // further ServeMux patterns: admin API, metrics …
+	Ready          func(context.Context) error
+	MaxHeaderBytes int
+	Shutdown       time.Duration // for running calls to finish
+	Log            *slog.Logger
+}
+
+// Server answers clients.
+type Server struct {
+	opts    Options
+	http    *http.Server
+	abort   context.CancelCauseFunc // of every running call
+	closing atomic.Bool
+}
+
+// readHeaderTimeout bounds how long a client may take to send its headers.
+const readHeaderTimeout = 20 * time.Second
+
+// New returns a server that does not listen yet.
+func New(o Options) *Server {
+	base, abort := context.WithCancelCause(context.Background())
+	s := &Server{opts: o, abort: abort}
+	protocols := http.Protocols{}
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	s.http = &http.Server{
+		Handler:           s.mux(),
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    o.MaxHeaderBytes,
+		Protocols:         &protocols,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Handler returns what the server serves, for tests.
+func (s *Server) Handler() http.Handler { return s.http.Handler }
+
+// Serve answers on ln until ctx is done; then it takes no new connections and lets running calls
+// finish for the time that the options allow. It returns nil after an orderly shutdown.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.http.Serve(ln) }()
+	select {
+	case err := <-stopped:
+		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	s.closing.Store(true)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Shutdown)
+	defer cancel()
+	err := s.http.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.opts.Log.LogAttrs(ctx, slog.LevelWarn, "calls are cut: they did not finish in time", slog.Duration("after", s.opts.Shutdown))
+		s.abort(relay.ErrShutdown)
+		cut, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err = s.http.Shutdown(cut); err != nil {
+			err = errors.Join(err, s.http.Close())
+		}
+	}
+	<-stopped
+	return err
+}
+
+// mux puts every route in one place.
+func (s *Server) mux() http.Handler {
+	mux := http.NewServeMux()
+	for _, p := range s.opts.Protocols {
+		for _, ep := range p.Endpoints() {
+			if ep.Op == canon.OpListModels || ep.Op == canon.OpGetModel {
+				continue // below: the dialects share these paths, the request's headers say which one is meant
+			}
+			mux.Handle(ep.Method+" "+ep.Path, s.opts.Relay.Endpoint(ep))
+		}
+	}
+	for _, path := range []string{"/v1/models", "/v1/models/{model...}", "/v1beta/models", "/v1beta/models/{model...}"} {
+		mux.Handle("GET "+path, s.opts.Relay.Models(s.dialectOf))
+	}
+	for pattern, h := range s.opts.Routes {
+		mux.Handle(pattern, h)
+	}
+	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("/", s.notFound)
+	return mux
+}
+
+// dialectOf tells by its headers and path which dialect a client speaks.
+func (s *Server) dialectOf(r *http.Request) dialect.Protocol {
+	want := canon.OpenAIChat
+	switch {
+	case r.Header.Get("Anthropic-Version") != "":
+		want = canon.Anthropic
+	case strings.HasPrefix(r.URL.Path, "/v1beta/"), r.Header.Get("X-Goog-Api-Key") != "", r.Header.Get("Authorization") == "" && r.URL.Query().Has("key"):
+		want = canon.Gemini
+	case strings.HasPrefix(r.URL.Path, "/v1/messages"):
+		want = canon.Anthropic
+	case strings.HasPrefix(r.URL.Path, "/v1/responses"):
+		want = canon.OpenAIResponses
+	}
+	for _, p := range s.opts.Protocols {
+		if p.Dialect() == want {
+			return p
+		}
+	}
+	return s.opts.Protocols[0]
+}
+
+// health says that the process is alive.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	writeStatus(w, http.StatusOK, "ok", "")
+}
+
+// ready says whether new calls should come here.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	if s.closing.Load() {
+		writeStatus(w, http.StatusServiceUnavailable, "closing", "the gateway is shutting down")
+		return
+	}
+	if err := s.opts.Ready(r.Context()); err != nil {
+		writeStatus(w, http.StatusServiceUnavailable, "not ready", err.Error())
+		return
+	}
+	writeStatus(w, http.StatusOK, "ready", "")
+}
+
+func writeStatus(w http.ResponseWriter, status int, word, reason string) {
+	body := struct {
+		Status string `json:"status"`
+		Reason string `json:"reason,omitempty"`
+	}{word, reason}
+	raw, err := json.Marshal(body)
+	if err != nil { // two strings: can't happen
+		raw = []byte(`{"status":"error"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(raw)
+}
+
+// notFound answers paths that nothing serves, in the shape of the dialect the path looks like.
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	s.dialectOf(r).WriteError(w, canon.Errorf(canon.KindNotFound, "nothing is served at %s %s", r.Method, r.URL.Path))
+}
