@@ -1,0 +1,125 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tollgate/internal/account"
+)
+
+// Accounts returns all accounts, parents before children.
+func (s *Store) Accounts(ctx context.Context) ([]account.Account, error) {
+	all, err := collect(ctx, s.read, scanAccount, `
+		SELECT id, COALESCE(parent_id, ''), path, name, COALESCE(email, ''), alias, enabled, role, limits, models, pools, created_ms, updated_ms, version
+		FROM accounts`)
+	if err != nil {
+		return nil, fmt.Errorf("read accounts: %w", err)
+	}
+	slices.SortFunc(all, func(a, b account.Account) int {
+		return cmp.Or(
+			cmp.Compare(strings.Count(a.Path, "."), strings.Count(b.Path, ".")),
+			a.CreatedAt.Compare(b.CreatedAt),
+			strings.Compare(a.ID, b.ID))
+	})
+	return all, nil
+}
+
+// Account returns one account, or account.ErrNotFound.
+func (s *Store) Account(ctx context.Context, id string) (account.Account, error) {
+	a, err := scanAccount(s.read.QueryRowContext(ctx, `
+		SELECT id, COALESCE(parent_id, ''), path, name, COALESCE(email, ''), alias, enabled, role, limits, models, pools, created_ms, updated_ms, version
+		FROM accounts WHERE id = $1`, clean(id)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return account.Account{}, account.ErrNotFound
+	}
+	if err != nil {
+		return account.Account{}, fmt.Errorf("read account %q: %w", id, err)
+	}
+	return a, nil
+}
+
+// InsertAccount adds an account as it is; its parent must exist.
+func (s *Store) InsertAccount(ctx context.Context, a account.Account) error {
+	args, err := accountArgs(a)
+	if err != nil {
+		return fmt.Errorf("add account %q: %w", a.ID, err)
+	}
+	_, err = s.write.ExecContext(ctx, `
+		INSERT INTO accounts (id, parent_id, path, name, email, alias, enabled, role, limits, models, pools, updated_ms, version, created_ms)
+		VALUES ($1, NULLIF($2, ''), $3, $4, NULLIF($5, ''), $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		append(args, millis(a.CreatedAt))...)
+	return accountError("add account", a.ID, err)
+}
+
+// UpdateAccount replaces all of an account but its id and when it was made.
+func (s *Store) UpdateAccount(ctx context.Context, a account.Account) error {
+	args, err := accountArgs(a)
+	if err != nil {
+		return fmt.Errorf("change account %q: %w", a.ID, err)
+	}
+	err = s.tx(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `
+			UPDATE accounts SET parent_id = NULLIF($2, ''), path = $3, name = $4, email = NULLIF($5, ''), alias = $6, enabled = $7,
+				role = $8, limits = $9, models = $10, pools = $11, updated_ms = $12, version = version + 1
+			WHERE id = $1 AND version = $13`, args...)
+		if err := changed(r, err, account.ErrConflict); !errors.Is(err, account.ErrConflict) {
+			return err
+		}
+		return missingOr(tx.QueryRowContext(ctx, `SELECT 1 FROM accounts WHERE id = $1`, args[0]), account.ErrNotFound, account.ErrConflict)
+	})
+	return accountError("change account", a.ID, err)
+}
+
+// missingOr tells why a conditional change met no row: there is none, or it has another version.
+func missingOr(row *sql.Row, missing, conflict error) error {
+	var one int
+	switch err := row.Scan(&one); {
+	case errors.Is(err, sql.ErrNoRows):
+		return missing
+	case err != nil:
+		return err
+	}
+	return conflict
+}
+
+// accountError puts the words of package account on what a database says about an account or a key.
+func accountError(doing, id string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case isDuplicate(err):
+		err = account.ErrConflict
+	case isOrphan(err):
+		err = fmt.Errorf("the account it belongs to: %w", account.ErrNotFound)
+	}
+	return fmt.Errorf("%s %q: %w", doing, id, err)
+}
+
+// accountArgs are all columns of accounts but created_ms, as the statements above count them.
+func accountArgs(a account.Account) ([]any, error) {
+	limits, err1 := toJSON(a.Limits)
+	models, err2 := toJSON(a.Models)
+	pools, err3 := toJSON(a.Pools)
+	err4 := checkText(map[string]string{"id": a.ID, "parent": a.ParentID, "path": a.Path, "name": a.Name, "email": a.Email, "alias": a.Alias, "role": string(a.Role)})
+	return []any{a.ID, a.ParentID, a.Path, a.Name, a.Email, a.Alias, a.Enabled, string(a.Role), limits, models, pools,
+		millis(a.UpdatedAt), a.Version}, errors.Join(err1, err2, err3, err4)
+}
+
+func scanAccount(row scanner) (account.Account, error) {
+	var a account.Account
+	var limits, models, pools string
+	var created, updated int64
+	if err := row.Scan(&a.ID, &a.ParentID, &a.Path, &a.Name, &a.Email, &a.Alias, &a.Enabled, &a.Role, &limits, &models, &pools, &created, &updated, &a.Version); err != nil {
+		return a, err
+	}
+	a.CreatedAt, a.UpdatedAt = instant(created), instant(updated)
+	return a, errors.Join(
+		fromJSON(limits, "limits of account "+a.ID, &a.Limits),
+		fromJSON(models, "models of account "+a.ID, &a.Models),
+		fromJSON(pools, "pools of account "+a.ID, &a.Pools))
+}

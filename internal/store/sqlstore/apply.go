@@ -1,0 +1,159 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"tollgate/internal/account"
+	"tollgate/internal/catalog"
+	"tollgate/internal/ledger"
+)
+
+// ErrBehind says that a journal holds calls that were never applied at a position that was. That is not
+// a repetition: its directory was replaced or restored, and going on would lose calls silently.
+var ErrBehind = errors.New("the journal is behind what was applied from it")
+
+// Apply writes calls and everything that follows from them and moves the journal position of node to
+// pos, all or nothing. Calls that are there already change nothing; a batch whose position is not after
+// the one stored is applied already, or ErrBehind.
+func (s *Store) Apply(ctx context.Context, node string, calls []ledger.Call, pos ledger.Position) error {
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		moved, err := movePosition(ctx, tx, node, pos)
+		if err != nil {
+			return err
+		}
+		if !moved {
+			return allApplied(ctx, tx, calls)
+		}
+		fresh, err := insertCalls(ctx, tx, calls)
+		if err != nil || len(fresh) == 0 {
+			return err
+		}
+		// From here on the rows of these accounts, their cards and their roll-ups are ours alone.
+		accounts, err := lockAccounts(ctx, tx, accountsOf(fresh))
+		if err != nil {
+			return err
+		}
+		if err := loadCards(ctx, tx, accounts, fresh); err != nil {
+			return err
+		}
+		var entries []ledger.Entry
+		for i := range fresh {
+			entries = append(entries, accounts[fresh[i].AccountID].settle(&fresh[i])...)
+		}
+		return errors.Join(
+			insertEntries(ctx, tx, entries),
+			saveMoney(ctx, tx, accounts),
+			addRollups(ctx, tx, fresh),
+			insertOwned(ctx, tx, fresh))
+	})
+	if err != nil {
+		return fmt.Errorf("apply %d calls of node %s up to segment %d offset %d: %w", len(calls), node, pos.Segment, pos.Offset, err)
+	}
+	return nil
+}
+
+// money is what an account has while a transaction holds its row of balances.
+type money struct {
+	account     string
+	debt, spent catalog.Nanos
+	cards       []ledger.Card // alive at some call of the batch, or later
+	changed     map[string]bool
+	moved       bool // debt or spent changed
+}
+
+// settle takes what a call costs and returns the entries for it.
+func (m *money) settle(c *ledger.Call) []ledger.Entry {
+	if c.Cost <= 0 || c.AccountID == account.RootID {
+		return nil
+	}
+	at := instant(c.AtMillis)
+	entry := func(kind ledger.EntryKind, counter string, amount catalog.Nanos, card string) ledger.Entry {
+		return ledger.Entry{At: at, Kind: kind, Account: m.account, Counter: counter, Amount: amount, CardID: card, CallID: c.ID}
+	}
+	m.moved = true
+	m.spent = plus(m.spent, c.Cost)
+	moves, uncovered := ledger.Spend(m.cards, at, c.Cost)
+	entries := make([]ledger.Entry, 0, 2)
+	for _, move := range moves {
+		m.take(move)
+		entries = append(entries, entry(ledger.EntrySpend, ledger.SideRevenue, -move.Amount, move.CardID))
+	}
+	if uncovered == 0 {
+		return entries
+	}
+	entries = append(entries, entry(ledger.EntryDebt, ledger.SideRevenue, -uncovered, ""))
+	// A card granted after this call but written before it would have paid the debt first.
+	for _, card := range m.grantedAfter(c.AtMillis) {
+		moves, uncovered = ledger.Spend([]ledger.Card{card}, card.GrantedAt, uncovered)
+		for _, move := range moves {
+			m.take(move)
+			entries = append(entries, entry(ledger.EntryRepay, m.account, -move.Amount, move.CardID))
+		}
+	}
+	m.debt = plus(m.debt, uncovered)
+	return entries
+}
+
+func (m *money) take(move ledger.Move) {
+	i := slices.IndexFunc(m.cards, func(c ledger.Card) bool { return c.ID == move.CardID })
+	m.cards[i].Balance -= move.Amount
+	m.changed[move.CardID] = true
+}
+
+// grantedAfter returns copies of the cards granted after a time, in the order of their granting.
+func (m *money) grantedAfter(ms int64) []ledger.Card {
+	var later []ledger.Card
+	for _, c := range m.cards {
+		if millis(c.GrantedAt) > ms {
+			later = append(later, c)
+		}
+	}
+	slices.SortStableFunc(later, func(a, b ledger.Card) int { return a.GrantedAt.Compare(b.GrantedAt) })
+	return later
+}
+
+// plus adds two amounts that are not negative, and stops at what a column can hold.
+func plus(a, b catalog.Nanos) catalog.Nanos {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+func accountsOf(calls []ledger.Call) []string {
+	ids := make([]string, len(calls))
+	for i := range calls {
+		ids[i] = calls[i].AccountID
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// allApplied answers ErrBehind unless all calls are stored.
+func allApplied(ctx context.Context, tx *sql.Tx, calls []ledger.Call) error {
+	ids := make(map[string]bool, len(calls))
+	for i := range calls {
+		ids[calls[i].ID] = true
+	}
+	for some := range slices.Chunk(slices.Collect(maps.Keys(ids)), maxList) {
+		query, args := in(`SELECT id FROM calls WHERE id IN {list}`, 1, some)
+		found, err := collect(ctx, tx, scanString, query, args...)
+		if err != nil {
+			return err
+		}
+		for _, id := range found {
+			delete(ids, id)
+		}
+	}
+	for id := range ids {
+		return fmt.Errorf("call %s was never applied, and %d more: if the directory of the journal was replaced, give the node another name: %w", strings.ToValidUTF8(id, "?"), len(ids)-1, ErrBehind)
+	}
+	return nil
+}

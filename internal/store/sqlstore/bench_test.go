@@ -1,0 +1,76 @@
+package sqlstore
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/catalog"
+	"tollgate/internal/ledger"
+	"tollgate/internal/secret"
+)
+
+// BenchmarkApply measures the drain's way into the store: batches of 500 calls of 20 accounts.
+func BenchmarkApply(b *testing.B) {
+	for name, dsn := range map[string]string{"sqlite": "", "postgres": os.Getenv("PG_DSN")} {
+		b.Run(name, func(b *testing.B) {
+			if name == "postgres" && dsn == "" {
+				b.Skip("PG_DSN is not set")
+			}
+			master, err := secret.LoadMaster(b.TempDir(), "")
+			if err != nil {
+				b.Fatal(err)
+			}
+			sealer, err := secret.NewSealer(master)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, err := Open(b.Context(), Config{DSN: dsn, DataDir: b.TempDir(), Sealer: sealer})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			now := time.Now()
+			node := uuid.NewString()
+			for i := range 20 {
+				_, err := s.Grant(b.Context(), ledger.Card{AccountID: fmt.Sprint("account-", i), Amount: 1e15, GrantedAt: now.Add(-time.Hour), ExpiresAt: now.Add(time.Hour)}, "")
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			var offset int64
+			b.ReportAllocs()
+			for b.Loop() {
+				calls := make([]ledger.Call, 500)
+				for i := range calls {
+					calls[i] = benchCall(now, i)
+				}
+				offset++
+				if err := s.Apply(b.Context(), node, calls, ledger.Position{Segment: 1, Offset: offset}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(500*float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+		})
+	}
+}
+
+func benchCall(now time.Time, i int) ledger.Call {
+	id, err := uuid.NewV7()
+	if err != nil {
+		panic(err)
+	}
+	channel := fmt.Sprint("0199b6f0-aaaa-7000-8000-00000000000", i%5)
+	return ledger.Call{
+		ID: id.String(), AtMillis: now.UnixMilli(), RequestID: id.String(), AccountID: fmt.Sprint("account-", i%20), KeyID: fmt.Sprint("key-", i%40),
+		ChannelID: channel, Provider: "openai", Dialect: canon.OpenAIChat, Op: canon.OpGenerate, Model: fmt.Sprint("gpt-5-mini-", i%3), Upstream: "gpt-5-mini",
+		Stream: true, Status: 200, Stop: canon.StopEnd, Attempts: []ledger.Attempt{{ChannelID: channel, Status: 200, Ms: 812}}, FirstMs: 301, TotalMs: 812,
+		ClientIP: "192.0.2.7", Usage: canon.Usage{Input: 1200, CacheRead: 4000, Output: 300}, Source: canon.Measured, Cost: 1_234_567,
+		Receipt: &catalog.Receipt{Model: "gpt-5-mini", Version: "2026-11-01", Total: 1_234_567, Items: []catalog.Item{
+			{What: "input", Quantity: 1200, Rate: 250_000_000, Amount: 300_000}, {What: "cache_read", Quantity: 4000, Rate: 25_000_000, Amount: 100_000}, {What: "output", Quantity: 300, Rate: 2_000_000_000, Amount: 600_000}}},
+	}
+}

@@ -1,0 +1,174 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tollgate/internal/ledger"
+)
+
+// defaultLimit is how many rows a page has that does not say.
+const defaultLimit = 100
+
+// maxList is how many values go into one list of a query; more are asked for in turns.
+const maxList = 1024
+
+// Call returns one call, or ledger.ErrNotFound.
+func (s *Store) Call(ctx context.Context, id string) (ledger.Call, error) {
+	c, err := scanCall(s.read.QueryRowContext(ctx, `SELECT doc FROM calls WHERE id = $1`, clean(id)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return ledger.Call{}, ledger.ErrNotFound
+	}
+	if err != nil {
+		return ledger.Call{}, fmt.Errorf("read call %q: %w", id, err)
+	}
+	return c, nil
+}
+
+// Calls returns a page of the calls that q selects, newest first. From is the first instant that
+// counts, To the first that does not.
+func (s *Store) Calls(ctx context.Context, q ledger.CallQuery) ([]ledger.Call, error) {
+	all, err := s.calls(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("read calls: %w", err)
+	}
+	return all, nil
+}
+
+func (s *Store) calls(ctx context.Context, q ledger.CallQuery) ([]ledger.Call, error) {
+	if q.Limit <= 0 {
+		q.Limit = defaultLimit
+	}
+	where, args, err := s.callFilter(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if len(q.AccountIDs) == 0 {
+		return s.callPage(ctx, where, args, q.Limit)
+	}
+	// The page of many accounts is in the pages of some of them each.
+	var all []ledger.Call
+	for some := range slices.Chunk(q.AccountIDs, maxList) {
+		list, more := in(`account_id IN {list}`, len(args)+1, some)
+		page, err := s.callPage(ctx, append(slices.Clip(where), list), append(slices.Clip(args), more...), q.Limit)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+	}
+	if len(q.AccountIDs) > maxList {
+		slices.SortFunc(all, func(a, b ledger.Call) int {
+			return cmp.Or(cmp.Compare(b.AtMillis, a.AtMillis), strings.Compare(b.ID, a.ID))
+		})
+		// An account named twice, in two chunks, is there twice.
+		all = slices.CompactFunc(all, func(a, b ledger.Call) bool { return a.ID == b.ID })
+	}
+	return all[:min(len(all), q.Limit)], nil
+}
+
+// callFilter returns the conditions of q but for its accounts, and their parameters.
+func (s *Store) callFilter(ctx context.Context, q ledger.CallQuery) (where []string, args []any, err error) {
+	param := func(v any) string {
+		args = append(args, v)
+		return "$" + strconv.Itoa(len(args))
+	}
+	if q.Before != "" {
+		var at int64
+		err := s.read.QueryRowContext(ctx, `SELECT at_ms FROM calls WHERE id = $1`, clean(q.Before)).Scan(&at)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, nil, fmt.Errorf("the page before call %q: %w", q.Before, ledger.ErrNotFound)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		where = append(where, "(at_ms, id) < ("+param(at)+", "+param(clean(q.Before))+")")
+	}
+	for column, value := range map[string]string{"key_id": q.KeyID, "model": q.Model, "channel_id": q.ChannelID} {
+		if value != "" {
+			where = append(where, column+" = "+param(indexed(value)))
+		}
+	}
+	if !q.From.IsZero() {
+		where = append(where, "at_ms >= "+param(ceilMillis(q.From)))
+	}
+	if !q.To.IsZero() {
+		where = append(where, "at_ms < "+param(ceilMillis(q.To)))
+	}
+	if q.OnlyErrors {
+		where = append(where, "failed")
+	}
+	if q.Quarantined {
+		where = append(where, "quarantined")
+	}
+	return where, args, nil
+}
+
+func (s *Store) callPage(ctx context.Context, where []string, args []any, limit int) ([]ledger.Call, error) {
+	query := `SELECT doc FROM calls`
+	if len(where) > 0 {
+		query += " WHERE " + strings.Join(where, " AND ")
+	}
+	query += " ORDER BY at_ms DESC, id DESC LIMIT $" + strconv.Itoa(len(args)+1)
+	return collect(ctx, s.read, scanCall, query, append(slices.Clip(args), int64(limit))...)
+}
+
+// insertCalls adds the calls that are not there yet and returns those, in their order.
+func insertCalls(ctx context.Context, tx *sql.Tx, calls []ledger.Call) ([]ledger.Call, error) {
+	rows := make([][]any, 0, len(calls))
+	seen := make(map[string]bool, len(calls))
+	for i := range calls {
+		c := &calls[i]
+		if seen[c.ID] {
+			continue
+		}
+		seen[c.ID] = true
+		doc, err := toJSON(c)
+		if err != nil {
+			return nil, fmt.Errorf("call %s: %w", c.ID, err)
+		}
+		rows = append(rows, []any{c.ID, c.AtMillis, c.AccountID, indexed(c.KeyID), indexed(c.Model), indexed(c.ChannelID), failed(c), c.Quarantine != "", doc})
+	}
+	ids, err := queryMany(ctx, tx, scanString, `
+		INSERT INTO calls (id, at_ms, account_id, key_id, model, channel_id, failed, quarantined, doc) VALUES {rows}
+		ON CONFLICT (id) DO NOTHING RETURNING id`, rows)
+	if err != nil {
+		return nil, err
+	}
+	clear(seen)
+	for _, id := range ids {
+		seen[id] = true
+	}
+	fresh := make([]ledger.Call, 0, len(ids))
+	for i := range calls {
+		if seen[calls[i].ID] {
+			seen[calls[i].ID] = false
+			fresh = append(fresh, calls[i])
+		}
+	}
+	return fresh, nil
+}
+
+// failed reports whether a call counts as an error.
+func failed(c *ledger.Call) bool { return c.ErrorKind != "" || c.Status >= http.StatusBadRequest }
+
+func scanCall(row scanner) (ledger.Call, error) {
+	var c ledger.Call
+	var doc string
+	if err := row.Scan(&doc); err != nil {
+		return c, err
+	}
+	return c, fromJSON(doc, "call", &c)
+}
+
+func scanString(row scanner) (string, error) {
+	var s string
+	err := row.Scan(&s)
+	return s, err
+}

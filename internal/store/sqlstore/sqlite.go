@@ -1,0 +1,101 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	_ "modernc.org/sqlite" // driver "sqlite"
+
+	"tollgate/internal/store/migrations"
+)
+
+// openerSQLite returns an opener of the database at uri ("file:PATH?parameters").
+func openerSQLite(uri string) func(context.Context, Config) (*Store, error) {
+	return func(ctx context.Context, _ Config) (*Store, error) {
+		path, query, _ := strings.Cut(strings.TrimPrefix(uri, "file:"), "?")
+		params, err := url.ParseQuery(query)
+		if err != nil {
+			return nil, fmt.Errorf("the parameters after the file name: %w", err)
+		}
+		memory := path == ":memory:" || path == "" || params.Get("mode") == "memory"
+		if !memory {
+			if err := prepareFile(path); err != nil {
+				return nil, err
+			}
+		}
+		// The driver runs _busy_timeout before all others, whatever their order: turning WAL on needs
+		// the lock that another opener may hold.
+		params.Set("_busy_timeout", "10000")
+		params.Set("_journal_mode", "WAL")
+		params.Set("_synchronous", "NORMAL")
+		params.Set("_foreign_keys", "on")
+		params.Set("_txlock", "immediate")
+		params.Set("_dqs", "0")
+		// The default of 1000 pages would make every few batches of calls wait for a checkpoint.
+		params.Set("_pragma", "wal_autocheckpoint(4000)")
+
+		s := &Store{engine: migrations.SQLite}
+		if s.write, err = openSQLite(ctx, path, params, 1); err != nil {
+			return nil, err
+		}
+		if memory { // lives in its one connection
+			s.read = s.write
+			return s, s.migrate(ctx)
+		}
+		if err := s.migrate(ctx); err != nil {
+			return nil, err
+		}
+		params.Set("_query_only", "on")
+		params.Del("_txlock")
+		if s.read, err = openSQLite(ctx, path, params, max(4, runtime.GOMAXPROCS(0))); err != nil {
+			return nil, errors.Join(err, s.write.Close())
+		}
+		return s, nil
+	}
+}
+
+func openSQLite(ctx context.Context, path string, params url.Values, conns int) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", "file:"+path+"?"+params.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, fmt.Errorf("sqlite %s: %w", path, errors.Join(err, db.Close()))
+	}
+	return db, nil
+}
+
+// migrate brings the schema up to date; on failure it closes the database.
+func (s *Store) migrate(ctx context.Context) error {
+	if err := migrations.Up(ctx, s.engine, s.write); err != nil {
+		return errors.Join(err, s.write.Close())
+	}
+	return nil
+}
+
+// prepareFile makes the database's file readable for its owner alone; SQLite gives its side files the
+// same mode. A file that exists keeps its mode.
+func prepareFile(escaped string) error {
+	path, err := url.PathUnescape(escaped)
+	if err != nil {
+		return fmt.Errorf("the file name: %w", err)
+	}
+	path = strings.TrimPrefix(path, "//")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,105 @@
+// Package sqlstore keeps everything that outlives the process in SQLite or PostgreSQL, behind the
+// Store interfaces that account, pool, ledger and catalog declare. All SQL of the program is here, one
+// file a table, each statement next to its method, one text for both engines. It leaves the schema to
+// migrations and every rule to the packages it stores for.
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"tollgate/internal/account"
+	"tollgate/internal/catalog"
+	"tollgate/internal/ledger"
+	"tollgate/internal/pool"
+	"tollgate/internal/secret"
+	"tollgate/internal/store/migrations"
+)
+
+// Config says where the data is.
+type Config struct {
+	// DSN chooses the engine: "" for SQLite in DataDir, "sqlite:PATH", "file:URI", "postgres://…".
+	DSN string
+	// DataDir is where SQLite lives when DSN is empty. It is made if it does not exist.
+	DataDir string
+	// Sealer seals the secrets of channels. It is needed.
+	Sealer *secret.Sealer
+	// MaxConns bounds the connections to PostgreSQL; 0 means 16.
+	MaxConns int
+}
+
+// Store is an open database. It is safe for concurrent use.
+type Store struct {
+	engine migrations.Engine
+	write  *sql.DB // on SQLite one connection, so that writers queue here and not in the file's lock
+	read   *sql.DB // may be the same as write
+	sealer *secret.Sealer
+}
+
+var (
+	_ account.Store = (*Store)(nil)
+	_ catalog.Store = (*Store)(nil)
+	_ pool.Store    = (*Store)(nil)
+	_ ledger.Store  = (*Store)(nil)
+)
+
+// ErrNotFound says that there is no such setting.
+var ErrNotFound = errors.New("not found")
+
+// Open opens the database that cfg names, brings its schema up to date and returns a Store, which the
+// caller must Close.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if cfg.Sealer == nil {
+		return nil, errors.New("open the store: no sealer for secrets was given")
+	}
+	open, err := choose(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	s, err := open(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	s.sealer = cfg.Sealer
+	return s, nil
+}
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.read.PingContext(ctx); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// Close waits for running statements and closes the database.
+func (s *Store) Close() error {
+	if s.read == s.write {
+		return s.write.Close()
+	}
+	return errors.Join(s.read.Close(), s.write.Close())
+}
+
+// snapshot is the isolation in which all statements of a transaction see one state. SQLite knows no
+// other and takes no name for it.
+func (s *Store) snapshot() sql.IsolationLevel {
+	if s.engine == migrations.Postgres {
+		return sql.LevelRepeatableRead
+	}
+	return sql.LevelDefault
+}
+
+// tx runs f in one transaction, which is rolled back if f answers an error.
+func (s *Store) tx(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // after Commit it does nothing
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
