@@ -1,0 +1,97 @@
+// Package config owns the settings of a Tollgate: one Config value, read from the environment, one
+// YAML file and flags, checked as a whole before anything starts.
+//
+// Every setting is a field of Config whose tags carry its name, default and doc line; parsing,
+// `tollgate config check` and docs/configuration.md all come from those tags. Only app reads a Config;
+// every other package is handed plain values. What a provider or a model is belongs to provider and
+// catalog; here they are only named.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"tollgate/internal/catalog"
+	"tollgate/internal/secret"
+)
+
+// Config is every setting, checked. It does not change after Load.
+//
+// Tags: env is the name in the environment, in lower case and without TOLLGATE_ also the name in the
+// file; old is an older name that still works; default, min and max are written as a user would;
+// is names a syntax (size, listen, url); one lists the allowed words; doc is the line in the
+// documentation, section the heading that starts with this field. Secret fields also accept NAME_FILE.
+type Config struct {
+	Listen       string         `section:"Start" env:"LISTEN" default:":3000" is:"listen" doc:"Address that the gateway listens on."`
+	Port         int            `env:"PORT" min:"1" max:"65535" doc:"Port to listen on, on all addresses; used when LISTEN is not set."`
+	Data         string         `env:"TOLLGATE_DATA" default:"./data" doc:"Directory of everything the gateway keeps: journal, embedded database, generated keys."`
+	File         string         `env:"TOLLGATE_CONFIG" is:"env-only" doc:"Path of the YAML file. When not set, tollgate.yaml in the working directory is read if it exists."`
+	Simulator    string         `env:"SIMULATOR" default:"auto" one:"auto|on|off" doc:"Channel to the built-in simulated provider; auto: as long as no other channel is configured."`
+	MetricsAddr  string         `env:"METRICS_LISTEN" is:"listen" doc:"Separate address for /metrics, open to whoever reaches it. When not set, /metrics is on LISTEN, for loopback peers and the admin key."`
+	LogLevel     slog.Level     `env:"LOG_LEVEL" default:"info" one:"debug|info|warn|error" doc:"Least level that is logged."`
+	LogFormat    string         `env:"LOG_FORMAT" default:"auto" one:"auto|text|json" doc:"Form of log lines; auto: text on a terminal, json otherwise."`
+	TrustedPeers []netip.Prefix `env:"TRUSTED_PROXIES" doc:"Networks (CIDR, comma-separated) of proxies whose X-Forwarded-For is believed. From anyone else the peer's own address counts."`
+
+	AdminKey  secret.Secret `section:"Keys and storage" env:"ADMIN_KEY" is:"token" doc:"Key of the root account, which manages everything. When not set, one is made at the first start and kept in the data directory."`
+	MasterKey secret.Secret `env:"TOLLGATE_MASTER_KEY" is:"master" doc:"32 random bytes, base64 or hex, that seal provider keys in the database. When not set, master.key in the data directory, made at the first start. Back it up apart from the database."`
+	SQLDSN    secret.Secret `env:"SQL_DSN" is:"dsn" doc:"Database: postgres://user:password@host:5432/name, sqlite:PATH or file:PATH. When not set, SQLite in the data directory."`
+	InitUser  *InitUser     `env:"INIT_USERS" is:"secret" doc:"The root account as root::email::key (older root:email:key): its address and the admin key in one."`
+
+	XAIBase  string    `section:"Providers" env:"XAI_BASE" old:"OPENAI_API_BASE" default:"https://api.openai.com" is:"url" doc:"Base URL for provider keys that are entered without one; may be another Tollgate."`
+	InitKeys []InitKey `env:"INIT_KEYS" is:"secret" doc:"Provider keys that become channels: key::base-url, comma-separated. Without ::base-url, XAI_BASE."`
+	Mapper   []MapRule `env:"MODEL_MAPPER" doc:"Models to send instead of those asked for: asked=sent, comma-separated, first match wins, * matches any run of characters on the left."`
+
+	MaxHeaderBytes int64 `section:"Limits" env:"MAX_HEADER_BYTES" default:"64KiB" is:"size" min:"4KiB" max:"16MiB" doc:"Largest request header."`
+	MaxBodyBytes   int64 `env:"MAX_BODY_BYTES" default:"64MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest request body; a larger one is refused with 413."`
+	MaxAnswerBytes int64 `env:"MAX_ANSWER_BYTES" default:"128MiB" is:"size" min:"1KiB" max:"4GiB" doc:"Largest answer of a provider that is not streamed."`
+	MaxEventBytes  int64 `env:"MAX_EVENT_BYTES" default:"16MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest single event of a streamed answer."`
+	DefaultOutput  int64 `env:"DEFAULT_OUTPUT_TOKENS" default:"4096" min:"1" max:"10000000" doc:"Output tokens that are reserved, in money, for a call whose client names no maximum."`
+
+	TimeoutConnect     time.Duration `section:"Timeouts" env:"TIMEOUT_CONNECT" default:"10s" min:"10ms" max:"10m" doc:"To connect to a provider, TLS included."`
+	TimeoutFirstByte   time.Duration `env:"TIMEOUT_FIRST_BYTE" default:"5m" min:"10ms" max:"24h" doc:"From the request sent to the first byte of the answer."`
+	TimeoutIdle        time.Duration `env:"TIMEOUT_IDLE" default:"2m" min:"10ms" max:"24h" doc:"Between two reads of an answer."`
+	TimeoutRoute       time.Duration `env:"TIMEOUT_ROUTE" default:"10m" min:"10ms" max:"24h" doc:"To find a channel that starts to answer, over all attempts of a call."`
+	TimeoutCall        time.Duration `env:"TIMEOUT_CALL" default:"1h" min:"10ms" max:"24h" doc:"For a whole call."`
+	TimeoutClientWrite time.Duration `env:"TIMEOUT_CLIENT_WRITE" default:"1m" min:"10ms" max:"1h" doc:"For a client to take what was written to it; one that stops reading is dropped."`
+	TimeoutShutdown    time.Duration `env:"TIMEOUT_SHUTDOWN" default:"30s" min:"0s" max:"1h" doc:"For running calls to finish after SIGTERM; then they are cut and settled on what was delivered."`
+	JournalSync        time.Duration `env:"JOURNAL_SYNC" default:"100ms" min:"0s" max:"1m" doc:"Longest time that a settled call may wait for its fsync; 0s: none waits. A crash of the process loses nothing; a crash of the machine loses at most this."`
+
+	Channels []Channel       // from the file, in its order
+	Models   []catalog.Model // from the file, in its order; prices are checked by catalog when it takes them
+	Accounts []Account       // from the file, in its order
+
+	lookups map[string]secret.Secret // key variables of built-in providers that are set
+	origins map[string]string        // setting to where its value came from; no entry: default
+}
+
+// InitUser is the root account of INIT_USERS.
+type InitUser struct {
+	Name  string // always "root"
+	Email string
+	Key   secret.Secret
+}
+
+// InitKey is a provider key of INIT_KEYS.
+type InitKey struct {
+	Key  secret.Secret
+	Base string // base URL, never empty
+}
+
+// MapRule is a rule of MODEL_MAPPER. Rules apply in order and the first match wins.
+type MapRule struct {
+	From string // asked for; * matches any run of characters
+	To   string // sent instead
+}
+
+// Lookup returns the secret in the environment variable name, or in the file that name_FILE gives.
+// It knows the key variables of the built-in providers; ok is false for others and for unset ones.
+func (c *Config) Lookup(name string) (value secret.Secret, ok bool) {
+	value, ok = c.lookups[name]
+	return value, ok
+}
+
+// HasChannels reports whether a channel is configured besides the simulator's.
+func (c *Config) HasChannels() bool {
+	return len(c.Channels) > 0 || len(c.InitKeys) > 0 || len(c.lookups) > 0
+}
