@@ -61,8 +61,11 @@ type Config struct {
 	Models   []catalog.Model // from the file, in its order; prices are checked by catalog when it takes them
 	Accounts []Account       // from the file, in its order
 
-	lookups map[string]secret.Secret // key variables of built-in providers that are set
-	origins map[string]string        // setting to where its value came from; no entry: default
+	// ProviderKeys are the key variables of built-in providers that are set, by the variable's name. The
+	// field is exported because fmt prints a Secret in an unexported one as it is.
+	ProviderKeys map[string]secret.Secret
+
+	origins map[string]string // setting to where its value came from; no entry: default
 }
 
 // InitUser is the root account of INIT_USERS.
@@ -87,11 +90,11 @@ type MapRule struct {
 // Lookup returns the secret in the environment variable name, or in the file that name_FILE gives.
 // It knows the key variables of the built-in providers; ok is false for others and for unset ones.
 func (c *Config) Lookup(name string) (value secret.Secret, ok bool) {
-	value, ok = c.lookups[name]
+	value, ok = c.ProviderKeys[name]
 	return value, ok
 }
 
 // HasChannels reports whether a channel is configured besides the simulator's.
 func (c *Config) HasChannels() bool {
-	return len(c.Channels) > 0 || len(c.InitKeys) > 0 || len(c.lookups) > 0
+	return len(c.Channels) > 0 || len(c.InitKeys) > 0 || len(c.ProviderKeys) > 0
 }

@@ -152,8 +152,9 @@ func (l *loader) checkChannels() {
 			base, err := parseBase(c.BaseURL)
 			if err != nil {
 				l.faults.add(where, path+".base_url", "%v", err)
+			} else {
+				c.BaseURL = base
 			}
-			c.BaseURL = base
 		}
 		if c.Weight < 0 {
 			l.faults.add(where, path+".weight", "must be at least 0")

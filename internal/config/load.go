@@ -48,7 +48,7 @@ type given struct {
 
 // Load reads and checks all settings. The error is Faults with everything that is wrong.
 func Load(src Source) (*Config, error) {
-	l := loader{env: map[string]string{}, flags: src.Flags, cfg: &Config{origins: map[string]string{}, lookups: map[string]secret.Secret{}}, given: map[string]given{}}
+	l := loader{env: map[string]string{}, flags: src.Flags, cfg: &Config{origins: map[string]string{}, ProviderKeys: map[string]secret.Secret{}}, given: map[string]given{}}
 	for _, pair := range src.Environ {
 		if name, value, ok := strings.Cut(pair, "="); ok && value != "" {
 			l.env[name] = value
@@ -59,7 +59,7 @@ func Load(src Source) (*Config, error) {
 	l.readEnvironment(all)
 	l.refuseUnknown(all)
 	l.parse(all)
-	l.readLookups()
+	l.readProviderKeys()
 	l.check()
 	if len(l.faults) > 0 {
 		return nil, l.faults
@@ -181,14 +181,14 @@ func (l *loader) parse(all []setting) {
 	}
 }
 
-// readLookups reads the key variables of the built-in providers.
-func (l *loader) readLookups() {
+// readProviderKeys reads the key variables of the built-in providers.
+func (l *loader) readProviderKeys() {
 	for _, p := range providers() {
 		if p.Env == "" {
 			continue
 		}
 		if text, _, ok := l.variable(p.Env, true); ok {
-			l.cfg.lookups[p.Env] = secret.Secret(strings.TrimSpace(text))
+			l.cfg.ProviderKeys[p.Env] = secret.Secret(strings.TrimSpace(text))
 		}
 	}
 }
