@@ -266,7 +266,7 @@ func (j *Journal) prepare(f File, number int64, probe bool) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	return syncDir(j.dir)
+	return SyncDir(j.dir)
 }
 
 // nudge wakes the keeper.

@@ -236,7 +236,7 @@ func (j *Journal) Prune(before Position) error {
 		pruned = true
 	}
 	if pruned {
-		errs = append(errs, syncDir(j.dir))
+		errs = append(errs, SyncDir(j.dir))
 	}
 	return errors.Join(errs...)
 }

@@ -25,8 +25,8 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// syncDir makes names created or removed in dir durable.
-func syncDir(dir string) error {
+// SyncDir makes names that were created, renamed or removed in dir durable.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

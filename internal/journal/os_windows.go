@@ -27,8 +27,8 @@ func lockDir(dir string) (*os.File, error) {
 	return os.NewFile(uintptr(h), name), nil
 }
 
-// syncDir does nothing: a directory cannot be opened for that here, NTFS journals names itself.
-func syncDir(string) error { return nil }
+// SyncDir does nothing: a directory cannot be opened for that here, NTFS journals names itself.
+func SyncDir(string) error { return nil }
 
 // create opens without O_APPEND, whose handle could not be truncated on Windows. Nothing is written
 // behind a truncated place but the first record of a segment that was probed, and there seek does it.

@@ -108,7 +108,7 @@ func setAside(path string, offset int, rest []byte) (savedTo string, err error) 
 		}
 		savedTo = f.Name()
 		_, err = f.Write(rest)
-		if err = errors.Join(err, f.Sync(), f.Close(), syncDir(filepath.Dir(path))); err != nil {
+		if err = errors.Join(err, f.Sync(), f.Close(), SyncDir(filepath.Dir(path))); err != nil {
 			return "", fmt.Errorf("journal: save the end of %s: %w", path, err)
 		}
 	}

@@ -74,7 +74,8 @@ type Position struct {
 type Store interface {
 	// Apply writes calls, in order, with their entries, card balances, debts, roll-ups and owners of
 	// stored objects, and moves the journal position of node to pos, all in one transaction. A call
-	// whose id is already there changes nothing.
+	// whose id is already there changes nothing. A cost is distributed by Spend, at the AtMillis of
+	// the call. Without calls only the position moves.
 	Apply(ctx context.Context, node string, calls []Call, pos Position) error
 
 	// JournalPosition returns where the journal of node was applied up to; zero if never.
@@ -84,7 +85,8 @@ type Store interface {
 	// card as it stands after.
 	Grant(ctx context.Context, card Card, note string) (Card, error)
 
-	// Balances returns the money of all accounts that have a card or a debt; Balance that of one.
+	// Balances returns the money of all accounts that have a card or a debt or that spent something;
+	// Balance that of one, ErrNotFound or zero if there is nothing.
 	Balances(ctx context.Context) ([]Balance, error)
 	Balance(ctx context.Context, accountID string) (Balance, error)
 

@@ -1,0 +1,189 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tollgate/internal/journal"
+)
+
+const (
+	batchRecords = 500
+	batchBytes   = 1 << 20
+	applyTimeout = 15 * time.Second
+	firstPause   = 10 * time.Millisecond // after a failure of the store; doubles …
+	longestPause = 5 * time.Second       // … up to this
+)
+
+var errStopped = errors.New("ledger: the book is closed")
+
+// progress is how far the drain has come.
+type progress struct {
+	appended    atomic.Int64 // records that the journal got, here or before the start
+	carried     atomic.Int64 // records of these that the drain is done with
+	quarantined atomic.Int64
+	oldest      atomic.Int64 // AtMillis of the oldest call under way to the store; 0: none
+
+	mu      sync.Mutex
+	applied journal.Position // everything before it is in the store
+	changed chan struct{}    // closed, and replaced, when applied moves
+}
+
+// Lag is what the journal holds beyond the store.
+type Lag struct {
+	Records int64
+	Bytes   int64
+	Age     time.Duration // of the oldest call the drain is busy with; 0 if there is none
+}
+
+// Lag returns how far the store is behind.
+func (b *Book) Lag(now time.Time) Lag {
+	l := Lag{
+		Records: max(0, b.progress.appended.Load()-b.progress.carried.Load()),
+		Bytes:   b.journal.Bytes(b.applied()),
+	}
+	if at := b.progress.oldest.Load(); at > 0 {
+		l.Age = max(0, now.Sub(time.UnixMilli(at)))
+	}
+	return l
+}
+
+// Quarantined returns how many records could not be read and were set aside since the start.
+func (b *Book) Quarantined() int64 { return b.progress.quarantined.Load() }
+
+// Healthy returns nil, or why no calls can be recorded.
+func (b *Book) Healthy() error { return b.journal.Healthy() }
+
+// Flush waits until everything that was settled before the call is in the store.
+func (b *Book) Flush(ctx context.Context) error {
+	target := b.journal.End()
+	for {
+		b.progress.mu.Lock()
+		applied, changed := b.progress.applied, b.progress.changed
+		b.progress.mu.Unlock()
+		if applied.Compare(target) >= 0 {
+			return nil
+		}
+		b.nudge()
+		select {
+		case <-changed:
+		case <-b.drained:
+			return errStopped
+		case <-ctx.Done():
+			return fmt.Errorf("the journal is at %v, the store at %v: %w", target, applied, context.Cause(ctx))
+		}
+	}
+}
+
+func (b *Book) applied() journal.Position {
+	b.progress.mu.Lock()
+	defer b.progress.mu.Unlock()
+	return b.progress.applied
+}
+
+func (b *Book) nudge() {
+	select {
+	case b.work <- struct{}{}:
+	default:
+	}
+}
+
+// drain carries records from the journal to the store until Close. It never gives one up: while the
+// store fails it tries again, with smaller batches, as a batch too large to finish in time may be why.
+func (b *Book) drain(pos journal.Position) {
+	defer close(b.drained)
+	pause, limit := firstPause, batchRecords
+	for {
+		next, n, err := b.carry(pos, limit)
+		var wait <-chan time.Time
+		switch {
+		case b.ctx.Err() != nil:
+			return
+		case err != nil:
+			b.log.Error("ledger: the store does not take calls; they wait in the journal", "error", err, "position", pos, "again_in", pause)
+			wait = time.After(pause)
+			pause, limit = min(2*pause, longestPause), max(1, limit/2)
+		case n == 0:
+			pos = next
+		default:
+			pos, pause, limit = next, firstPause, min(2*limit, batchRecords)
+			continue
+		}
+		work := b.work
+		if wait != nil {
+			work = nil // an impatient Flush does not shorten the pause
+		}
+		select {
+		case <-b.ctx.Done():
+			return
+		case <-wait:
+		case <-work:
+		}
+	}
+}
+
+// carry brings one batch behind pos to the store and returns where it ends and how many records it had.
+func (b *Book) carry(pos journal.Position, limit int) (next journal.Position, n int, err error) {
+	records, next, err := b.journal.Read(pos, limit, batchBytes)
+	if err != nil || next == pos {
+		return pos, 0, err
+	}
+	calls := make([]Call, 0, len(records))
+	for _, r := range records {
+		call, err := decode(r)
+		if err != nil {
+			if err := b.quarantine(r, err); err != nil {
+				return pos, 0, err
+			}
+			continue
+		}
+		calls = append(calls, call)
+	}
+	if len(calls) > 0 {
+		b.progress.oldest.Store(calls[0].AtMillis)
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, applyTimeout)
+	defer cancel()
+	if err := b.store.Apply(ctx, b.node, calls, Position(next)); err != nil {
+		return pos, 0, err
+	}
+	b.progress.oldest.Store(0)
+	b.progress.carried.Add(int64(len(records)))
+	b.progress.mu.Lock()
+	b.progress.applied = next
+	close(b.progress.changed)
+	b.progress.changed = make(chan struct{})
+	b.progress.mu.Unlock()
+	if next.Segment > pos.Segment {
+		if err := b.journal.Prune(next); err != nil {
+			b.log.Warn("ledger: prune the journal", "error", err)
+		}
+	}
+	return next, len(records), nil
+}
+
+// quarantine saves a record that is no call beside the journal, for a person to look at: it must
+// neither hold up the money of others nor be lost. Its name comes from its content, so a second
+// attempt writes the same file.
+func (b *Book) quarantine(record []byte, why error) error {
+	name := filepath.Join(b.journal.Dir(), fmt.Sprintf("quarantine-%x", sha256.Sum256(record)))
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("ledger: set a record aside: %w", err)
+	}
+	_, err = f.Write(record)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("ledger: set a record aside: %w", err)
+	}
+	b.progress.quarantined.Add(1)
+	b.log.Error("ledger: a record of the journal is not a call and was set aside; nothing was charged for it",
+		"file", name, "bytes", len(record), "error", why)
+	return nil
+}
