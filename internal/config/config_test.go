@@ -206,11 +206,11 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		"SQL_DSN (environment): must begin with postgres://",
 		"TOLLGATE_MASTER_KEY (environment): ",
 		`INIT_USERS (environment): the name must be root, not "admin"`,
-		"INIT_KEYS (environment): entry 1: the part after :: must be a URL", "entry 2 has no key",
+		"INIT_KEYS (environment): entry 1: after :: the base URL must begin with https://", "entry 2 has no key",
 		`MODEL_MAPPER (environment): entry "c" must read asked=sent; entry "d=e*": the model to send must be a full name`, `entry "a=f": "a" stands twice`,
 		`DEFAULT_OUTPUT_TOKENS (environment): "many" is not a whole number`,
 		"OPENAI_API_KEY_FILE (environment): cannot be read: open /nonexistent/key",
-		"XAI_BASE (environment): must end before any ? or #",
+		"XAI_BASE (environment): base URL must not have a query",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("lacks: %s", want)
@@ -357,7 +357,7 @@ accounts:
 		"channels[2].name (t.yaml:11): is missing",
 		"channels[2].base_url (t.yaml:11): is missing: openai-compatible has no address of its own",
 		"channels[2].key_env (t.yaml:11): names NOPE, which is not set",
-		"channels[3].base_url (t.yaml:14): must be a URL like https://api.example.com",
+		"channels[3].base_url (t.yaml:14): base URL must begin with https:// or http:// and name a host",
 		"channels[3] (t.yaml:14): has no key: give one of key, key_env and key_file",
 		"accounts[0].name (t.yaml:20): root is there already; its key is ADMIN_KEY",
 		`accounts[1].parent (t.yaml:22): "nobody" is not an account that stands above this one`,

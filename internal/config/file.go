@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"tollgate/internal/provider/builtin"
 	"tollgate/internal/secret"
 )
 
@@ -170,24 +171,26 @@ func (l *loader) checkProvider(c *Channel, where, path string) (keyless bool) {
 		if c.BaseURL == "" {
 			l.faults.add(where, path, "needs a provider or a base_url")
 		}
+		p, err := builtin.ByURL(c.BaseURL)
+		return err == nil && p.Keyless // a faulty URL is named by the caller
+	}
+	p, ok := builtin.ByName(c.Provider)
+	if !ok {
+		var known []string
+		for _, p := range builtin.All() {
+			known = append(known, p.Name)
+		}
+		hint := nearest(c.Provider, known)
+		if hint == "" {
+			hint = "; there are " + strings.Join(known, ", ")
+		}
+		l.faults.add(where, path+".provider", "%q is not known%s", c.Provider, hint)
 		return false
 	}
-	var known []string
-	for _, p := range providers() {
-		if p.Name == c.Provider {
-			if p.Base == "" && c.BaseURL == "" {
-				l.faults.add(where, path+".base_url", "is missing: %s has no address of its own", p.Name)
-			}
-			return p.Keyless
-		}
-		known = append(known, p.Name)
+	if p.Base == "" && c.BaseURL == "" {
+		l.faults.add(where, path+".base_url", "is missing: %s has no address of its own", p.Name)
 	}
-	hint := nearest(c.Provider, known)
-	if hint == "" {
-		hint = "; there are " + strings.Join(known, ", ")
-	}
-	l.faults.add(where, path+".provider", "%q is not known%s", c.Provider, hint)
-	return false
+	return p.Keyless
 }
 
 // resolve fills key from the environment variable or the file that stands in its place.

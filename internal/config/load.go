@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
+	"tollgate/internal/provider/builtin"
 	"tollgate/internal/secret"
 )
 
@@ -183,12 +185,9 @@ func (l *loader) parse(all []setting) {
 
 // readProviderKeys reads the key variables of the built-in providers.
 func (l *loader) readProviderKeys() {
-	for _, p := range providers() {
-		if p.Env == "" {
-			continue
-		}
-		if text, _, ok := l.variable(p.Env, true); ok {
-			l.cfg.ProviderKeys[p.Env] = secret.Secret(strings.TrimSpace(text))
+	for _, name := range slices.Sorted(maps.Keys(builtin.EnvKeys())) {
+		if text, _, ok := l.variable(name, true); ok {
+			l.cfg.ProviderKeys[name] = secret.Secret(strings.TrimSpace(text))
 		}
 	}
 }

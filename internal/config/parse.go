@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/internal/provider"
 	"tollgate/internal/secret"
 )
 
@@ -183,16 +184,7 @@ func parseListen(text string) (string, error) {
 
 // parseBase reads a base URL and drops a slash at its end.
 func parseBase(text string) (string, error) {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return "", errors.New("must be a URL like https://api.example.com")
-	case u.User != nil:
-		return "", errors.New("must not hold a user or password; the key goes into a setting of its own")
-	case u.RawQuery != "" || u.Fragment != "":
-		return "", errors.New("must end before any ? or #")
-	}
-	return strings.TrimRight(text, "/"), nil
+	return strings.TrimRight(text, "/"), provider.CheckBase(text)
 }
 
 func parsePrefixes(text string) ([]netip.Prefix, error) {
@@ -248,7 +240,7 @@ func parseInitKeys(text string) ([]InitKey, error) {
 		if given {
 			var err error
 			if base, err = parseBase(strings.TrimSpace(base)); err != nil {
-				faults = append(faults, fmt.Errorf("entry %d: the part after :: %w", n, err))
+				faults = append(faults, fmt.Errorf("entry %d: after :: the %w", n, err))
 				continue
 			}
 		}
