@@ -1,6 +1,7 @@
 // Package provider owns what we know of vendors: base URLs, the dialects they speak and at which
-// paths, how a request is signed, what they do when a client hangs up. Facts, no behaviour of ours:
-// it knows dialects by name and never tenants or money. The one explicit list is in builtin.
+// paths, how a request is signed, what they do when a client hangs up. Facts, no behaviour of ours
+// but how they make a URL: it knows dialects by name and never tenants or money. The one explicit
+// list is in builtin.
 package provider
 
 import (
@@ -20,7 +21,9 @@ type Provider struct {
 	// Empty: any model may be tried.
 	Serves []string `json:"serves,omitempty"`
 
-	OnAbort Abort  `json:"on_abort"`        // what the vendor bills when we hang up decides whether we do
+	OnAbort  Abort  `json:"on_abort"`     // what the vendor bills when we hang up decides whether we do
+	AbortWhy string `json:"on_abort_why"` // what is known of that, and from where
+
 	Check   string `json:"check,omitempty"` // path of a free GET that tells whether a key is valid
 	Keyless bool   `json:"keyless,omitempty"`
 	Free    bool   `json:"free,omitempty"` // costs nothing per token (self-hosted), so an unknown price is zero
@@ -32,7 +35,7 @@ type Provider struct {
 }
 
 // Spoken is one dialect that a vendor answers, with the path of each operation below the base URL.
-// {model}, {action} and {id} in a path are filled in.
+// {model}, {action} and {id} in a path are filled in by URL.
 type Spoken struct {
 	Dialect canon.Dialect       `json:"dialect"`
 	Paths   map[canon.Op]string `json:"paths"`
