@@ -1,0 +1,369 @@
+package anthropic
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/jsonpull"
+)
+
+// redactedMark stands before the data of a redacted_thinking block in a Seal.
+const redactedMark = "redacted_thinking:"
+
+// NewReader returns a reader for one answer to head.
+func (*Protocol) NewReader(head dialect.Head) dialect.Reader { return &reader{stream: head.Stream} }
+
+// reader reads the events of a stream, or the one message of a whole answer, which it takes apart into
+// the same events. What it gets says which of them it is.
+type reader struct {
+	stream bool
+	usage  counters
+	open   map[int]*openBlock // tool calls and blocks that canon has no word for, while they are open
+	ended  bool
+}
+
+// openBlock is what later frames of a block need to know of its start.
+type openBlock struct {
+	tool  bool
+	input string // of a tool: the JSON in its start, used if no delta brings any
+}
+
+// Hidden is always false: usage is part of every answer.
+func (*reader) Hidden() bool { return false }
+
+// Complete reports whether the answer has been read to its end.
+func (r *reader) Complete() bool { return r.ended }
+
+// MayBeLast is always false: the end of an answer is marked.
+func (*reader) MayBeLast() bool { return false }
+
+// frame is the members of one frame that mean something, as JSON; "" is absent.
+type frame struct {
+	kind                              string
+	index                             int64
+	delta, block, message, usage, err string
+	content, id, model, stop          string // of a whole message
+	counted                           bool
+	tokens                            int64
+}
+
+// Read reads one frame.
+func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Event, error) {
+	if r.stream && (len(data) == 0 || string(bytes.TrimSpace(data)) == "[DONE]") {
+		// A ping may be empty, and some compatible vendors end with OpenAI's mark. Neither is ours.
+		return out, nil
+	}
+	text := string(data) // owns the memory of all events of this frame
+	p := jsonpull.NewString(text)
+	f := frame{index: -1}
+	var bad error
+	if p.Kind() != '{' {
+		return out, fmt.Errorf("not a JSON object: %.60q", text)
+	}
+	p.Object()
+	for p.Member() {
+		switch p.Name {
+		case "type":
+			f.kind = p.String()
+		case "index":
+			f.index = p.Int()
+		case "delta":
+			f.delta = p.Raw()
+		case "content_block":
+			f.block = p.Raw()
+		case "message":
+			f.message = p.Raw()
+		case "usage":
+			f.usage = p.Raw()
+		case "error":
+			if p.Kind() == 'n' {
+				p.Skip()
+			} else {
+				f.err = p.Raw()
+			}
+		case "content":
+			f.content = p.Raw()
+		case "id":
+			f.id = p.String()
+		case "model":
+			f.model = p.String()
+		case "stop_reason":
+			f.stop = p.String()
+		case "input_tokens":
+			f.counted = true
+			bad = take(&p, &f.tokens)
+		default:
+			p.Skip()
+		}
+	}
+	if err := p.End(); err != nil {
+		return out, fmt.Errorf("%w: %.60q", err, text)
+	}
+	if f.kind == "" {
+		f.kind = event
+	}
+	switch {
+	case f.kind == "content_block_delta":
+		return r.blockDelta(&f, out)
+	case f.kind == "content_block_start":
+		return r.blockStart(f.index, f.block, out)
+	case f.kind == "content_block_stop":
+		return r.blockStop(f.index, out)
+	case f.kind == "ping":
+		return append(out, canon.Other{Name: "ping"}), nil
+	case f.kind == "message_start":
+		return r.start(f.message, out)
+	case f.kind == "message_delta":
+		out = stopped(stopReason(f.delta), out)
+		return r.used(f.usage, out)
+	case f.kind == "message_stop":
+		r.ended = true
+		return append(out, canon.Ended{}), nil
+	case f.kind == "message":
+		return r.whole(&f, out)
+	case f.kind == "error", f.err != "":
+		return append(out, canon.Failed{Err: readError(0, text)}), nil
+	case f.kind == "" && f.counted && bad == nil:
+		// The answer of count_tokens. It is no consumption, and nobody bills that operation.
+		r.ended = true
+		return append(out, canon.Used{Usage: canon.Usage{Input: f.tokens}}, canon.Ended{}), nil
+	case r.stream && f.kind != "":
+		return append(out, canon.Other{Name: f.kind, Raw: json.RawMessage(text)}), nil
+	}
+	return out, fmt.Errorf("neither a message nor an event of one: %.60q", text)
+}
+
+// start reads message_start.
+func (r *reader) start(message string, out []canon.Event) ([]canon.Event, error) {
+	p := jsonpull.NewString(message)
+	if p.Kind() != '{' {
+		return out, errors.New("message_start without a message")
+	}
+	var start canon.Start
+	usage := ""
+	p.Object()
+	for p.Member() {
+		switch p.Name {
+		case "id":
+			start.ID = p.String()
+		case "model":
+			start.Model = p.String()
+		case "usage":
+			usage = p.Raw()
+		default:
+			p.Skip()
+		}
+	}
+	return r.used(usage, append(out, start))
+}
+
+// whole reads a message that was not streamed.
+func (r *reader) whole(f *frame, out []canon.Event) ([]canon.Event, error) {
+	p := jsonpull.NewString(f.content)
+	if p.Kind() != '[' {
+		return out, errors.New("a message without content")
+	}
+	out = append(out, canon.Start{ID: f.id, Model: f.model})
+	p.Array()
+	for index := int64(0); p.Element(); index++ {
+		var err error
+		if out, err = r.blockStart(index, p.Raw(), out); err != nil {
+			return out, err
+		}
+		if out, err = r.blockStop(index, out); err != nil {
+			return out, err
+		}
+	}
+	out, err := r.used(f.usage, stopped(f.stop, out))
+	if err != nil {
+		return out, err
+	}
+	r.ended = true
+	return append(out, canon.Ended{}), nil
+}
+
+// maxIndex bounds the blocks of an answer.
+const maxIndex = 1 << 16
+
+// blockStart reads the start of a block, which in a whole message is all of it.
+func (r *reader) blockStart(at int64, block string, out []canon.Event) ([]canon.Event, error) {
+	index := int(at)
+	p := jsonpull.NewString(block)
+	if at < 0 || at > maxIndex || p.Kind() != '{' {
+		return out, fmt.Errorf("a content block with the index %d: %.60q", at, block)
+	}
+	var kind, text, seal, id, name, input, citations string
+	p.Object()
+	for p.Member() {
+		switch p.Name {
+		case "type":
+			kind = p.String()
+		case "text", "thinking":
+			text = p.String()
+		case "signature", "data":
+			seal = p.String()
+		case "id":
+			id = p.String()
+		case "name":
+			name = p.String()
+		case "input":
+			input = p.Raw()
+		case "citations":
+			citations = p.Raw()
+		default:
+			p.Skip()
+		}
+	}
+	switch kind {
+	case "text":
+		if text != "" {
+			out = append(out, canon.TextDelta{Index: index, Text: text})
+		}
+		c := jsonpull.NewString(citations)
+		for in := citations != "" && c.Array(); in && c.Element(); {
+			out = append(out, citation(c.Raw()))
+		}
+	case "thinking":
+		if text != "" || seal != "" {
+			out = append(out, canon.ReasoningDelta{Index: index, Text: text, Seal: seal})
+		}
+	case "redacted_thinking":
+		out = append(out, canon.ReasoningDelta{Index: index, Seal: redactedMark + seal})
+	case "tool_use":
+		if input == "null" {
+			input = ""
+		}
+		r.remember(index, &openBlock{tool: true, input: input})
+		out = append(out, canon.ToolStart{Index: index, ID: id, Name: name})
+	case "":
+		return out, errors.New("a content block without a type")
+	default:
+		r.remember(index, &openBlock{})
+		out = append(out, canon.Other{Name: kind, Content: true, Raw: json.RawMessage(block)})
+	}
+	return out, nil
+}
+
+func (r *reader) remember(index int, b *openBlock) {
+	if r.open == nil {
+		r.open = make(map[int]*openBlock)
+	}
+	r.open[index] = b
+}
+
+func (r *reader) blockDelta(f *frame, out []canon.Event) ([]canon.Event, error) {
+	p := jsonpull.NewString(f.delta)
+	if f.index < 0 || f.index > maxIndex || p.Kind() != '{' {
+		return out, fmt.Errorf("content_block_delta with the index %d: %.60q", f.index, f.delta)
+	}
+	var kind, text, cited string
+	p.Object()
+	for p.Member() {
+		switch p.Name {
+		case "type":
+			kind = p.String()
+		case "text", "thinking", "signature", "partial_json":
+			text = p.String()
+		case "citation":
+			cited = p.Raw()
+		default:
+			p.Skip()
+		}
+	}
+	index := int(f.index)
+	if b := r.open[index]; b == nil || b.tool {
+		switch kind {
+		case "text_delta":
+			return append(out, canon.TextDelta{Index: index, Text: text}), nil
+		case "thinking_delta":
+			return append(out, canon.ReasoningDelta{Index: index, Text: text}), nil
+		case "signature_delta":
+			return append(out, canon.ReasoningDelta{Index: index, Seal: text}), nil
+		case "citations_delta":
+			return append(out, citation(cited)), nil
+		case "input_json_delta":
+			if b != nil && text != "" {
+				b.input = "" // the deltas say it, from the first byte
+			}
+			return append(out, canon.ToolDelta{Index: index, JSON: text}), nil
+		}
+	}
+	if kind == "" {
+		return out, errors.New("content_block_delta without a type")
+	}
+	return append(out, canon.Other{Name: kind, Content: true, Raw: json.RawMessage(f.delta)}), nil
+}
+
+func (r *reader) blockStop(at int64, out []canon.Event) ([]canon.Event, error) {
+	if at < 0 || at > maxIndex {
+		return out, fmt.Errorf("content_block_stop with the index %d", at)
+	}
+	index := int(at)
+	if b := r.open[index]; b != nil {
+		if b.tool && b.input != "" {
+			out = append(out, canon.ToolDelta{Index: index, JSON: b.input})
+		}
+		delete(r.open, index)
+	}
+	return append(out, canon.BlockEnd{Index: index}), nil
+}
+
+// used merges a usage object, if there is one, and says what is known by now.
+func (r *reader) used(usage string, out []canon.Event) ([]canon.Event, error) {
+	p := jsonpull.NewString(usage)
+	if p.Kind() != '{' {
+		return out, nil
+	}
+	if err := r.usage.merge(&p); err != nil {
+		return out, fmt.Errorf("usage: %w", err)
+	}
+	return append(out, canon.Used{Usage: r.usage.usage()}), nil
+}
+
+func citation(raw string) canon.Event {
+	return canon.Other{Name: "citation", Content: true, Raw: json.RawMessage(raw)}
+}
+
+// stopReason reads the reason in the delta of a message_delta; "" is none yet.
+func stopReason(delta string) string {
+	p := jsonpull.NewString(delta)
+	reason := ""
+	for in := delta != "" && p.Object(); in && p.Member(); {
+		if p.Name == "stop_reason" {
+			reason = p.String()
+		} else {
+			p.Skip()
+		}
+	}
+	return reason
+}
+
+// stopped says why an answer ended, if reason does.
+func stopped(reason string, out []canon.Event) []canon.Event {
+	if reason == "" {
+		return out
+	}
+	return append(out, canon.Stopped{Why: stopOf(reason), Raw: reason})
+}
+
+func stopOf(reason string) canon.Stop {
+	switch reason {
+	case "end_turn":
+		return canon.StopEnd
+	case "max_tokens", "model_context_window_exceeded":
+		return canon.StopLength
+	case "stop_sequence":
+		return canon.StopSequence
+	case "tool_use":
+		return canon.StopTools
+	case "pause_turn", "compaction": // both go on when the answer is sent back
+		return canon.StopPause
+	case "refusal":
+		return canon.StopRefusal
+	}
+	return canon.StopOther
+}

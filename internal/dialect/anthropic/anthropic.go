@@ -1,0 +1,110 @@
+// Package anthropic speaks the Messages API of Anthropic.
+//
+// It owns the wire format of messages, count_tokens and the model list, on both sides: what a client
+// sends and sees, what an upstream answers and how it fails. It leaves transport, retries and the
+// choice of a channel to relay, keys and base URLs to provider.
+//
+// How canon is used, where there was a choice:
+//
+//   - A redacted_thinking block is a Reasoning without text whose Seal is "redacted_thinking:" and its
+//     data. Signatures are base64, which has no colon, so the two cannot be mistaken for each other.
+//   - Members of a block that canon has no word for (citations, caller, context …) follow the block as
+//     a Foreign that is an object without a type. At home they are merged back into it.
+//   - Extra fields carry the path of what they hold: "metadata.team" is the member team of metadata.
+//   - cache_control is a CachePoint after its block; at a tool it stands in Tool.Extra, at the top of a
+//     request in Request.Extra.
+//
+// Source of all wire facts unless another is named: https://platform.claude.com/docs/en/api/messages
+// and the types of github.com/anthropics/anthropic-sdk-go v1.84.0 (2026-10-20), read 2026-11-20.
+package anthropic
+
+import (
+	"net/http"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/jsonedit"
+)
+
+// Protocol is the Anthropic dialect. It holds no state.
+type Protocol struct{}
+
+var _ dialect.Protocol = (*Protocol)(nil)
+
+// New returns the dialect.
+func New() *Protocol { return &Protocol{} }
+
+// Dialect returns canon.Anthropic.
+func (*Protocol) Dialect() canon.Dialect { return canon.Anthropic }
+
+// Endpoints lists the Messages API. The two model paths are OpenAI's too; the server tells the callers
+// apart by the anthropic-version header, which Anthropic requires and its SDKs always send.
+func (*Protocol) Endpoints() []dialect.Endpoint {
+	return []dialect.Endpoint{
+		{Method: http.MethodPost, Path: "/v1/messages", Op: canon.OpGenerate, Dialect: canon.Anthropic},
+		{Method: http.MethodPost, Path: "/v1/messages/count_tokens", Op: canon.OpCountTokens, Dialect: canon.Anthropic},
+		{Method: http.MethodGet, Path: "/v1/models", Op: canon.OpListModels, Dialect: canon.Anthropic},
+		{Method: http.MethodGet, Path: "/v1/models/{model...}", Op: canon.OpGetModel, Dialect: canon.Anthropic},
+	}
+}
+
+// RequestHeaders lists the version and the betas: without them an upstream reads another protocol.
+// Not among them are anthropic-workspace-id and anthropic-user-profile-id, which choose on whose
+// behalf a credential acts, and ours acts for nobody but us.
+func (*Protocol) RequestHeaders() []string { return []string{"Anthropic-Version", "Anthropic-Beta"} }
+
+// Head reads model, stream and max_tokens.
+func (*Protocol) Head(ep dialect.Endpoint, r *http.Request, body *jsonedit.Object) (dialect.Head, *canon.Error) {
+	head := dialect.Head{Op: ep.Op, Choices: 1}
+	switch ep.Op {
+	case canon.OpListModels:
+		return head, nil
+	case canon.OpGetModel:
+		head.Model = r.PathValue("model")
+		return head, nil
+	}
+	if body == nil {
+		return head, canon.Errorf(canon.KindInvalid, "a JSON object is needed as the body")
+	}
+	for _, name := range [...]string{"model", "stream", "max_tokens"} {
+		if m, ok := body.Variant(name); ok {
+			return head, invalid(m.Name, "is not a field; it must be written %q", name)
+		}
+	}
+	var err error
+	var ok bool
+	if head.Model, ok, err = body.String("model"); err != nil {
+		return head, invalid("model", "must be a string")
+	}
+	if !ok || head.Model == "" {
+		return head, invalid("model", "is needed: the name of a model, as in \"claude-sonnet-5\"")
+	}
+	if head.MaxOutput, _, err = body.Int("max_tokens"); err != nil || head.MaxOutput < 0 {
+		return head, invalid("max_tokens", "must be an integer of at least 0")
+	}
+	stream, _, err := body.Bool("stream")
+	if err != nil {
+		return head, invalid("stream", "must be true or false")
+	}
+	if stream && ep.Op == canon.OpGenerate {
+		head.Stream, head.Framing = true, dialect.FramingSSE
+	}
+	stats := body.Stats()
+	head.TextBytes, head.MediaParts = stats.TextBytes, stats.MediaParts
+	return head, nil
+}
+
+// Edits changes the model name and nothing else: usage needs no asking for.
+func (*Protocol) Edits(head dialect.Head, body *jsonedit.Object, upstreamModel string) ([]jsonedit.Edit, error) {
+	if body == nil || upstreamModel == head.Model {
+		return nil, nil
+	}
+	return []jsonedit.Edit{body.Set("model", jsonedit.Quote(upstreamModel))}, nil
+}
+
+func invalid(param, format string, args ...any) *canon.Error {
+	e := canon.Errorf(canon.KindInvalid, format, args...)
+	e.Param = param
+	e.Message = param + " " + e.Message
+	return e
+}

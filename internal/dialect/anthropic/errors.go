@@ -1,0 +1,332 @@
+package anthropic
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+)
+
+// ReadError reads an error answer. Besides Anthropic's own shape it knows OpenAI's, which many
+// gateways in front of Claude use, and what proxies and load balancers say in plain text and HTML.
+//
+// Source: https://platform.claude.com/docs/en/api/errors and …/rate-limits, read 2026-11-20.
+func (*Protocol) ReadError(status int, h http.Header, body []byte) *canon.Error {
+	text := strings.TrimSpace(string(body))
+	e := readError(status, text)
+	e.Status = status
+	switch e.Kind {
+	case canon.KindRateLimited, canon.KindOverloaded, canon.KindUpstream, canon.KindTimeout, canon.KindQuota:
+		e.RetryAfter = retryAfter(h)
+	}
+	return e
+}
+
+// errorObject returns text as JSON if it is an object, also where a proxy has put it into a list.
+func errorObject(text string) gjson.Result {
+	if text == "" || !gjson.Valid(text) {
+		return gjson.Result{}
+	}
+	v := gjson.Parse(text)
+	if v.IsArray() {
+		v = v.Get("0")
+	}
+	return v
+}
+
+// readError reads {"type":"error","error":{…}} and its relatives. status is 0 inside a stream.
+func readError(status int, text string) *canon.Error {
+	v := errorObject(text)
+	inner := v.Get("error")
+	if !inner.IsObject() {
+		inner = v
+	}
+	word := firstString(inner.Get("type"), v.Get("type"))
+	code := inner.Get("code").String()
+	message := firstString(inner.Get("message"), v.Get("error"), v.Get("message"), v.Get("detail"), v.Get("error.details"))
+	kind, known := kindOf(word, code, message)
+	if !known || (status != 0 && vague(kind)) {
+		if byStatus, ok := kindOfStatus(status); ok && (byStatus != canon.KindInvalid || !known) {
+			kind = byStatus
+		} else if !known {
+			kind = canon.KindUpstream
+		}
+	}
+	if message == "" {
+		message = describe(status, text, v.Exists())
+	}
+	if word == "error" {
+		word = ""
+	}
+	return &canon.Error{Kind: kind, Message: clean(message), Param: inner.Get("param").String(), Code: firstWord(word, code)}
+}
+
+// vague reports whether a status says more than kind does: compatible vendors answer 401 and 429 with
+// invalid_request_error or api_error.
+func vague(k canon.Kind) bool { return k == canon.KindInvalid || k == canon.KindUpstream }
+
+// kindOf sorts an error by its own words. The first three cases are 400s with the type
+// invalid_request_error, told apart by nothing but their text.
+func kindOf(word, code, message string) (kind canon.Kind, known bool) {
+	text := strings.ToLower(message)
+	switch {
+	case strings.Contains(text, "credit balance is too low"),
+		strings.Contains(text, "reached your specified api usage limits"):
+		return canon.KindQuota, true
+	case strings.Contains(text, "prompt is too long"),
+		strings.Contains(text, "exceed context limit"):
+		return canon.KindTooLarge, true
+	case strings.Contains(text, "organization has been disabled"):
+		return canon.KindDenied, true
+	}
+	for _, w := range [...]string{code, word} {
+		switch w {
+		case "authentication_error", "invalid_api_key", "invalid_authentication":
+			return canon.KindAuth, true
+		case "permission_error", "account_deactivated", "permission_denied":
+			return canon.KindDenied, true
+		case "billing_error", "insufficient_quota", "billing_not_active", "insufficient_user_quota":
+			return canon.KindQuota, true
+		case "not_found_error", "model_not_found":
+			return canon.KindNotFound, true
+		case "request_too_large", "context_length_exceeded":
+			return canon.KindTooLarge, true
+		case "rate_limit_error", "rate_limit_exceeded":
+			return canon.KindRateLimited, true
+		case "overloaded_error":
+			return canon.KindOverloaded, true
+		case "timeout_error":
+			return canon.KindTimeout, true
+		}
+	}
+	switch word {
+	case "invalid_request_error":
+		return canon.KindInvalid, true
+	case "api_error", "server_error":
+		return canon.KindUpstream, true
+	}
+	return "", false
+}
+
+func kindOfStatus(status int) (canon.Kind, bool) {
+	switch status {
+	case 401:
+		return canon.KindAuth, true
+	case 402:
+		return canon.KindQuota, true
+	case 403:
+		return canon.KindDenied, true
+	case 404:
+		return canon.KindNotFound, true
+	case 408, 504:
+		return canon.KindTimeout, true
+	case 413:
+		return canon.KindTooLarge, true
+	case 415:
+		return canon.KindUnsupported, true
+	case 429:
+		return canon.KindRateLimited, true
+	case 503, 529:
+		return canon.KindOverloaded, true
+	}
+	switch {
+	case status >= 500:
+		return canon.KindUpstream, true
+	case status >= 400:
+		return canon.KindInvalid, true
+	}
+	return "", false
+}
+
+// retryAfter reads how long to wait: retry-after in seconds or as a date, else the latest reset of an
+// exhausted limit. Times are compared with the answer's own Date, so that clocks need not agree.
+func retryAfter(h http.Header) time.Duration {
+	now := time.Now()
+	if t, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = t
+	}
+	if v := h.Get("Retry-After-Ms"); v != "" {
+		if ms, err := strconv.ParseFloat(v, 64); err == nil {
+			return bounded(time.Duration(ms * float64(time.Millisecond)))
+		}
+	}
+	if v := h.Get("Retry-After"); v != "" {
+		if s, err := strconv.ParseFloat(v, 64); err == nil {
+			return bounded(time.Duration(s * float64(time.Second)))
+		}
+		if t, err := http.ParseTime(v); err == nil {
+			return bounded(t.Sub(now))
+		}
+	}
+	var wait time.Duration
+	for _, limit := range [...]string{"Requests", "Tokens", "Input-Tokens", "Output-Tokens"} {
+		if h.Get("Anthropic-Ratelimit-"+limit+"-Remaining") != "0" {
+			continue
+		}
+		if t, err := time.Parse(time.RFC3339, h.Get("Anthropic-Ratelimit-"+limit+"-Reset")); err == nil {
+			wait = max(wait, t.Sub(now))
+		}
+	}
+	return bounded(wait)
+}
+
+// bounded keeps a wait that somebody else states within a day.
+func bounded(d time.Duration) time.Duration { return min(max(d, 0), 24*time.Hour) }
+
+// describe says what came instead of an error object.
+func describe(status int, text string, isJSON bool) string {
+	answered := "the upstream reported an error"
+	if status != 0 {
+		answered = "the upstream answered " + strconv.Itoa(status)
+	}
+	switch {
+	case text == "":
+		return answered + " without a body"
+	case isJSON:
+		return answered + " without a message"
+	case text[0] == '<':
+		return answered + " with a page of HTML"
+	}
+	return answered + ": " + text
+}
+
+// maxMessage bounds in bytes what is kept of an upstream's words.
+const maxMessage = 1000
+
+// clean makes an upstream's words fit to be shown: one line of bounded length, without credentials.
+func clean(s string) string {
+	words := strings.Fields(strings.ToValidUTF8(s, "?"))
+	for i, w := range words {
+		if at := strings.Index(w, "sk-"); at >= 0 && len(w)-at > 12 {
+			words[i] = w[:at] + "sk-***"
+		}
+	}
+	s = strings.Join(words, " ")
+	if len(s) <= maxMessage {
+		return s
+	}
+	cut := maxMessage
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+func firstString(vs ...gjson.Result) string {
+	for _, v := range vs {
+		if v.Type == gjson.String && v.Str != "" {
+			return v.Str
+		}
+	}
+	return ""
+}
+
+func firstWord(words ...string) string {
+	for _, w := range words {
+		if w != "" {
+			return w
+		}
+	}
+	return ""
+}
+
+// WriteError writes e in Anthropic's shape. The request id is the one that the server has put into the
+// header; Anthropic's clients look for it in Request-Id and in the body.
+func (*Protocol) WriteError(w http.ResponseWriter, e *canon.Error) {
+	h := w.Header()
+	id := firstWord(h.Get("Request-Id"), h.Get("X-Request-Id"))
+	if id != "" {
+		h.Set("Request-Id", id)
+	}
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10))
+	}
+	status, _ := wordsOf(e.Kind)
+	if e.Status >= 400 && e.Status <= 599 {
+		status = e.Status
+	}
+	writeJSON(w, status, appendError(nil, e, id))
+}
+
+// AppendStreamError appends an error event. Anthropic's streams have no other framing than SSE.
+func (*Protocol) AppendStreamError(dst []byte, _ dialect.Head, e *canon.Error) []byte {
+	dst = append(dst, "event: error\ndata: "...)
+	dst = appendError(dst, e, "")
+	return append(dst, "\n\n"...)
+}
+
+type wireError struct {
+	Type      string      `json:"type"`
+	Error     errorDetail `json:"error"`
+	RequestID string      `json:"request_id,omitempty"`
+}
+
+type errorDetail struct {
+	Type    string `json:"type"`
+	Message string `json:"message"`
+}
+
+// appendError appends e as JSON on one line. Anthropic has no field for the parameter at fault; its own
+// messages begin with it.
+func appendError(dst []byte, e *canon.Error, id string) []byte {
+	_, word := wordsOf(e.Kind)
+	message := e.Message
+	if message == "" {
+		message = word
+	}
+	if e.Param != "" && !strings.Contains(message, e.Param) {
+		message = e.Param + ": " + message
+	}
+	b, err := json.Marshal(wireError{Type: "error", Error: errorDetail{Type: word, Message: message}, RequestID: id})
+	if err != nil {
+		// Strings always marshal; the line is for a reader who wonders.
+		b = []byte(`{"type":"error","error":{"type":"api_error","message":"internal error"}}`)
+	}
+	return append(dst, b...)
+}
+
+// wordsOf returns the status and the error type of a kind.
+func wordsOf(k canon.Kind) (status int, word string) {
+	switch k {
+	case canon.KindInvalid, canon.KindUnsupported:
+		return 400, "invalid_request_error"
+	case canon.KindAuth:
+		return 401, "authentication_error"
+	case canon.KindQuota:
+		return 402, "billing_error"
+	case canon.KindDenied:
+		return 403, "permission_error"
+	case canon.KindNotFound:
+		return 404, "not_found_error"
+	case canon.KindTooLarge:
+		return 413, "request_too_large"
+	case canon.KindRateLimited:
+		return 429, "rate_limit_error"
+	case canon.KindOverloaded:
+		return 529, "overloaded_error"
+	case canon.KindTimeout:
+		return 504, "timeout_error"
+	case canon.KindUpstream:
+		return 502, "api_error"
+	case canon.KindCanceled:
+		return 499, "api_error"
+	}
+	return 500, "api_error"
+}
+
+// writeJSON writes a small answer of the gateway's own. An error of the client's connection has nobody
+// left to be told to.
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
