@@ -132,6 +132,7 @@ type Tool struct {
 	Schema      json.RawMessage // JSON Schema of the input; nil: no parameters
 	Strict      *bool
 	Raw         json.RawMessage // a built-in tool as it came; then Name is its type
+	Extra       []Field         // members that canon has no word for (cache_control, defer_loading …); as Request.Extra
 }
 
 // ToolChoice says whether the model must call a tool. The zero value is "not said".
