@@ -1,0 +1,202 @@
+package openai
+
+import (
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect/jsonpull"
+)
+
+// counts is a usage object as vendors write it, of either dialect.
+type counts struct {
+	in, out, total            int64
+	cached, hit, read         int64 // three ways to say the same: details, DeepSeek and Moonshot, Anthropic
+	write, write5m, write1h   int64
+	inAudio, inImage, inVideo int64
+	reasoning                 int64
+	outAudio, outImage        int64
+	searches                  int64
+	generated                 bool // it counts output at all; embeddings do not
+}
+
+// ReadUsage converts a usage object into disjoint buckets. ok is false if it counts nothing: an
+// upstream that reports zeros knows no more than one that reports nothing, and neither is free.
+//
+// The sums are the vendor's: In is what it calls prompt or input tokens, Out what it calls completion
+// or output tokens, with the exceptions of outside.
+func ReadUsage(raw, tier string) (u canon.Usage, ok bool) {
+	p := jsonpull.NewString(raw)
+	var c counts
+	c.fill(&p)
+	return c.usage(tier)
+}
+
+func (c *counts) fill(p *jsonpull.Parser) {
+	if !p.Object() {
+		return
+	}
+	for p.Member() {
+		switch p.Name {
+		case "prompt_tokens", "input_tokens":
+			c.in = count(p)
+		case "completion_tokens", "output_tokens":
+			c.out, c.generated = count(p), true
+		case "total_tokens":
+			c.total = count(p)
+		case "prompt_cache_hit_tokens", "cached_tokens": // DeepSeek; Moonshot
+			c.hit = max(c.hit, count(p))
+		case "cache_read_input_tokens":
+			c.read = count(p)
+		case "cache_creation_input_tokens", "cache_write_tokens":
+			c.write = max(c.write, count(p))
+		case "cache_creation":
+			c.readCreation(p)
+		case "reasoning_tokens":
+			c.reasoning = max(c.reasoning, count(p))
+		case "prompt_tokens_details", "input_tokens_details":
+			c.readInput(p)
+		case "completion_tokens_details", "output_tokens_details":
+			c.readOutput(p)
+		case "num_search_queries": // Perplexity
+			c.searches = count(p)
+		case "server_tool_use":
+			if p.Object() {
+				for p.Member() {
+					if p.Name == "web_search_requests" {
+						c.searches = count(p)
+					} else {
+						p.Skip()
+					}
+				}
+			}
+		default:
+			p.Skip()
+		}
+	}
+}
+
+func (c *counts) readInput(p *jsonpull.Parser) {
+	if !p.Object() {
+		return
+	}
+	for p.Member() {
+		switch p.Name {
+		case "cached_tokens":
+			c.cached = count(p)
+		case "cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens":
+			c.write = max(c.write, count(p))
+		case "cache_creation":
+			c.readCreation(p)
+		case "audio_tokens":
+			c.inAudio = count(p)
+		case "image_tokens":
+			c.inImage = count(p)
+		case "video_tokens":
+			c.inVideo = count(p)
+		default:
+			p.Skip()
+		}
+	}
+}
+
+func (c *counts) readOutput(p *jsonpull.Parser) {
+	if !p.Object() {
+		return
+	}
+	for p.Member() {
+		switch p.Name {
+		case "reasoning_tokens":
+			c.reasoning = max(c.reasoning, count(p))
+		case "audio_tokens":
+			c.outAudio = count(p)
+		case "image_tokens":
+			c.outImage = count(p)
+		default: // predictions, accepted or rejected, are inside completion_tokens and billed as output
+			p.Skip()
+		}
+	}
+}
+
+func (c *counts) readCreation(p *jsonpull.Parser) {
+	if !p.Object() {
+		return
+	}
+	for p.Member() {
+		switch p.Name {
+		case "ephemeral_5m_input_tokens":
+			c.write5m = count(p)
+		case "ephemeral_1h_input_tokens":
+			c.write1h = count(p)
+		default:
+			p.Skip()
+		}
+	}
+}
+
+// most is more tokens than any answer has, so that sums of hostile counts do not overflow.
+const most = 1 << 48
+
+func count(p *jsonpull.Parser) int64 { return min(max(p.Int(), 0), most) }
+
+// outside adds to in and out what a vendor leaves out of them. Its own total tells:
+//   - xAI counts reasoning beside completion_tokens: https://docs.x.ai/docs/guides/reasoning, read 2026-11-20;
+//   - Google's compatible endpoint leaves thinking out of completion_tokens and names it nowhere;
+//   - proxies that copy Anthropic's figures leave cache reads and writes out of prompt_tokens.
+func (c *counts) outside(cacheRead, cacheWrite int64) {
+	cache := cacheRead + cacheWrite
+	gap := c.total - c.in - c.out
+	if cache > c.in && (c.total == 0 || gap >= cache) || cache > 0 && gap == cache && gap != c.reasoning {
+		c.in += cache
+		gap -= cache
+	}
+	switch {
+	case c.reasoning > c.out && c.total == 0, c.reasoning > 0 && gap >= c.reasoning:
+		c.out += c.reasoning
+	case c.reasoning == 0 && gap > 0 && c.generated:
+		c.reasoning = gap
+		c.out += gap
+	}
+}
+
+func (c *counts) usage(tier string) (canon.Usage, bool) {
+	read := max(c.cached, c.hit, c.read)
+	write := max(c.write, c.write5m+c.write1h)
+	c.outside(read, write)
+	if c.in == 0 && c.out == 0 {
+		if c.total == 0 {
+			return canon.Usage{}, false
+		}
+		c.in = c.total // rerankers and some embedders say only this
+	}
+	u := canon.Usage{WebSearches: c.searches, Tier: Tier(tier)}
+
+	// Each bucket takes from what is left, so that they add up to the vendor's figure whatever it says
+	// of the parts.
+	left := c.in
+	take := func(n int64) int64 {
+		n = min(n, left)
+		left -= n
+		return n
+	}
+	u.CacheRead = take(read)
+	u.CacheWrite1h = take(c.write1h)
+	u.CacheWrite5m = take(write - c.write1h)
+	u.InputAudio = take(c.inAudio)
+	u.InputImage = take(c.inImage)
+	u.InputVideo = take(c.inVideo)
+	u.Input = left
+
+	left = c.out
+	u.Reasoning = take(c.reasoning)
+	u.OutputAudio = take(c.outAudio)
+	u.OutputImage = take(c.outImage)
+	u.Output = left
+	return u, true
+}
+
+// Tier is the service tier as canon writes it: "" for the standard one, by whatever name.
+func Tier(word string) string {
+	switch word {
+	case "default", "standard", "auto", "on_demand": // the last is Groq's
+		return ""
+	}
+	return clip(word, 64)
+}
