@@ -62,7 +62,7 @@ func (s *Store) UpdateAccount(ctx context.Context, a account.Account) error {
 	if err != nil {
 		return fmt.Errorf("change account %q: %w", a.ID, err)
 	}
-	err = s.tx(ctx, func(tx *sql.Tx) error {
+	err = s.tx(ctx, func(tx *txn) error {
 		r, err := tx.ExecContext(ctx, `
 			UPDATE accounts SET parent_id = NULLIF($2, ''), path = $3, name = $4, email = NULLIF($5, ''), alias = $6, enabled = $7,
 				role = $8, limits = $9, models = $10, pools = $11, updated_ms = $12, version = version + 1

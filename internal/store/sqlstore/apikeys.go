@@ -54,7 +54,7 @@ func (s *Store) UpdateKey(ctx context.Context, k account.Key) error {
 	if err != nil {
 		return fmt.Errorf("change key %q: %w", k.ID, err)
 	}
-	err = s.tx(ctx, func(tx *sql.Tx) error {
+	err = s.tx(ctx, func(tx *txn) error {
 		r, err := tx.ExecContext(ctx, `
 			UPDATE api_keys SET account_id = $2, name = $3, hash = $4, hint = $5, enabled = $6, expires_ms = $7, models = $8,
 				limits = $9, updated_ms = $10, version = version + 1

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,7 +22,7 @@ var ErrBehind = errors.New("the journal is behind what was applied from it")
 // pos, all or nothing. Calls that are there already change nothing; a batch whose position is not after
 // the one stored is applied already, or ErrBehind.
 func (s *Store) Apply(ctx context.Context, node string, calls []ledger.Call, pos ledger.Position) error {
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err := s.tx(ctx, func(tx *txn) error {
 		moved, err := movePosition(ctx, tx, node, pos)
 		if err != nil {
 			return err
@@ -137,7 +136,7 @@ func accountsOf(calls []ledger.Call) []string {
 }
 
 // allApplied answers ErrBehind unless all calls are stored.
-func allApplied(ctx context.Context, tx *sql.Tx, calls []ledger.Call) error {
+func allApplied(ctx context.Context, tx *txn, calls []ledger.Call) error {
 	ids := make(map[string]bool, len(calls))
 	for i := range calls {
 		ids[calls[i].ID] = true

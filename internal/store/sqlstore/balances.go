@@ -68,7 +68,7 @@ func (s *Store) readBalances(ctx context.Context, byID map[string]ledger.Balance
 
 // lockAccounts returns the money of accounts, without cards, and holds their rows until the end of the
 // transaction. ids ascend, so that two nodes never wait for each other.
-func lockAccounts(ctx context.Context, tx *sql.Tx, ids []string) (map[string]*money, error) {
+func lockAccounts(ctx context.Context, tx *txn, ids []string) (map[string]*money, error) {
 	rows := make([][]any, len(ids))
 	for i, id := range ids {
 		rows[i] = []any{id, int64(0), int64(0)}

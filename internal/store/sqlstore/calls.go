@@ -90,9 +90,9 @@ func (s *Store) callFilter(ctx context.Context, q ledger.CallQuery) (where []str
 		}
 		where = append(where, "(at_ms, id) < ("+param(at)+", "+param(clean(q.Before))+")")
 	}
-	for column, value := range map[string]string{"key_id": q.KeyID, "model": q.Model, "channel_id": q.ChannelID} {
-		if value != "" {
-			where = append(where, column+" = "+param(indexed(value)))
+	for _, is := range []struct{ column, value string }{{"key_id", q.KeyID}, {"model", q.Model}, {"channel_id", q.ChannelID}} {
+		if is.value != "" {
+			where = append(where, is.column+" = "+param(indexed(is.value)))
 		}
 	}
 	if !q.From.IsZero() {
@@ -120,7 +120,7 @@ func (s *Store) callPage(ctx context.Context, where []string, args []any, limit 
 }
 
 // insertCalls adds the calls that are not there yet and returns those, in their order.
-func insertCalls(ctx context.Context, tx *sql.Tx, calls []ledger.Call) ([]ledger.Call, error) {
+func insertCalls(ctx context.Context, tx *txn, calls []ledger.Call) ([]ledger.Call, error) {
 	rows := make([][]any, 0, len(calls))
 	seen := make(map[string]bool, len(calls))
 	for i := range calls {

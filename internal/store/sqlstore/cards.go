@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -21,7 +20,7 @@ import (
 func (s *Store) Grant(ctx context.Context, card ledger.Card, note string) (ledger.Card, error) {
 	card, err := completeCard(card, note)
 	if err == nil {
-		err = s.tx(ctx, func(tx *sql.Tx) (err error) {
+		err = s.tx(ctx, func(tx *txn) (err error) {
 			card, err = grant(ctx, tx, card, note)
 			return err
 		})
@@ -55,7 +54,7 @@ func completeCard(card ledger.Card, note string) (ledger.Card, error) {
 	return card, checkText(map[string]string{"id": card.ID, "account": card.AccountID, "reference": card.Reference, "note": note})
 }
 
-func grant(ctx context.Context, tx *sql.Tx, card ledger.Card, note string) (ledger.Card, error) {
+func grant(ctx context.Context, tx *txn, card ledger.Card, note string) (ledger.Card, error) {
 	accounts, err := lockAccounts(ctx, tx, []string{card.AccountID})
 	if err != nil {
 		return card, err
@@ -95,7 +94,7 @@ func grant(ctx context.Context, tx *sql.Tx, card ledger.Card, note string) (ledg
 }
 
 // loadCards gives the accounts the cards that their calls can be paid from.
-func loadCards(ctx context.Context, tx *sql.Tx, accounts map[string]*money, calls []ledger.Call) error {
+func loadCards(ctx context.Context, tx *txn, accounts map[string]*money, calls []ledger.Call) error {
 	first := int64(math.MaxInt64)
 	var ids []string
 	for i := range calls {
@@ -122,7 +121,7 @@ func loadCards(ctx context.Context, tx *sql.Tx, accounts map[string]*money, call
 }
 
 // saveMoney writes what changed. The rows exist and are held, so the upserts only update.
-func saveMoney(ctx context.Context, tx *sql.Tx, accounts map[string]*money) error {
+func saveMoney(ctx context.Context, tx *txn, accounts map[string]*money) error {
 	var cards, balances [][]any
 	for _, m := range accounts {
 		if m.moved {

@@ -56,7 +56,7 @@ func (s *Store) UpdateChannel(ctx context.Context, c pool.Channel) error {
 	if err != nil {
 		return fmt.Errorf("change channel %q: %w", c.ID, err)
 	}
-	err = s.tx(ctx, func(tx *sql.Tx) error {
+	err = s.tx(ctx, func(tx *txn) error {
 		r, err := tx.ExecContext(ctx, `
 			UPDATE channels SET name = $2, provider = $3, base_url = $4, secret = $5, models = $6, mapping = $7, pools = $8,
 				priority = $9, weight = $10, enabled = $11, origin = $12, updated_ms = $13, version = version + 1

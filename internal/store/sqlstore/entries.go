@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -16,10 +15,15 @@ func (s *Store) Entries(ctx context.Context, accountID string, q ledger.Page) ([
 	if q.Limit <= 0 {
 		q.Limit = defaultLimit
 	}
-	all, err := collect(ctx, s.read, scanEntry, `
+	query, args := `
 		SELECT id, at_ms, kind, account_id, counter, amount, card_id, call_id, note FROM entries
-		WHERE account_id = $1 AND ($2 = '' OR id < $2)
-		ORDER BY id DESC LIMIT $3`, clean(accountID), clean(q.Before), int64(q.Limit))
+		WHERE account_id = $1 ORDER BY id DESC LIMIT $2`, []any{clean(accountID), int64(q.Limit)}
+	if q.Before != "" {
+		query, args = `
+		SELECT id, at_ms, kind, account_id, counter, amount, card_id, call_id, note FROM entries
+		WHERE account_id = $1 AND id < $3 ORDER BY id DESC LIMIT $2`, append(args, clean(q.Before))
+	}
+	all, err := collect(ctx, s.read, scanEntry, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read entries of account %q: %w", accountID, err)
 	}
@@ -27,7 +31,7 @@ func (s *Store) Entries(ctx context.Context, accountID string, q ledger.Page) ([
 }
 
 // insertEntries adds entries and gives them their ids.
-func insertEntries(ctx context.Context, tx *sql.Tx, entries []ledger.Entry) error {
+func insertEntries(ctx context.Context, tx *txn, entries []ledger.Entry) error {
 	rows := make([][]any, len(entries))
 	for i, e := range entries {
 		id, err := uuid.NewV7()

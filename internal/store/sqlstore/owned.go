@@ -32,7 +32,7 @@ func (s *Store) Owner(ctx context.Context, accountID, objectID string) (string, 
 
 // insertOwned notes the objects that calls left at their channels, and forgets those that no vendor
 // keeps any more. Of two calls with the same object the later one, in the batch and in time, stands.
-func insertOwned(ctx context.Context, tx *sql.Tx, calls []ledger.Call) error {
+func insertOwned(ctx context.Context, tx *txn, calls []ledger.Call) error {
 	type object struct{ account, id string }
 	at := map[object]int{}
 	var rows [][]any

@@ -25,7 +25,7 @@ func (s *Store) JournalPosition(ctx context.Context, node string) (ledger.Positi
 
 // movePosition moves the position of node forward and holds its row; it reports false, and changes
 // nothing, if pos is not after the one stored.
-func movePosition(ctx context.Context, tx *sql.Tx, node string, pos ledger.Position) (bool, error) {
+func movePosition(ctx context.Context, tx *txn, node string, pos ledger.Position) (bool, error) {
 	r, err := tx.ExecContext(ctx, `
 		INSERT INTO journal_positions (node, segment, place) VALUES ($1, $2, $3)
 		ON CONFLICT (node) DO UPDATE SET segment = excluded.segment, place = excluded.place

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math"
 	"slices"
@@ -54,7 +53,7 @@ type rollupKey struct {
 // addRollups adds calls to their hours. The accounts are held, so no one else adds to these rows. Sums
 // of what an upstream claims stop at what a column holds: SQLite would go on in floating point, and
 // PostgreSQL would refuse the batch for ever.
-func addRollups(ctx context.Context, tx *sql.Tx, calls []ledger.Call) error {
+func addRollups(ctx context.Context, tx *txn, calls []ledger.Call) error {
 	sums := map[rollupKey]*ledger.Rollup{}
 	var order []rollupKey
 	for i := range calls {

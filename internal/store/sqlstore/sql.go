@@ -16,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"tollgate/internal/store/migrations"
 )
 
 // querier is a pool or a transaction.
@@ -61,17 +63,17 @@ func changed(r sql.Result, err, missing error) error {
 var chunks = [...]int{256, 64, 16, 4, 1}
 
 // execMany runs an INSERT whose text has "{rows}" for the values, for all rows.
-func execMany(ctx context.Context, tx *sql.Tx, query string, rows [][]any) error {
-	return eachChunk(query, rows, func(query string, args []any) error {
+func execMany(ctx context.Context, tx *txn, query string, rows [][]any) error {
+	return eachChunk(tx.engine, query, rows, func(query string, args []any) error {
 		_, err := tx.ExecContext(ctx, query, args...)
 		return err
 	})
 }
 
 // queryMany is execMany for statements that return rows.
-func queryMany[T any](ctx context.Context, tx *sql.Tx, scan func(scanner) (T, error), query string, rows [][]any) ([]T, error) {
+func queryMany[T any](ctx context.Context, tx *txn, scan func(scanner) (T, error), query string, rows [][]any) ([]T, error) {
 	var all []T
-	err := eachChunk(query, rows, func(query string, args []any) error {
+	err := eachChunk(tx.engine, query, rows, func(query string, args []any) error {
 		some, err := collect(ctx, tx, scan, query, args...)
 		all = append(all, some...)
 		return err
@@ -79,13 +81,13 @@ func queryMany[T any](ctx context.Context, tx *sql.Tx, scan func(scanner) (T, er
 	return all, err
 }
 
-func eachChunk(query string, rows [][]any, run func(query string, args []any) error) error {
+func eachChunk(engine migrations.Engine, query string, rows [][]any, run func(query string, args []any) error) error {
 	for _, size := range chunks {
 		if len(rows) < size {
 			continue
 		}
 		width := len(rows[0])
-		text := strings.Replace(query, "{rows}", brackets(size, width), 1)
+		text := strings.Replace(query, "{rows}", brackets(engine, size, width), 1)
 		args := make([]any, 0, size*width)
 		for len(rows) >= size {
 			args = args[:0]
@@ -101,8 +103,14 @@ func eachChunk(query string, rows [][]any, run func(query string, args []any) er
 	return nil
 }
 
-// brackets returns "($1, $2), ($3, $4)" for two rows of two columns.
-func brackets(rows, width int) string {
+// brackets returns the parameters of rows: "($1, $2), ($3, $4)" for two of two columns. On SQLite they
+// are question marks: "$1" is a name there, and it looks names up one by one, which for thousands of
+// them takes longer than the insert.
+func brackets(engine migrations.Engine, rows, width int) string {
+	if engine == migrations.SQLite {
+		row := "(?" + strings.Repeat(", ?", width-1) + ")"
+		return row + strings.Repeat(", "+row, rows-1)
+	}
 	b := make([]byte, 0, rows*width*7)
 	for i := range rows * width {
 		switch {
@@ -126,15 +134,12 @@ func in(query string, first int, values []string) (string, []any) {
 		size *= 2
 	}
 	args := make([]any, size)
+	list := make([]string, size)
 	for i := range args {
 		args[i] = values[min(i, len(values)-1)]
+		list[i] = "$" + strconv.Itoa(first+i)
 	}
-	list := brackets(1, size+first-1)
-	if first > 1 {
-		_, list, _ = strings.Cut(list, "$"+strconv.Itoa(first-1)+", ")
-		list = "(" + list
-	}
-	return strings.Replace(query, "{list}", list, 1), args
+	return strings.Replace(query, "{list}", "("+strings.Join(list, ", ")+")", 1), args
 }
 
 // Times are stored as milliseconds UTC; the zero time has its own, far below zero.

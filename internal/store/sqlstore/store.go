@@ -91,14 +91,20 @@ func (s *Store) snapshot() sql.IsolationLevel {
 	return sql.LevelDefault
 }
 
+// txn is a transaction and the engine it runs on.
+type txn struct {
+	*sql.Tx
+	engine migrations.Engine
+}
+
 // tx runs f in one transaction, which is rolled back if f answers an error.
-func (s *Store) tx(ctx context.Context, f func(*sql.Tx) error) error {
+func (s *Store) tx(ctx context.Context, f func(*txn) error) error {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() // after Commit it does nothing
-	if err := f(tx); err != nil {
+	if err := f(&txn{tx, s.engine}); err != nil {
 		return err
 	}
 	return tx.Commit()
