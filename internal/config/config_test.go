@@ -419,3 +419,42 @@ func TestEverySettingIsDocumentedAndParses(t *testing.T) {
 		}
 	}
 }
+
+func TestExampleLoads(t *testing.T) {
+	text := Example
+	for _, path := range []string{"/run/secrets/admin", "/run/secrets/openai-spare"} {
+		text = strings.ReplaceAll(text, path, file(t, "secret", "sk-x"))
+	}
+	cfg := load(t, Source{Environ: []string{"OPENAI_MAIN_KEY=sk-1", "ACME_CI_KEY=sk-2"}, File: file(t, "t.yaml", text)})
+	if len(cfg.Channels) != 3 || len(cfg.Models) != 2 || len(cfg.Accounts) != 1 {
+		t.Errorf("%d channels, %d models, %d accounts", len(cfg.Channels), len(cfg.Models), len(cfg.Accounts))
+	}
+}
+
+func TestDocsNameEverySetting(t *testing.T) {
+	var b strings.Builder
+	if err := WriteDocs(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range settings() {
+		if !strings.Contains(b.String(), "| `"+s.env+"`") {
+			t.Errorf("%s is not documented", s.env)
+		}
+	}
+}
+
+func TestSummaryHidesSecrets(t *testing.T) {
+	cfg := load(t, Source{Environ: []string{"ADMIN_KEY=sk-topsecret", "INIT_KEYS=sk-topsecret", "SQL_DSN=postgres://u:topsecret@h/d", "OPENAI_API_KEY=topsecret", "LISTEN=:1"}})
+	var b strings.Builder
+	if err := cfg.WriteSummary(&b); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "topsecret") {
+		t.Errorf("the summary shows a secret:\n%s", b.String())
+	}
+	for _, want := range []string{"LISTEN                   :1                               environment", "1 channels, 1 provider keys"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the summary lacks %q:\n%s", want, b.String())
+		}
+	}
+}
