@@ -1,0 +1,207 @@
+package limit
+
+import (
+	"fmt"
+	"time"
+
+	"tollgate/internal/account"
+)
+
+// Grant is an admitted call. It is used by one goroutine at a time.
+type Grant struct {
+	limiter  *Limiter
+	tokens   int64 // counted
+	state    State
+	settled  bool
+	released bool
+	holds    []hold
+	room     [usualRules]hold
+}
+
+// hold says what a Grant took of one subject.
+type hold struct {
+	subject *subject
+	at      int64 // the subject's time when it was counted
+	windows uint8 // bit k: window k
+	call    bool  // counted among the subject's concurrent calls
+}
+
+// take counts the call for the subject under the limits.
+func (g *Grant) take(s *subject, l *account.Limits) {
+	var h *hold
+	for i := range g.holds {
+		if g.holds[i].subject == s {
+			h = &g.holds[i]
+		}
+	}
+	if h == nil {
+		s.open++
+		g.holds = append(g.holds, hold{subject: s, at: s.last})
+		h = &g.holds[len(g.holds)-1]
+	}
+	for k := range s.win {
+		if windowLimit(l, k) > 0 && h.windows&(1<<k) == 0 {
+			h.windows |= 1 << k
+			s.win[k].add(s.last/bucketNanos[k], need(k, g.tokens))
+		}
+	}
+	if l.Concurrent > 0 && !h.call {
+		h.call = true
+		s.calls++
+	}
+}
+
+// State returns what was left when the call was admitted, for headers.
+func (g *Grant) State() State { return g.state }
+
+// Settle replaces the estimate by the number of tokens that the call really took. What was estimated
+// too much comes back at the time of its reservation; what was estimated too little counts from now
+// on, and may take a window over its limit until it has passed. Settling again does nothing.
+func (g *Grant) Settle(tokens int64) {
+	if g.settled || g.released {
+		return
+	}
+	g.settled = true
+	tokens = min(max(tokens, 0), maxTokens)
+	if tokens == g.tokens {
+		return
+	}
+	now := g.limiter.at(g.limiter.now())
+	for i := range g.holds {
+		h := &g.holds[i]
+		s := h.subject
+		s.shard.mu.Lock()
+		s.move(now)
+		for k := tokenKinds; k < windowKinds; k++ {
+			switch {
+			case h.windows&(1<<k) == 0:
+			case tokens < g.tokens:
+				s.win[k].giveBack(h.at/bucketNanos[k], g.tokens-tokens)
+			default:
+				s.win[k].add(s.last/bucketNanos[k], tokens-g.tokens)
+			}
+		}
+		s.shard.mu.Unlock()
+	}
+}
+
+// Release ends the call: it no longer counts as concurrent. A call that was not settled did not take
+// place, and its request and tokens come back too. Releasing again does nothing.
+func (g *Grant) Release() {
+	if g.released {
+		return
+	}
+	g.released = true
+	for i := range g.holds {
+		h := &g.holds[i]
+		s := h.subject
+		s.shard.mu.Lock()
+		s.open--
+		if h.call {
+			s.calls--
+		}
+		for k := range s.win {
+			if !g.settled && h.windows&(1<<k) != 0 {
+				s.win[k].giveBack(h.at/bucketNanos[k], need(k, g.tokens))
+			}
+		}
+		s.shard.mu.Unlock()
+	}
+}
+
+// State says how far the tightest limits on requests and on tokens are used.
+type State struct {
+	Requests, Tokens Gauge
+}
+
+// Gauge is the state of one limit. With Limit 0 there is none.
+type Gauge struct {
+	Subject   string
+	What      string // "rpm" …
+	Limit     int64
+	Remaining int64         // at least 0
+	Reset     time.Duration // until all of Limit is there again, if nothing else comes
+}
+
+// stateOf returns the gauges with the least left.
+func stateOf(rules []Rule, subjects []*subject) State {
+	var st State
+	for i := range rules {
+		s := subjects[i]
+		for k := range s.win {
+			limit := windowLimit(&rules[i].Limits, k)
+			if limit <= 0 {
+				continue
+			}
+			g := &st.Requests
+			if k >= tokenKinds {
+				g = &st.Tokens
+			}
+			left := max(limit-s.win[k].total, 0)
+			if g.Limit == 0 || left < g.Remaining {
+				reset := time.Duration(max(s.win[k].emptyAt()*bucketNanos[k]-s.last, 0))
+				*g = Gauge{Subject: rules[i].Subject, What: windowNames[k], Limit: limit, Remaining: left, Reset: reset}
+			}
+		}
+	}
+	return st
+}
+
+// Refusal says why a call was not admitted: the limit that holds it up the longest.
+type Refusal struct {
+	Subject    string
+	What       string // "rpm", "rph", "rpd", "tpm", "tph", "tpd" or "concurrent"
+	Text       string // What in words: "requests per minute" …
+	Limit      int64
+	RetryAfter time.Duration // then the call is admitted if nobody else comes first; 0: never, it is TooLarge
+	TooLarge   bool          // the call alone needs more tokens than the limit
+	State      State
+}
+
+// Error says in a sentence what is reached.
+func (r *Refusal) Error() string {
+	switch {
+	case r.TooLarge:
+		return fmt.Sprintf("the call needs more than the limit of %d %s", r.Limit, r.Text)
+	case r.What == concurrent:
+		return fmt.Sprintf("the limit of %d %s is reached; wait until one of them ends", r.Limit, r.Text)
+	}
+	return fmt.Sprintf("the limit of %d %s is reached; try again in %s", r.Limit, r.Text, r.RetryAfter.Round(time.Millisecond))
+}
+
+const (
+	concurrent     = "concurrent"
+	concurrentText = "calls at once"
+
+	// callWait is a guess of when one of the calls in flight may have ended.
+	callWait = time.Second
+)
+
+// refuse finds the limit that stands longest against the call. There is one.
+func refuse(rules []Rule, subjects []*subject, tokens int64) *Refusal {
+	worst := Refusal{State: stateOf(rules, subjects)}
+	for i := range rules {
+		s, l := subjects[i], &rules[i].Limits
+		note := func(what, text string, limit int64, wait time.Duration, tooLarge bool) {
+			if worst.TooLarge || !tooLarge && wait <= worst.RetryAfter {
+				return
+			}
+			worst.Subject, worst.What, worst.Text = rules[i].Subject, what, text
+			worst.Limit, worst.RetryAfter, worst.TooLarge = limit, wait, tooLarge
+		}
+		for k := range s.win {
+			limit, n := windowLimit(l, k), need(k, tokens)
+			switch {
+			case limit <= 0 || s.win[k].fits(limit, n):
+			case n > limit:
+				note(windowNames[k], windowTexts[k], limit, 0, true)
+			default:
+				note(windowNames[k], windowTexts[k], limit, time.Duration(s.win[k].freeAt(limit, n)*bucketNanos[k]-s.last), false)
+			}
+		}
+		if l.Concurrent > 0 && s.calls >= l.Concurrent {
+			note(concurrent, concurrentText, l.Concurrent, callWait, false)
+		}
+	}
+	return &worst
+}

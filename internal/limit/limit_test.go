@@ -1,0 +1,606 @@
+package limit
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"tollgate/internal/account"
+)
+
+// clock is a clock that stands until it is moved.
+type clock struct{ t time.Time }
+
+func newClock() *clock { return &clock{time.Date(2026, 1, 2, 3, 4, 5, 678_901_234, time.UTC)} }
+
+func (c *clock) now() time.Time       { return c.t }
+func (c *clock) pass(d time.Duration) { c.t = c.t.Add(d) }
+
+func one(l account.Limits) []Rule { return []Rule{{Subject: "s", Limits: l}} }
+
+// done admits a call that takes no time.
+func done(l *Limiter, now time.Time, rules []Rule, tokens int64) *Refusal {
+	g, refused := l.Admit(now, rules, tokens)
+	if refused != nil {
+		return refused
+	}
+	g.Settle(tokens)
+	g.Release()
+	return nil
+}
+
+type admission struct {
+	at     time.Time
+	tokens int64
+}
+
+// arrivals draws a pattern of calls: bursts, steady traffic, noise and silence, around the scale of a window.
+func arrivals(t *rapid.T, scale time.Duration) []admission {
+	var out []admission
+	at := newClock().t
+	for range rapid.IntRange(1, 8).Draw(t, "phases") {
+		n := rapid.IntRange(1, 60).Draw(t, "calls")
+		gap := time.Duration(0)
+		switch rapid.IntRange(0, 3).Draw(t, "kind") {
+		case 1: // steady
+			gap = time.Duration(rapid.Int64Range(1, int64(scale)/10).Draw(t, "gap"))
+		case 2: // exactly on the edges of buckets
+			gap = scale / buckets
+		case 3: // exactly a window
+			gap = scale
+			n = min(n, 4)
+		}
+		noisy := rapid.Bool().Draw(t, "noisy")
+		for range n {
+			out = append(out, admission{at, rapid.Int64Range(0, 50).Draw(t, "tokens")})
+			step := gap
+			if noisy {
+				step = time.Duration(rapid.Int64Range(0, int64(2*gap)).Draw(t, "step"))
+			}
+			at = at.Add(step)
+		}
+		at = at.Add(time.Duration(rapid.Int64Range(0, int64(2*scale)).Draw(t, "silence")))
+	}
+	return out
+}
+
+var windowLengths = [windowKinds]time.Duration{time.Minute, time.Hour, 24 * time.Hour, time.Minute, time.Hour, 24 * time.Hour}
+
+func drawLimits(t *rapid.T) account.Limits {
+	draw := func(name string, most int64) int64 {
+		if rapid.Bool().Draw(t, "with "+name) {
+			return rapid.Int64Range(1, most).Draw(t, name)
+		}
+		return 0
+	}
+	return account.Limits{
+		RPM: draw("rpm", 40), RPH: draw("rph", 80), RPD: draw("rpd", 120),
+		TPM: draw("tpm", 1000), TPH: draw("tph", 2000), TPD: draw("tpd", 4000),
+	}
+}
+
+// checkWindows fails if any window whatsoever holds more than its limit.
+func checkWindows(t *rapid.T, l account.Limits, admitted []admission) {
+	for k := range windowKinds {
+		limit := windowLimit(&l, k)
+		if limit <= 0 {
+			continue
+		}
+		sum, first := int64(0), 0
+		for _, a := range admitted {
+			sum += need(k, a.tokens)
+			for a.at.Sub(admitted[first].at) > windowLengths[k] { // both ends belong to a window
+				sum -= need(k, admitted[first].tokens)
+				first++
+			}
+			if sum > limit {
+				t.Fatalf("%s: %d in the window that ends at %v, limit %d", windowNames[k], sum, a.at, limit)
+			}
+		}
+	}
+}
+
+func TestNoWindowHoldsMoreThanItsLimit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limits := drawLimits(t)
+		scale := rapid.SampledFrom(windowLengths[:3]).Draw(t, "scale")
+		l := New(newClock().now)
+		var admitted []admission
+		for _, a := range arrivals(t, scale) {
+			if done(l, a.at, one(limits), a.tokens) == nil {
+				admitted = append(admitted, a)
+			}
+		}
+		checkWindows(t, limits, admitted)
+	})
+}
+
+// What calls really took, where it is less than estimated, keeps the limits too, while calls overlap.
+func TestSettledTokensKeepTheLimit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limits := drawLimits(t)
+		c := newClock()
+		l := New(c.now)
+		var admitted []admission
+		type open struct {
+			g *Grant
+			i int
+		}
+		var calls []open
+		for _, a := range arrivals(t, time.Minute) {
+			c.t = a.at
+			if g, refused := l.Admit(a.at, one(limits), a.tokens); refused == nil {
+				calls = append(calls, open{g, len(admitted)})
+				admitted = append(admitted, a)
+			}
+			for len(calls) > 0 && rapid.Bool().Draw(t, "settle") {
+				k := rapid.IntRange(0, len(calls)-1).Draw(t, "which")
+				took := rapid.Int64Range(0, admitted[calls[k].i].tokens).Draw(t, "took")
+				calls[k].g.Settle(took)
+				calls[k].g.Release()
+				admitted[calls[k].i].tokens = took
+				calls = append(calls[:k], calls[k+1:]...)
+			}
+		}
+		checkWindows(t, limits, admitted)
+	})
+}
+
+// Refused and withdrawn calls leave no trace: without them the others fare the same.
+func TestRefusedCallsTakeNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rules := []Rule{{"a", drawLimits(t)}, {"b", drawLimits(t)}}
+		all, some := New(newClock().now), New(newClock().now)
+		for _, a := range arrivals(t, time.Minute) {
+			g, refused := all.Admit(a.at, rules, a.tokens)
+			if refused != nil {
+				continue
+			}
+			if rapid.IntRange(0, 3).Draw(t, "withdraw") == 0 {
+				g.Release() // not settled
+				continue
+			}
+			other, refused := some.Admit(a.at, rules, a.tokens)
+			if refused != nil {
+				t.Fatalf("refused only where nothing was refused before: %v", refused)
+			}
+			if diff := cmp.Diff(other.State(), g.State()); diff != "" {
+				t.Fatal(diff)
+			}
+		}
+	})
+}
+
+// After RetryAfter the call passes, and just before it does not.
+func TestRetryAfterIsExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rules := []Rule{{"a", drawLimits(t)}, {"b", drawLimits(t)}}
+		pattern := arrivals(t, time.Minute)
+		replay := func() (*Limiter, *Refusal, admission) {
+			l := New(newClock().now)
+			for _, a := range pattern {
+				if refused := done(l, a.at, rules, a.tokens); refused != nil {
+					return l, refused, a
+				}
+			}
+			return nil, nil, admission{}
+		}
+		l, refused, a := replay()
+		if refused == nil {
+			t.Skip("nothing refused")
+		}
+		if refused.TooLarge {
+			if refused.RetryAfter != 0 || a.tokens <= refused.Limit {
+				t.Fatalf("%+v for %d tokens", refused, a.tokens)
+			}
+			return
+		}
+		if early := done(l, a.at.Add(refused.RetryAfter-1), rules, a.tokens); early == nil || early.RetryAfter != 1 {
+			t.Fatalf("a nanosecond before %v: %v", refused.RetryAfter, early)
+		}
+		if late := done(l, a.at.Add(refused.RetryAfter), rules, a.tokens); late != nil {
+			t.Fatalf("after %v: %v", refused.RetryAfter, late)
+		}
+	})
+}
+
+// steady offers rate times the limit for some windows and returns what share of the limit is admitted.
+func steady(limits account.Limits, k int, perWindow float64, tokens int64, windows int) float64 {
+	c := newClock()
+	l := New(c.now)
+	gap := time.Duration(float64(windowLengths[k]) / perWindow)
+	admitted := 0
+	for at := time.Duration(0); at < time.Duration(windows)*windowLengths[k]; at += gap {
+		if done(l, c.t.Add(at), one(limits), tokens) == nil {
+			admitted++
+		}
+	}
+	return float64(admitted) / float64(windows)
+}
+
+func TestSteadyTrafficIsNotStarved(t *testing.T) {
+	for k, limits := range []account.Limits{{RPM: 60}, {RPH: 60}, {RPD: 60}, {TPM: 6000}, {TPH: 6000}, {TPD: 6000}} {
+		for _, offered := range []float64{60.1, 61, 63, 66, 70, 80, 120, 600} {
+			if got := steady(limits, k, offered, 100, 50); got < 57 || got > 60*51/50 {
+				t.Errorf("%s: offered %v, admitted %.1f of 60 a window", windowNames[k], offered, got)
+			}
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.Int64Range(60, 500).Draw(t, "limit")
+		offered := float64(limit) * rapid.Float64Range(1, 3).Draw(t, "factor")
+		if got := steady(account.Limits{RPM: limit}, 0, offered, 0, 30); got < 0.95*float64(limit) {
+			t.Fatalf("offered %.1f, admitted %.1f of %d a window", offered, got, limit)
+		}
+	})
+}
+
+// The three runs in which a limiter that counts refused requests starves its callers to nothing.
+func TestLimitIsReachedEveryMinute(t *testing.T) {
+	for _, c := range []struct{ limit, offered int64 }{{30, 40}, {60, 120}, {60, 66}} {
+		ck := newClock()
+		l := New(ck.now)
+		var perMinute []int64
+		for range 20 {
+			n := int64(0)
+			for range c.offered {
+				if done(l, ck.t, one(account.Limits{RPM: c.limit}), 0) == nil {
+					n++
+				}
+				ck.pass(time.Minute / time.Duration(c.offered))
+			}
+			perMinute = append(perMinute, n)
+		}
+		sum := int64(0)
+		for i, n := range perMinute {
+			if n > c.limit || n < c.limit*3/4 {
+				t.Errorf("limit %d, offered %d: %d in minute %d", c.limit, c.offered, n, i)
+			}
+			sum += n
+		}
+		if sum*100 < c.limit*95*20 {
+			t.Errorf("limit %d, offered %d: %v", c.limit, c.offered, perMinute)
+		}
+	}
+}
+
+func TestBurstMayTakeTheWholeLimit(t *testing.T) {
+	c := newClock()
+	l := New(c.now)
+	for i := range 100 {
+		if refused := done(l, c.t, one(account.Limits{RPM: 100}), 0); refused != nil {
+			t.Fatalf("call %d: %v", i, refused)
+		}
+	}
+	refused := done(l, c.t, one(account.Limits{RPM: 100}), 0)
+	if refused == nil || refused.RetryAfter <= time.Minute || refused.RetryAfter > time.Minute+time.Second {
+		t.Fatalf("got %+v", refused)
+	}
+	if want := "the limit of 100 requests per minute is reached; try again in 1m1s"; refused.Error() != want {
+		t.Errorf("got %q, want %q", refused, want)
+	}
+}
+
+func TestAllOrNothing(t *testing.T) {
+	c := newClock()
+	l := New(c.now)
+	wide, narrow := account.Limits{RPM: 10, TPM: 1000, Concurrent: 10}, account.Limits{RPD: 2, Concurrent: 1}
+	rules := []Rule{{"key", wide}, {"account", narrow}}
+	g, refused := l.Admit(c.t, rules, 100)
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	want := State{
+		Requests: Gauge{"account", "rpd", 2, 1, 24*time.Hour + 24*time.Minute},
+		Tokens:   Gauge{"key", "tpm", 1000, 900, time.Minute + time.Second},
+	}
+	if diff := cmp.Diff(want, g.State()); diff != "" {
+		t.Error(diff)
+	}
+	_, refused = l.Admit(c.t, rules, 100)
+	if refused == nil || refused.Subject != "account" || refused.What != "concurrent" || refused.RetryAfter != callWait {
+		t.Fatalf("got %+v", refused)
+	}
+	if diff := cmp.Diff(want, refused.State); diff != "" { // nothing was taken
+		t.Error(diff)
+	}
+	g.Settle(100)
+	g.Release()
+	if refused := done(l, c.t, rules, 100); refused != nil {
+		t.Fatal(refused)
+	}
+	refused = done(l, c.t, rules, 100)
+	if refused == nil || refused.What != "rpd" || refused.RetryAfter <= 24*time.Hour {
+		t.Errorf("got %+v", refused)
+	}
+	refused = done(l, c.t, rules, 1001)
+	if refused == nil || !refused.TooLarge || refused.What != "tpm" || refused.Subject != "key" || refused.RetryAfter != 0 {
+		t.Errorf("got %+v", refused)
+	}
+	if refused := done(l, c.t, rules[:1], 100); refused != nil { // the others go on
+		t.Error(refused)
+	}
+}
+
+func TestSettle(t *testing.T) {
+	c := newClock()
+	l := New(c.now)
+	rules := one(account.Limits{TPM: 1000})
+	left := func() int64 {
+		t.Helper()
+		g, refused := l.Admit(c.t, rules, 0)
+		if refused != nil {
+			return refused.State.Tokens.Remaining
+		}
+		defer g.Release()
+		return g.State().Tokens.Remaining
+	}
+	admit := func(tokens int64) *Grant {
+		t.Helper()
+		g, refused := l.Admit(c.t, rules, tokens)
+		if refused != nil {
+			t.Fatal(refused)
+		}
+		return g
+	}
+	check := func(what string, want int64) {
+		t.Helper()
+		if got := left(); got != want {
+			t.Errorf("%s: %d left, want %d", what, got, want)
+		}
+	}
+
+	a, b := admit(400), admit(500)
+	check("reserved", 100)
+	c.pass(30 * time.Second)
+	a.Settle(150)
+	check("less than estimated", 350)
+	a.Settle(0)
+	a.Release()
+	a.Release()
+	a.Settle(0)
+	check("settled again", 350)
+	b.Settle(700)
+	b.Release()
+	check("more than estimated", 150)
+	c.pass(32 * time.Second)
+	check("what was reserved has passed", 800)
+	c.pass(30 * time.Second)
+	check("all has passed", 1000)
+
+	// A call that outlives its reservation counts when its size is known, even over the limit.
+	d := admit(10)
+	c.pass(5 * time.Minute)
+	check("its reservation has passed", 1000)
+	d.Settle(5000)
+	d.Release()
+	check("over the limit", 0)
+	if refused := done(l, c.t, rules, 0); refused == nil || refused.RetryAfter <= 59*time.Second {
+		t.Errorf("got %+v", refused)
+	}
+	c.pass(62 * time.Second)
+	check("passed", 1000)
+
+	// Too little left over to give back: the reservation has passed.
+	e := admit(300)
+	c.pass(2 * time.Minute)
+	admit(200)
+	e.Settle(0)
+	check("late refund", 800)
+}
+
+func TestConcurrent(t *testing.T) {
+	c := newClock()
+	l := New(c.now)
+	rules := one(account.Limits{Concurrent: 3})
+	var grants []*Grant
+	for range 3 {
+		g, refused := l.Admit(c.t, rules, 0)
+		if refused != nil {
+			t.Fatal(refused)
+		}
+		grants = append(grants, g)
+	}
+	c.pass(48 * time.Hour) // calls in flight are never forgotten
+	for range shardCount {
+		l.Admit(c.t, nil, 0)
+		c.pass(time.Second)
+	}
+	for range 2 {
+		if _, refused := l.Admit(c.t, rules, 0); refused == nil || refused.What != "concurrent" {
+			t.Fatalf("got %+v", refused)
+		}
+		grants[0].Settle(1)
+		grants[0].Release()
+		grants[0].Release() // frees one slot, not two
+		g, refused := l.Admit(c.t, rules, 0)
+		if refused != nil {
+			t.Fatal(refused)
+		}
+		grants = append(grants[1:], g)
+	}
+}
+
+func TestSameSubjectTwiceCountsOnce(t *testing.T) {
+	c := newClock()
+	l := New(c.now)
+	rules := []Rule{{"s", account.Limits{RPM: 5, Concurrent: 2}}, {"s", account.Limits{RPM: 3, TPM: 10, Concurrent: 2}}}
+	for i := range 4 {
+		if refused := done(l, c.t, rules, 1); (refused == nil) != (i < 3) {
+			t.Fatalf("call %d: %v", i, refused)
+		}
+	}
+}
+
+func TestManyRules(t *testing.T) {
+	c := newClock()
+	l := New(c.now)
+	var rules []Rule
+	for i := range 3 * usualRules {
+		rules = append(rules, Rule{fmt.Sprint(i), account.Limits{RPM: int64(100 - i)}})
+	}
+	for i := range 100 {
+		refused := done(l, c.t, rules, 1)
+		if i < 77 && refused != nil || i >= 77 && (refused == nil || refused.Subject != "23") {
+			t.Fatalf("call %d: %+v", i, refused)
+		}
+	}
+}
+
+func TestNoRules(t *testing.T) {
+	l := New(nil)
+	if refused := done(l, time.Now(), nil, 5); refused != nil {
+		t.Error(refused)
+	}
+	if refused := done(l, time.Now(), one(account.Limits{}), -5); refused != nil {
+		t.Error(refused)
+	}
+}
+
+func (l *Limiter) size() (n int) {
+	for i := range l.shards {
+		n += len(l.shards[i].subjects)
+	}
+	return n
+}
+
+func TestIdleSubjectsAreForgotten(t *testing.T) {
+	c := newClock()
+	l := New(c.now)
+	for i := range 20_000 {
+		if refused := done(l, c.t, []Rule{{fmt.Sprint(i), account.Limits{RPM: 10, RPH: 100}}}, 1); refused != nil {
+			t.Fatal(refused)
+		}
+	}
+	traffic := func(d time.Duration) {
+		for end := c.t.Add(d); c.t.Before(end); c.pass(100 * time.Millisecond) {
+			done(l, c.t, []Rule{{"busy", account.Limits{RPM: 1_000_000}}}, 1)
+		}
+	}
+	traffic(30 * time.Minute)
+	if n := l.size(); n != 20_001 {
+		t.Errorf("%d subjects after half an hour: their hour has not passed", n)
+	}
+	traffic(34 * time.Minute)
+	if n := l.size(); n != 1 {
+		t.Errorf("%d subjects in the end", n)
+	}
+	for i := range l.shards {
+		if p := l.shards[i].peak; p > 32 {
+			t.Errorf("shard %d keeps room for %d", i, p)
+		}
+	}
+}
+
+func TestWindowIsBounded(t *testing.T) {
+	c := newClock()
+	l := New(c.now)
+	for range 10_000 {
+		done(l, c.t, one(account.Limits{RPM: 1e9, TPD: 1e12}), 10)
+		c.pass(333 * time.Millisecond)
+	}
+	for _, w := range l.find("s").win {
+		if w.len > buckets+1 || len(w.ring) > 64 {
+			t.Errorf("a window keeps %d of %d entries", w.len, len(w.ring))
+		}
+	}
+}
+
+func (l *Limiter) find(name string) *subject {
+	for i := range l.shards {
+		if s, ok := l.shards[i].subjects[name]; ok {
+			return s
+		}
+	}
+	return nil
+}
+
+// Concurrent callers share a limit exactly.
+func TestParallel(t *testing.T) {
+	l := New(nil)
+	now := time.Now()
+	rules := func(i int) []Rule {
+		key := Rule{fmt.Sprint("key", i), account.Limits{RPM: 1 << 40, TPD: 1 << 50}}
+		acc := Rule{"account", account.Limits{RPD: 1000, TPD: 1 << 40, Concurrent: 5}}
+		if i%2 == 0 {
+			return []Rule{key, acc}
+		}
+		return []Rule{acc, key}
+	}
+	var mu sync.Mutex
+	admitted, flying := 0, 0
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 2000 {
+				g, refused := l.Admit(now, rules(i), 10)
+				if refused != nil {
+					continue
+				}
+				mu.Lock()
+				admitted++
+				flying++
+				if flying > 5 {
+					t.Errorf("%d calls at once", flying)
+				}
+				mu.Unlock()
+				g.Settle(5)
+				mu.Lock()
+				flying--
+				mu.Unlock()
+				g.Release()
+			}
+		})
+	}
+	wg.Wait()
+	g, refused := l.Admit(now, []Rule{{"account", account.Limits{TPD: 1 << 40}}}, 0)
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	if used := 1<<40 - g.State().Tokens.Remaining; admitted > 1000 || used != int64(5*admitted) {
+		t.Errorf("%d admitted, %d tokens", admitted, used)
+	}
+}
+
+func BenchmarkAdmit(b *testing.B) {
+	const subjects = 100_000
+	limits := account.Limits{RPM: 1e9, TPM: 1e15, RPD: 1e9, Concurrent: 1e6}
+	rules := make([][]Rule, subjects)
+	for i := range rules {
+		rules[i] = []Rule{{fmt.Sprint("key:", i), limits}, {fmt.Sprint("account:", i/10), limits}}
+	}
+	l := New(nil)
+	run := func(next func() bool, from int) {
+		for i := from; next(); i += 7919 {
+			g, refused := l.Admit(time.Now(), rules[i%subjects], 1000)
+			if refused != nil {
+				panic(refused)
+			}
+			g.Settle(900)
+			g.Release()
+		}
+	}
+	b.Run("one caller", func(b *testing.B) {
+		b.ReportAllocs()
+		run(b.Loop, 0)
+	})
+	b.Run("parallel", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) { run(pb.Next, 13) })
+	})
+	b.Run("one subject refused", func(b *testing.B) {
+		b.ReportAllocs()
+		now := time.Now()
+		rules := one(account.Limits{RPM: 1})
+		l.Admit(now, rules, 0)
+		for b.Loop() {
+			if _, refused := l.Admit(now, rules, 0); refused == nil {
+				b.Fatal("admitted")
+			}
+		}
+	})
+}
