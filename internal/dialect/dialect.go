@@ -79,6 +79,10 @@ type Reader interface {
 	// Hidden reports whether the frame just read exists only because metering asked for it, so that
 	// it must not reach the client.
 	Hidden() bool
+
+	// Complete reports whether what was read so far is a whole answer, so that the end of the bytes
+	// is its end. Where the dialect has a terminal mark that clients wait for, it must have come.
+	Complete() bool
 }
 
 // Endpoint is one thing that a client may call.

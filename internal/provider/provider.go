@@ -43,6 +43,9 @@ type Spoken struct {
 	Drop    []string            `json:"drop,omitempty"` // top-level members that the vendor refuses and that carry no meaning for it
 	Base    string              `json:"base,omitempty"` // where this dialect has a base of its own
 	Quirks  []Quirk             `json:"quirks,omitempty"`
+
+	// Headers are sent where the client gave none; names in canonical form.
+	Headers map[string]string `json:"headers,omitempty"`
 }
 
 // Auth says how a request carries the key.
@@ -76,3 +79,11 @@ const (
 	// QuirkTentative: the vendor may not have this dialect at all; a 404 or 405 says so and is remembered.
 	QuirkTentative Quirk = "tentative"
 )
+
+// AuthFor says how a request in dialect s is signed.
+func (p Provider) AuthFor(s Spoken) Auth {
+	if s.Auth != "" {
+		return s.Auth
+	}
+	return p.Auth
+}
