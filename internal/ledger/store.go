@@ -19,6 +19,9 @@ type Card struct {
 	ExpiresAt time.Time
 }
 
+// DefaultCardLife is how long a card lives when nobody says.
+const DefaultCardLife = 365 * 24 * time.Hour
+
 // Entry is a line of the ledger. Every movement has two sides: what leaves Account arrives at
 // Counter. Entries are append-only.
 type Entry struct {
