@@ -52,7 +52,7 @@ func (c serveCmd) Run(ctx context.Context, w world) (err error) {
 	if err != nil {
 		return err
 	}
-	return a.Run(ctx)
+	return errors.Join(a.Run(ctx), a.Close())
 }
 
 type simulateCmd struct {

@@ -130,8 +130,10 @@ func TestPortCountsWithoutListen(t *testing.T) {
 }
 
 func TestPrecedence(t *testing.T) {
-	src := Source{File: file(t, "t.yaml", "data: from-file\nlog_level: warn\nmax_body_bytes: 2MiB\n"), Environ: []string{"TOLLGATE_DATA=from-env", "LOG_LEVEL=error"},
-		Flags: map[string]string{"TOLLGATE_DATA": "from-flag", "LISTEN": ""}}
+	src := Source{
+		File: file(t, "t.yaml", "data: from-file\nlog_level: warn\nmax_body_bytes: 2MiB\n"), Environ: []string{"TOLLGATE_DATA=from-env", "LOG_LEVEL=error"},
+		Flags: map[string]string{"TOLLGATE_DATA": "from-flag", "LISTEN": ""},
+	}
 	cfg := load(t, src)
 	got := []any{cfg.Data, cfg.LogLevel, cfg.MaxBodyBytes, cfg.Listen}
 	if diff := cmp.Diff([]any{"from-flag", slog.LevelError, int64(2 << 20), ":3000"}, got); diff != "" {

@@ -71,15 +71,15 @@ func (l *loader) readDocument(d decoder, root *yaml.Node, all []setting) {
 	}
 	d.members(root, "", func(key, value *yaml.Node) {
 		value = target(value)
-		switch name := key.Value; {
-		case name == "channels":
+		switch name := key.Value; name {
+		case "channels":
 			d.decode(value, reflect.ValueOf(&l.cfg.Channels).Elem(), name)
 			for i := range min(len(value.Content), len(l.cfg.Channels)) {
 				l.cfg.Channels[i].Line = value.Content[i].Line
 			}
-		case name == "models":
+		case "models":
 			d.decode(value, reflect.ValueOf(&l.cfg.Models).Elem(), name)
-		case name == "accounts":
+		case "accounts":
 			d.decode(value, reflect.ValueOf(&l.cfg.Accounts).Elem(), name)
 			for i := range min(len(value.Content), len(l.cfg.Accounts)) {
 				l.cfg.Accounts[i].Line = value.Content[i].Line

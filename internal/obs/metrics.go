@@ -52,18 +52,30 @@ func NewMetrics(version string) *Metrics {
 		registry: prometheus.NewRegistry(),
 		models:   map[string]bool{},
 		InFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tollgate_calls_in_flight", Help: "Calls that are being served."}),
-		calls: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_calls_total",
-			Help: "Finished calls, by the class of the status that the client got (refused: turned away before anything was tried) and the kind of error (empty: none)."}, append([]string{"status", "error"}, call...)),
-		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_tokens_total",
-			Help: "Tokens of finished calls, in disjoint kinds."}, append([]string{"kind"}, call...)),
-		cost: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_cost_dollars_total",
-			Help: "Dollars charged for finished calls. A float, for graphs; the ledger has the exact sums."}, call),
-		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_attempts_total",
-			Help: "Tries at a channel, by its provider and the kind of error (ok: none)."}, []string{"provider", "result"}),
-		firstByte: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tollgate_call_first_byte_seconds",
-			Help: "From the request to the first byte of content.", Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}}, call),
-		total: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tollgate_call_seconds",
-			Help: "From the request to the end of its answer.", Buckets: []float64{.01, .05, .1, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800}}, call),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_calls_total",
+			Help: "Finished calls, by the class of the status that the client got (refused: turned away before anything was tried) and the kind of error (empty: none).",
+		}, append([]string{"status", "error"}, call...)),
+		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_tokens_total",
+			Help: "Tokens of finished calls, in disjoint kinds.",
+		}, append([]string{"kind"}, call...)),
+		cost: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_cost_dollars_total",
+			Help: "Dollars charged for finished calls. A float, for graphs; the ledger has the exact sums.",
+		}, call),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_attempts_total",
+			Help: "Tries at a channel, by its provider and the kind of error (ok: none).",
+		}, []string{"provider", "result"}),
+		firstByte: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tollgate_call_first_byte_seconds",
+			Help: "From the request to the first byte of content.", Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
+		}, call),
+		total: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tollgate_call_seconds",
+			Help: "From the request to the end of its answer.", Buckets: []float64{.01, .05, .1, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800},
+		}, call),
 	}
 	m.series.Store(&map[seriesKey]*series{})
 	m.attemptsFor.Store(&map[attemptKey]prometheus.Counter{})

@@ -167,8 +167,10 @@ func scrape(t *testing.T, m *Metrics) string {
 func TestMetrics(t *testing.T) {
 	m := NewMetrics("v1")
 	done := m.Begin()
-	rec := ledger.Call{Dialect: canon.Anthropic, Op: canon.OpGenerate, Model: "m", Status: 200, FirstMs: 30, TotalMs: 90, Cost: 1_500_000_000,
-		Usage: canon.Usage{Input: 10, CacheRead: 20, Output: 5}}
+	rec := ledger.Call{
+		Dialect: canon.Anthropic, Op: canon.OpGenerate, Model: "m", Status: 200, FirstMs: 30, TotalMs: 90, Cost: 1_500_000_000,
+		Usage: canon.Usage{Input: 10, CacheRead: 20, Output: 5},
+	}
 	m.Settled(rec)
 	m.Settled(rec)
 	m.Refused("gemini", "generate", canon.KindAuth)

@@ -1,0 +1,77 @@
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 20s
+BENCH    ?= .
+COUNT    ?= 6
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI         := bin/golangci-lint-$(GOLANGCI_VERSION)
+
+help: ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/tollgate, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tollgate ./cmd/tollgate
+
+run: build ## build and start the gateway; no setting is needed
+	exec ./bin/tollgate serve
+
+test: ## run all tests; PostgreSQL is used where it answers
+	$(GO) test ./...
+	@if [ -f test/e2e/go.mod ]; then $(MAKE) --no-print-directory e2e; fi
+
+test-race: ## run all tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+e2e: build ## run the official SDKs against the real binary
+	cd test/e2e && TOLLGATE_BINARY=$(CURDIR)/bin/tollgate $(GO) test ./...
+
+fuzz: ## fuzz every target for FUZZTIME (20s)
+	@$(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./... | while read -r dir; do \
+		for target in $$(cat "$$dir"/*_test.go | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p'); do \
+			echo "fuzz $${dir#$(CURDIR)/} $$target $(FUZZTIME)"; \
+			(cd "$$dir" && $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .) </dev/null; \
+		done; \
+	done
+
+bench: ## run the benchmarks (BENCH=pattern, COUNT=6)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+lint: $(GOLANGCI) ## run the linters, installing them first if need be
+	$(GOLANGCI) run
+
+$(GOLANGCI):
+	@echo "installing golangci-lint $(GOLANGCI_VERSION)"
+	@mkdir -p bin
+	GOBIN=$(CURDIR)/bin/install $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv bin/install/golangci-lint $@ && rmdir bin/install
+
+fmt: $(GOLANGCI) ## format the code
+	$(GOLANGCI) fmt
+
+generate: ## write the generated files
+	$(GO) run ./internal/tool/generate
+
+verify: ## fail if a generated file is stale
+	$(GO) run ./internal/tool/generate -check
+
+release: ## build bin/release for Linux and macOS, amd64 and arm64
+	@for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do \
+		echo "build $$target"; \
+		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -trimpath -ldflags '$(LDFLAGS)' \
+			-o bin/release/tollgate-$(VERSION)-$${target%/*}-$${target#*/} ./cmd/tollgate; \
+	done
+	cd bin/release && sha256sum tollgate-$(VERSION)-* > SHA256SUMS
+
+image: ## build the container image tollgate:VERSION
+	docker build --build-arg VERSION=$(VERSION) -t tollgate:$(VERSION) .
+
+clean: ## remove what was built; ./data stays
+	rm -rf bin
+
+.PHONY: help build run test test-race e2e fuzz bench lint fmt generate verify release image clean
