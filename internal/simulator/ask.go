@@ -1,0 +1,183 @@
+package simulator
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"image"
+	_ "image/gif" // the formats whose size is reported
+	_ "image/jpeg"
+	_ "image/png"
+	"io"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// ask is what a request wants, whichever dialect it came in. Its strings alias the request body: it
+// must not outlive the plan that is made from it.
+type ask struct {
+	model, family string
+	stream        bool
+	segs          []string // all text read, in order: the prefix that caches work on
+	marks         []mark   // Anthropic: where the request asks to cache
+	bytes         int      // of segs
+	media         []string // what was received, in words
+	imageTokens   int64
+	audioTokens   int64
+
+	system  string // first instruction
+	user    string // last user text
+	results []result
+	isUser  bool // the last turn is the user's own words, not a tool's
+
+	tools  []tool
+	choice choice
+	forced string // tool name, with choiceNamed
+	single bool   // parallel calls are forbidden
+	max    int64  // output tokens; 0: not said
+	stops  []string
+	n      int
+	schema string // JSON Schema of the answer; "" with asJSON: any object
+	asJSON bool
+	thinks bool
+	budget int64 // tokens of thinking; 0: not said
+}
+
+// mark is a cache point: everything up to segs[:seg] shall be cached.
+type mark struct {
+	seg  int
+	hour bool
+}
+
+type result struct{ name, id, text string }
+
+// tool is a function on offer; custom tools take text instead of JSON.
+type tool struct {
+	name, schema string
+	custom       bool
+}
+
+type choice int
+
+const (
+	choiceAuto choice = iota
+	choiceNone
+	choiceAny
+	choiceNamed
+)
+
+// read notes text that the model reads.
+func (a *ask) read(s string) {
+	if s == "" {
+		return
+	}
+	a.segs = append(a.segs, s)
+	a.bytes += len(s)
+}
+
+// turn notes that a new turn of role begins.
+func (a *ask) turn(user bool) {
+	a.isUser = user
+	if user {
+		a.user = ""
+		a.results = a.results[:0]
+	}
+}
+
+// says notes a text of the user's.
+func (a *ask) says(s string) {
+	a.read(s)
+	if a.user == "" || strings.HasPrefix(strings.TrimSpace(a.user), "<system-reminder>") {
+		a.user = s
+		return
+	}
+	if strings.HasPrefix(strings.TrimSpace(s), "<system-reminder>") {
+		return
+	}
+	a.user += "\n" + s
+}
+
+// answered notes what a tool returned; it ends the user's turn.
+func (a *ask) answered(name, id, text string) {
+	a.read(text)
+	a.results = append(a.results, result{name, id, text})
+	a.isUser = false
+}
+
+// tokens counts text as four bytes a token.
+func tokens(bytes int) int64 { return int64(bytes+3) / 4 }
+
+// promptTokens counts all that was read, at least one.
+func (a *ask) promptTokens() int64 {
+	return max(1, tokens(a.bytes)) + a.imageTokens + a.audioTokens
+}
+
+// attach notes a medium; data is base64, or empty when only a reference came.
+func (a *ask) attach(kind, mime, data, url string) {
+	if rest, ok := strings.CutPrefix(url, "data:"); ok {
+		var meta string
+		meta, data, _ = strings.Cut(rest, ",")
+		mime, _, _ = strings.Cut(meta, ";")
+		url = ""
+	}
+	if url != "" {
+		a.media = append(a.media, kind+" at "+clip(url, 200))
+		a.count(kind, 0)
+		return
+	}
+	size := base64Size(data)
+	words := fmt.Sprintf("%s %s, %d bytes", kind, mime, size)
+	if kind == "image" {
+		head := base64.NewDecoder(base64.StdEncoding, strings.NewReader(data))
+		if cfg, _, err := image.DecodeConfig(io.LimitReader(head, 64<<10)); err == nil {
+			words += fmt.Sprintf(", %dx%d", cfg.Width, cfg.Height)
+		}
+	}
+	a.media = append(a.media, words)
+	a.count(kind, size)
+	a.segs = append(a.segs, data)
+}
+
+// count adds a flat 258 tokens for an image or document and 32 for each second of audio, taken as 32 kB.
+func (a *ask) count(kind string, size int) {
+	if kind == "audio" {
+		a.audioTokens += max(1, int64(size)/1000)
+		return
+	}
+	a.imageTokens += 258
+}
+
+func base64Size(s string) int {
+	n := len(strings.TrimRight(s, "="))
+	return n * 3 / 4
+}
+
+// validBase64 reports whether s decodes.
+func validBase64(s string) bool {
+	_, err := io.Copy(io.Discard, base64.NewDecoder(base64.StdEncoding, strings.NewReader(s)))
+	return err == nil
+}
+
+// strings of a JSON string or list of strings.
+func stringList(r gjson.Result) []string {
+	switch {
+	case r.Type == gjson.String:
+		return []string{r.Str}
+	case r.IsArray():
+		var out []string
+		r.ForEach(func(_, v gjson.Result) bool {
+			if v.Type == gjson.String && v.Str != "" {
+				out = append(out, v.Str)
+			}
+			return true
+		})
+		return out
+	}
+	return nil
+}
+
+// isInt reports whether r is a whole number.
+func isInt(r gjson.Result) bool {
+	return r.Type == gjson.Number && !bytes.ContainsAny([]byte(r.Raw), ".eE")
+}

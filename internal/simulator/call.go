@@ -1,0 +1,466 @@
+package simulator
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/tidwall/gjson"
+)
+
+// call is one request under way. It belongs to the goroutine that serves it.
+type call struct {
+	s   *Simulator
+	w   http.ResponseWriter
+	r   *http.Request
+	rt  route
+	key string
+	be  behaviour
+	rec Call
+	top map[string]gjson.Result // members of the request body; dropped before streaming starts
+}
+
+// run checks key, method and path, applies the behaviours of key and header, and serves.
+func (c *call) run() *fault {
+	c.key = readKey(c.r, c.rt.dialect)
+	c.rec.Key = tail(c.key)
+	if c.key == "" {
+		return &fault{kind: noKey}
+	}
+	if !c.s.known(c.key) {
+		return &fault{kind: badKey}
+	}
+	if c.rt.serve == nil {
+		return &fault{kind: noPath}
+	}
+	if c.r.Method != c.rt.method {
+		return &fault{kind: badMethod}
+	}
+	c.be.slow, c.be.first = c.s.cfg.Chunk, c.s.cfg.First
+	c.be.applyKey(c.key)
+	if err := c.be.applyHeader(c.r.Header.Get("X-Simulate")); err != nil {
+		return invalid("", "", "%v", err)
+	}
+	if c.rt.method == http.MethodPost && c.rt.id == "" {
+		if f := c.readBody(); f != nil {
+			return f
+		}
+	}
+	return c.rt.serve(c)
+}
+
+// readKey returns the upstream key in the place where the dialect has it.
+func readKey(r *http.Request, d dialect) string {
+	bearer, isBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	switch d {
+	case anthropic:
+		if k := r.Header.Get("X-Api-Key"); k != "" {
+			return k
+		}
+	case gemini:
+		if k := r.Header.Get("X-Goog-Api-Key"); k != "" {
+			return k
+		}
+		if k := r.URL.Query().Get("key"); k != "" {
+			return k
+		}
+	case openAI, responses:
+		if k := r.Header.Get("Api-Key"); k != "" && !isBearer {
+			return k // as Azure has it
+		}
+	}
+	if isBearer {
+		return strings.TrimSpace(bearer)
+	}
+	return ""
+}
+
+// readBody reads the JSON object of the request. Of members named twice the last one counts, as in
+// the parsers that vendors use.
+func (c *call) readBody() *fault {
+	ct, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
+	if ct = strings.TrimSpace(ct); !strings.EqualFold(ct, "application/json") {
+		return &fault{kind: badType, msg: ct}
+	}
+	if enc := c.r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return invalid("", "", "Content-Encoding %q is not supported", clip(enc, 40))
+	}
+	var buf bytes.Buffer
+	if n := c.r.ContentLength; n > 0 && n <= c.s.cfg.MaxBody {
+		buf.Grow(int(n) + bytes.MinRead)
+	}
+	if _, err := buf.ReadFrom(http.MaxBytesReader(c.w, c.r.Body, c.s.cfg.MaxBody)); err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return &fault{kind: tooLarge}
+		}
+		return invalid("", "", "the body could not be read to its end")
+	}
+	// Nothing writes to buf any more, so the string may share its bytes: a copy would cost as much as the scan.
+	body := unsafe.String(unsafe.SliceData(buf.Bytes()), buf.Len())
+	if !gjson.Valid(body) {
+		return &fault{kind: badJSON}
+	}
+	root := gjson.Parse(body)
+	if !root.IsObject() {
+		return &fault{kind: badJSON}
+	}
+	c.top = make(map[string]gjson.Result, 16)
+	root.ForEach(func(k, v gjson.Result) bool {
+		c.top[k.Str] = v
+		return true
+	})
+	return nil
+}
+
+// unknown returns the first member of the body, in its order, that is not among known ("a b c").
+func (c *call) unknown(known map[string]bool) string {
+	if c.be.lax {
+		return ""
+	}
+	least := -1
+	var name string
+	for k, v := range c.top {
+		if !known[k] && (least < 0 || v.Index < least) {
+			least, name = v.Index, k
+		}
+	}
+	return name
+}
+
+func set(words string) map[string]bool {
+	m := map[string]bool{}
+	for w := range strings.FieldsSeq(words) {
+		m[w] = true
+	}
+	return m
+}
+
+// begin applies the model's behaviours and those that need no understanding of the request. done means
+// that the call was answered, badly, as wished.
+func (c *call) begin(model string, stream bool) (done bool, f *fault) {
+	c.rec.Model, c.rec.Stream = strings.Clone(model), stream
+	if _, err := c.be.applyModel(model); err != nil {
+		return false, invalid("model", "", "%v", err)
+	}
+	b := &c.be
+	if b.first > 0 && !c.sleep(b.first) {
+		return true, nil
+	}
+	if b.flap > 0 && c.s.flaps.next(c.key, model)%b.flap == 0 {
+		return false, &fault{kind: broken}
+	}
+	switch {
+	case b.invalidKey:
+		return false, &fault{kind: badKey}
+	case b.quota:
+		return false, &fault{kind: noMoney}
+	case b.noModel:
+		return false, &fault{kind: noModel, msg: c.rec.Model}
+	case b.retryAfter > 0:
+		return false, &fault{kind: rateLimited, retryAfter: b.retryAfter}
+	case b.rateLimit:
+		return false, &fault{kind: rateLimited}
+	case b.overloaded:
+		return false, &fault{kind: overloaded}
+	case b.status > 0:
+		return false, &fault{kind: byStatus, status: b.status}
+	case b.redirect:
+		c.w.Header().Set("Location", "/sim/redirected")
+		c.header(http.StatusTemporaryRedirect, "")
+		c.rec.Complete = c.flush() == nil
+		return true, nil
+	case b.html:
+		c.plain("text/html; charset=utf-8", []byte("<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body><h1>It works</h1></body></html>\n"))
+		return true, nil
+	case b.empty && !stream:
+		c.plain("application/json", nil)
+		return true, nil
+	}
+	return false, nil
+}
+
+// header writes status and the headers that behaviours ask for.
+func (c *call) header(status int, contentType string) {
+	h := c.w.Header()
+	if contentType != "" {
+		h.Set("Content-Type", contentType)
+	}
+	c.vendorHeaders(h)
+	if n := c.be.hugeHeaders; n > 0 {
+		line := strings.Repeat("x", 1000)
+		for i := 0; n > 0; i++ {
+			h.Set("X-Sim-Filler-"+strconv.Itoa(i), line[:min(n, len(line))])
+			n -= len(line) + 20
+		}
+	}
+	if c.be.trailers {
+		h.Set("Trailer", "X-Sim-Trailer")
+	}
+	c.rec.Status = status
+	c.w.WriteHeader(status)
+}
+
+// plain answers 200 with a whole body.
+func (c *call) plain(contentType string, body []byte) { c.answer(http.StatusOK, contentType, body) }
+
+// answer writes a whole answer and notes whether its last byte was written.
+func (c *call) answer(status int, contentType string, body []byte) {
+	b := &c.be
+	if status == http.StatusOK {
+		if b.garble > 0 {
+			body = append([]byte("<garbled> "), body[:len(body)/2]...)
+		}
+		if b.big > 0 {
+			body = append(append(make([]byte, 0, len(body)+b.big), body...), bytes.Repeat([]byte{' '}, b.big)...)
+		}
+	}
+	if b.gzip {
+		body = zip(body)
+		c.w.Header().Set("Content-Encoding", "gzip")
+	}
+	if !b.trailers {
+		n := len(body)
+		if b.cutBody {
+			n += 100
+		}
+		c.w.Header().Set("Content-Length", strconv.Itoa(n))
+	}
+	c.header(status, contentType)
+	if status == http.StatusOK && b.hang >= 0 {
+		if c.flush() == nil {
+			<-c.r.Context().Done()
+		}
+		return
+	}
+	if status == http.StatusOK && (b.cut >= 0 || b.cutSetup) {
+		c.reset()
+		return
+	}
+	_, err := c.w.Write(body)
+	if b.trailers {
+		c.w.Header().Set("X-Sim-Trailer", "the end")
+	}
+	err = errors.Join(err, c.flush())
+	if b.cutBody {
+		c.reset()
+		return
+	}
+	c.rec.Complete = err == nil
+}
+
+// zip compresses b. The buffer takes every write, so there is no error to report.
+func zip(b []byte) []byte {
+	var buf bytes.Buffer
+	z := gzip.NewWriter(&buf)
+	_, err := z.Write(b)
+	if err = errors.Join(err, z.Close()); err != nil {
+		return nil
+	}
+	return buf.Bytes()
+}
+
+// flush sends what was written. Its error is how a write that failed is known.
+func (c *call) flush() error { return http.NewResponseController(c.w).Flush() }
+
+// reset closes the connection so that the client gets an error at once, after what was already sent.
+func (c *call) reset() {
+	_ = c.flush() // the connection is given up either way
+	conn, _, err := http.NewResponseController(c.w).Hijack()
+	if err != nil {
+		// No connection of our own (HTTP/2, a recorder): this is the documented way to abort an answer.
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // without it the close is orderly, which is bad enough
+	}
+	_ = conn.Close() // nothing is left to be lost
+}
+
+// sleep waits for d; false means that the client has gone.
+func (c *call) sleep(d time.Duration) bool { return sleep(c.r.Context(), d) }
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// stream writes the events of one answer.
+type stream struct {
+	c       *call
+	ctx     context.Context
+	w       io.Writer
+	rc      *http.ResponseController
+	zip     *gzip.Writer // nil unless asked for
+	frame   jsonBuf      // the event being built; reused
+	sent    int
+	over    bool            // no further event may be written
+	failure func(s *stream) // writes the dialect's error event into frame
+	timer   *time.Timer
+	unsent  bool // headers are not out yet
+	content bool // the opening events are over
+}
+
+// openStream starts a streamed answer. failure builds the dialect's in-band error event.
+func (c *call) openStream(contentType string, failure func(s *stream)) *stream {
+	s := &stream{c: c, ctx: c.r.Context(), w: c.w, rc: http.NewResponseController(c.w), failure: failure}
+	s.frame = make(jsonBuf, 0, 512)
+	c.top = nil
+	h := c.w.Header()
+	h.Set("Cache-Control", "no-cache")
+	if c.be.gzip {
+		h.Set("Content-Encoding", "gzip")
+		s.zip = gzip.NewWriter(c.w)
+		s.w = s.zip
+	}
+	c.header(http.StatusOK, contentType)
+	s.unsent = true
+	if c.be.empty {
+		s.flush()
+		s.over = true
+		c.rec.Complete = false
+	}
+	return s
+}
+
+// enterContent marks the end of the opening events.
+func (s *stream) enterContent() {
+	if s.content || s.over {
+		return
+	}
+	s.content = true
+	if s.c.be.cutSetup {
+		s.over = true
+		s.c.reset()
+	}
+}
+
+// send writes the event in frame and clears it. After an error, or the end that a behaviour asks
+// for, it does nothing more.
+func (s *stream) send() {
+	defer func() { s.frame = s.frame[:0] }()
+	if s.over {
+		return
+	}
+	b := &s.c.be
+	if s.c.misstep(s) {
+		return
+	}
+	if s.sent > 0 && b.slow > 0 && !s.pause(b.slow) {
+		s.over = true
+		return
+	}
+	out := []byte(s.frame)
+	if b.garble == s.sent+1 {
+		out = garbled(s.frame)
+	}
+	s.write(out)
+}
+
+// misstep does what a behaviour asks for after the events sent so far.
+func (c *call) misstep(s *stream) bool {
+	b := &c.be
+	switch s.sent {
+	case b.cut:
+		s.over = true
+		c.reset()
+		return true
+	case b.hang:
+		s.over = true
+		s.flush()
+		<-s.ctx.Done()
+		return true
+	case b.inband:
+		s.frame = s.frame[:0]
+		s.failure(s)
+		s.write(s.frame)
+		s.over = true
+		c.rec.Reported = false
+		return true
+	}
+	return false
+}
+
+func (s *stream) write(frame []byte) {
+	if s.ctx.Err() != nil {
+		s.over = true
+		return
+	}
+	if _, err := s.w.Write(frame); err != nil {
+		s.over = true
+		return
+	}
+	s.sent++
+	s.c.rec.Events = s.sent
+	s.flush()
+}
+
+func (s *stream) flush() {
+	if s.zip != nil {
+		if err := s.zip.Flush(); err != nil {
+			s.over = true
+		}
+	}
+	if err := s.rc.Flush(); err != nil {
+		s.over = true
+	}
+}
+
+// pause waits between events, with one timer for the whole stream.
+func (s *stream) pause(d time.Duration) bool {
+	if s.timer == nil {
+		s.timer = time.NewTimer(d)
+	} else {
+		s.timer.Reset(d)
+	}
+	select {
+	case <-s.timer.C:
+		return true
+	case <-s.ctx.Done():
+		s.timer.Stop()
+		return false
+	}
+}
+
+// end closes the stream after its terminal event and notes whether all of it was written.
+func (s *stream) end() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	if s.over {
+		return
+	}
+	s.over = true
+	var err error
+	if s.zip != nil {
+		err = s.zip.Close()
+	}
+	if s.c.be.trailers {
+		s.c.w.Header().Set("X-Sim-Trailer", "the end")
+	}
+	s.c.rec.Complete = errors.Join(err, s.rc.Flush()) == nil && !s.c.be.noDone
+}
+
+// garbled makes the JSON of an event unreadable and leaves its framing alone.
+func garbled(frame []byte) []byte {
+	i := bytes.IndexByte(frame, '{')
+	if i < 0 {
+		return []byte("data: {\"broken\n\n")
+	}
+	out := bytes.Clone(frame)
+	out[i] = '<'
+	return out
+}
