@@ -1,24 +1,248 @@
-// Package app puts the parts together: the only package that sees everyone.
+// Package app puts the parts together: the only package that sees everyone, and the only one that
+// reads a config.Config. It owns the order in which things start and stop.
 package app
 
 import (
 	"context"
-	"io"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
 
+	"tollgate/internal/account"
+	"tollgate/internal/canon"
 	"tollgate/internal/config"
+	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/anthropic"
+	"tollgate/internal/dialect/gemini"
+	"tollgate/internal/dialect/openaichat"
+	"tollgate/internal/dialect/openairesponses"
+	"tollgate/internal/journal"
+	"tollgate/internal/ledger"
+	"tollgate/internal/limit"
+	"tollgate/internal/obs"
+	"tollgate/internal/pool"
+	"tollgate/internal/provider/builtin"
+	"tollgate/internal/relay"
+	"tollgate/internal/secret"
+	"tollgate/internal/server"
+	"tollgate/internal/store/sqlstore"
+	"tollgate/internal/tokens"
 )
 
 // App is a gateway ready to run.
-type App struct{}
+type App struct {
+	cfg     *config.Config
+	log     *slog.Logger
+	version string
 
-// New builds a gateway from cfg. It opens the store and the journal but does not listen yet.
-func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (*App, error) {
-	return &App{}, nil
+	store    *sqlstore.Store
+	journal  *journal.Journal
+	book     *ledger.Book
+	registry *account.Registry
+	pool     *pool.Pool
+	models   *Models
+	relay    *relay.Handler
+	server   *server.Server
+	metrics  *obs.Metrics
+	sim      *simulated
+	root     rootKey
+
+	listener        net.Listener
+	metricsListener net.Listener
 }
 
-// Run serves until ctx is done, then shuts down gracefully.
-func (a *App) Run(ctx context.Context) error { return nil }
+// New builds a gateway from cfg: it opens the store and the journal, settles what an earlier run left
+// in the journal, and listens; it does not answer yet. Close it, also when Run was never called.
+func New(ctx context.Context, cfg *config.Config, version string, log *slog.Logger) (a *App, err error) {
+	a = &App{cfg: cfg, log: log, version: version}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+			a = nil
+		}
+	}()
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return a, fmt.Errorf("data directory: %w", err)
+	}
+	if err := a.openBooks(ctx); err != nil {
+		return a, err
+	}
+	if err := a.openAccounts(ctx); err != nil {
+		return a, err
+	}
+	if err := a.openPool(ctx); err != nil {
+		return a, err
+	}
+	if err := a.openServer(); err != nil {
+		return a, err
+	}
+	return a, nil
+}
 
-// Receipt recomputes the stored receipt of call id and writes the result to out.
-func Receipt(ctx context.Context, cfg *config.Config, id string, out io.Writer) error { return nil }
+// openBooks opens the store, the journal and the ledger over them.
+func (a *App) openBooks(ctx context.Context) error {
+	store, err := openStore(ctx, a.cfg)
+	if err != nil {
+		return err
+	}
+	a.store = store
+	opts := journal.DefaultOptions()
+	opts.SyncEvery = a.cfg.JournalSync
+	if a.journal, err = journal.Open(filepath.Join(a.cfg.Data, "journal"), opts); err != nil {
+		return err
+	}
+	for _, cut := range a.journal.Recovered() {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "the journal's torn end was set aside", slog.Any("cut", cut))
+	}
+	node, err := ledger.NodeID(a.cfg.Data)
+	if err != nil {
+		return err
+	}
+	if a.book, err = ledger.OpenBook(ctx, a.store, a.journal, node, a.log); err != nil {
+		return err
+	}
+	a.models, err = NewModels(ctx, a.cfg.Models, a.store)
+	return err
+}
+
+func openStore(ctx context.Context, cfg *config.Config) (*sqlstore.Store, error) {
+	master, err := secret.LoadMaster(cfg.Data, cfg.MasterKey.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := secret.NewSealer(master)
+	if err != nil {
+		return nil, err
+	}
+	return sqlstore.Open(ctx, sqlstore.Config{DSN: cfg.SQLDSN.Reveal(), DataDir: cfg.Data, Sealer: sealer})
+}
+
+// openPool loads the channels, those of the configuration and the simulator's included.
+func (a *App) openPool(ctx context.Context) error {
+	fixed, err := fixedChannels(a.cfg)
+	if err != nil {
+		return err
+	}
+	if a.cfg.Simulator == "on" || a.cfg.Simulator == "auto" {
+		if a.sim, err = newSimulated(); err != nil {
+			return err
+		}
+		fixed = append(fixed, a.sim.channel())
+	}
+	providers, err := builtin.List()
+	if err != nil {
+		return err
+	}
+	a.pool, err = pool.New(ctx, a.store, providers, fixed, a.log, time.Now)
+	return err
+}
+
+// openServer builds the way of a call and listens.
+func (a *App) openServer() error {
+	protocols := []dialect.Protocol{openaichat.New(), openairesponses.New(), anthropic.New(), gemini.New()}
+	byName := map[canon.Dialect]dialect.Protocol{}
+	for _, p := range protocols {
+		byName[p.Dialect()] = p
+	}
+	c := a.cfg
+	a.metrics = obs.NewMetrics(a.version)
+	a.relay = relay.New(relay.Deps{
+		Settings: relay.Settings{
+			MaxBody: c.MaxBodyBytes, MaxAnswer: c.MaxAnswerBytes, MaxEvent: int(c.MaxEventBytes),
+			FirstByte: c.TimeoutFirstByte, Idle: c.TimeoutIdle, Call: c.TimeoutCall, Route: c.TimeoutRoute,
+			ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput,
+		},
+		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Map: mapper(c.Mapper),
+		Pool: a.pool, Book: a.book, Limits: limit.New(nil), Tokens: tokens.New(), Metrics: a.metrics,
+		Log: a.log, ClientIP: clientIP(c.TrustedPeers), Began: time.Now(), Version: a.version,
+	})
+	if err := a.watch(); err != nil {
+		return err
+	}
+	routes := map[string]http.Handler{}
+	var err error
+	if c.MetricsAddr == "" {
+		routes["GET /metrics"] = a.guardMetrics(a.metrics.Handler())
+	} else if a.metricsListener, err = listen(c.MetricsAddr); err != nil {
+		return fmt.Errorf("METRICS_LISTEN: %w", err)
+	}
+	a.server = server.New(server.Options{
+		Relay: a.relay, Protocols: protocols, Routes: routes, Ready: a.ready,
+		MaxHeaderBytes: int(c.MaxHeaderBytes), Shutdown: c.TimeoutShutdown, Log: a.log,
+	})
+	if a.listener, err = listen(c.Listen); err != nil {
+		return fmt.Errorf("LISTEN: %w", err)
+	}
+	return nil
+}
+
+func listen(addr string) (net.Listener, error) {
+	return (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+}
+
+// Addr is the address that the gateway listens on.
+func (a *App) Addr() net.Addr { return a.listener.Addr() }
+
+// Run serves until ctx is done, lets running calls finish, and settles them.
+func (a *App) Run(ctx context.Context) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { a.pool.Run(background, a.relay.Check) })
+	if a.metricsListener != nil {
+		wg.Go(func() { a.serveMetrics(background) })
+	}
+	a.log.LogAttrs(ctx, slog.LevelInfo, "tollgate is listening", slog.String("address", a.Addr().String()), slog.String("version", a.version))
+	err := a.server.Serve(ctx, a.listener)
+	stop()
+	wg.Wait()
+	return err
+}
+
+// Close releases what New opened. Settled calls that the store did not take yet stay in the journal.
+func (a *App) Close() error {
+	var errs []error
+	if a.listener != nil {
+		if err := a.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if a.metricsListener != nil {
+		if err := a.metricsListener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if a.relay != nil {
+		a.relay.Close()
+	}
+	if a.sim != nil {
+		errs = append(errs, a.sim.close())
+	}
+	if a.book != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		errs = append(errs, a.book.Close(ctx))
+	}
+	if a.journal != nil {
+		errs = append(errs, a.journal.Close())
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// ready reports why new calls should go elsewhere.
+func (a *App) ready(ctx context.Context) error {
+	if err := a.journal.Healthy(); err != nil {
+		return err
+	}
+	c, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return a.store.Ping(c)
+}

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"errors"
-	"strconv"
 	"time"
 
 	"tollgate/internal/account"
@@ -103,8 +102,7 @@ func (c *call) limit(reserve int64) *canon.Error {
 	}
 	grant, refused := c.h.Limits.Admit(c.began, rules[:n], reserve)
 	if refused != nil {
-		return &canon.Error{Kind: canon.KindRateLimited, RetryAfter: refused.RetryAfter,
-			Message: "the limit of " + strconv.FormatInt(refused.Limit, 10) + " " + refused.What + " is reached; try again later"}
+		return &canon.Error{Kind: canon.KindRateLimited, RetryAfter: refused.RetryAfter, Message: refused.Error()}
 	}
 	c.grant, c.reserved = grant, reserve
 	return nil
@@ -133,6 +131,9 @@ func holdError(err error) *canon.Error {
 	if errors.As(err, &short) {
 		return &canon.Error{Kind: canon.KindQuota, Cause: err,
 			Message: "the credit does not cover this call: it may cost up to $" + short.Need.String() + ", $" + max(short.Left, catalog.Nanos(0)).String() + " is left"}
+	}
+	if e, ok := errors.AsType[*canon.Error](err); ok {
+		return e
 	}
 	return &canon.Error{Kind: canon.KindOverloaded, Message: "calls can't be recorded right now, so none are taken", RetryAfter: 5 * time.Second, Cause: err}
 }

@@ -20,6 +20,7 @@ import (
 	"tollgate/internal/obs"
 	"tollgate/internal/pool"
 	"tollgate/internal/provider"
+	"tollgate/internal/sse"
 	"tollgate/internal/tokens"
 )
 
@@ -62,6 +63,7 @@ type Handler struct {
 	allow     map[canon.Dialect][]string // client headers that travel upstream
 	buffers   sync.Pool                  // *bytes.Buffer for answers
 	meters    sync.Pool                  // *meter
+	frames    sse.Pool
 }
 
 // New returns a Handler.

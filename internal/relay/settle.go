@@ -11,6 +11,7 @@ import (
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
 	"tollgate/internal/provider"
+	"tollgate/internal/tokens"
 )
 
 const abortDrain = provider.AbortDrain
@@ -27,19 +28,20 @@ func (c *call) settle() *canon.Error {
 		return nil // nothing was tried, nothing held: refused at the door, which is for the log alone
 	}
 	rec := c.record()
-	if c.grant != nil {
-		c.grant.Settle(rec.Usage.In() + rec.Usage.Out())
-	}
 	if c.lease == nil {
-		c.hold.Release()
+		if err := c.hold.Release(); err != nil {
+			c.h.Log.LogAttrs(c.r.Context(), slog.LevelError, "a hold ended twice", slog.String("call", c.id), slog.Any("error", err))
+		}
 		return nil
 	}
 	if c.head.Stored && rec.ErrorKind == "" && c.meter.id != "" {
 		rec.ObjectID = c.meter.id
 		c.h.Pool.Remember(rec.AccountID, rec.ObjectID, rec.ChannelID)
 	}
-	if err := c.h.Book.Settle(c.hold, rec); err != nil {
-		c.h.Log.LogAttrs(c.r.Context(), slog.LevelError, "the journal did not take a call", slog.String("call", c.id), slog.Any("error", err))
+	if c.grant != nil {
+		c.grant.Settle(rec.Usage.In() + rec.Usage.Out())
+	}
+	if err := c.h.Book.Settle(c.hold, rec); err != nil { // the book has logged it
 		return &canon.Error{Kind: canon.KindOverloaded, Message: "the call could not be recorded; its answer is withheld", Cause: err}
 	}
 	c.h.Metrics.Settled(rec)
@@ -126,7 +128,7 @@ func (c *call) countInput() int64 {
 	req, err := c.proto.ReadRequest(c.head.Op, c.body)
 	if err != nil {
 		// The upstream took what we can't read: the quick estimate has to do.
-		return c.quickInput()
+		return tokens.Quick(c.head.TextBytes, c.head.MediaParts)
 	}
 	return c.h.Tokens.Request(req) * c.tokenPercent() / 100
 }

@@ -36,10 +36,10 @@ type flow struct {
 func (c *call) stream(a *attempt, l *pool.Lease, resp *http.Response, body io.Reader) *canon.Error {
 	f := &flow{
 		c: c, a: a, lease: l, resp: resp,
-		frames: sse.NewReader(body, c.h.Settings.MaxEvent),
-		reader: c.proto.NewReader(c.head), framer: c.proto.NewFramer(c.head),
+		frames: c.h.frames.Get(body, c.h.Settings.MaxEvent),
+		reader: c.proto.NewReader(c.head), framer: dialect.NewFramer(c.proto, c.head),
 	}
-	defer f.frames.Release()
+	defer c.h.frames.Put(f.frames)
 	err := f.copy()
 	if err == nil || !c.started {
 		return err
@@ -73,7 +73,7 @@ func (f *flow) copy() *canon.Error {
 		if f.reader.Hidden() {
 			continue
 		}
-		last := m.ended || f.reader.MayBeLast()
+		last := f.reader.Complete()
 		if len(f.held) > 0 && c.started {
 			f.write(f.held) // it was not the last one after all
 			f.held = f.held[:0]
@@ -144,7 +144,7 @@ func (f *flow) breakOff(err *canon.Error) *canon.Error {
 	if serr := c.settle(); serr != nil {
 		err = serr
 	}
-	f.write(c.proto.AppendStreamError(nil, c.head, err))
+	f.write(f.framer.Fail(nil, err))
 	f.flush()
 	return err
 }

@@ -48,7 +48,7 @@ func (c *call) request(ctx context.Context, l *pool.Lease) (*http.Request, *cano
 	if base == "" {
 		base = l.Provider.Base
 	}
-	url, err := l.Provider.URL(base, l.Spoken, provider.Target{Op: c.head.Op, Model: l.Upstream, ID: c.head.StoredID, Stream: c.head.Stream, Query: c.storedQuery()})
+	url, err := l.Provider.URL(base, l.Spoken, provider.Target{Op: c.head.Op, Model: l.Upstream, ID: c.head.StoredID, Stream: c.head.Stream, Query: c.r.URL.RawQuery})
 	if err != nil {
 		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the channel's address is not usable", Cause: err}
 	}
@@ -81,11 +81,12 @@ func (c *call) request(ctx context.Context, l *pool.Lease) (*http.Request, *cano
 		hd["User-Agent"] = []string{"tollgate/" + c.h.Version}
 	}
 	hd["X-Client-Request-Id"] = []string{c.id}
-	auth := l.Provider.Auth
-	if l.Spoken.Auth != "" {
-		auth = l.Spoken.Auth
+	for name, value := range l.Spoken.Headers {
+		if len(hd[name]) == 0 {
+			hd[name] = []string{value}
+		}
 	}
-	sign(hd, auth, l.Channel.Secret.Reveal())
+	sign(hd, l.Provider.AuthFor(l.Spoken), l.Channel.Secret.Reveal())
 	return req, nil
 }
 
@@ -123,15 +124,6 @@ func (c *call) upstreamBody(l *pool.Lease) ([]byte, *canon.Error) {
 	}
 	c.sent, c.sentFor = out, l.Candidate
 	return out, nil
-}
-
-// storedQuery is the query of a stored object's request (paging, include, stream), which belongs to it.
-func (c *call) storedQuery() string {
-	switch c.head.Op {
-	case canon.OpStoredGet, canon.OpStoredItems:
-		return c.r.URL.RawQuery
-	}
-	return ""
 }
 
 // reasons for which an attempt is cancelled.

@@ -1,0 +1,175 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tollgate/internal/account"
+	"tollgate/internal/config"
+	"tollgate/internal/ledger"
+	"tollgate/internal/secret"
+)
+
+// rootKey is root's key and where it came from.
+type rootKey struct {
+	plain secret.Secret
+	fresh bool   // made at this start: shown once
+	path  string // file that keeps it; "" when the environment gives it
+}
+
+// openAccounts loads accounts and keys and makes those that the configuration asks for: root and its
+// key, and the accounts of the file.
+func (a *App) openAccounts(ctx context.Context) error {
+	accounts, err := a.store.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	keys, err := a.store.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	a.registry = account.NewRegistry(a.store, account.NewDirectory(accounts, keys), time.Now)
+	if err := a.ensureRoot(ctx); err != nil {
+		return err
+	}
+	byName := map[string]string{"root": account.RootID}
+	for _, acc := range accounts {
+		byName[acc.Name] = acc.ID
+	}
+	for _, want := range a.cfg.Accounts {
+		if err := a.ensureAccount(ctx, want, byName); err != nil {
+			return fmt.Errorf("accounts: %s (line %d): %w", want.Name, want.Line, err)
+		}
+	}
+	return nil
+}
+
+// adminKeyName is the name of root's key that ADMIN_KEY, or the file in the data directory, gives.
+const adminKeyName = "admin"
+
+// ensureRoot makes the root account on the first start and lets exactly the configured admin key in.
+func (a *App) ensureRoot(ctx context.Context) error {
+	dir := a.registry.Directory()
+	if dir.Account(account.RootID) == nil {
+		now := time.Now().UTC().Truncate(time.Millisecond)
+		root := account.Account{
+			ID: account.RootID, Path: "." + account.RootID + ".", Name: "root", Enabled: true, Role: account.RoleManager,
+			CreatedAt: now, UpdatedAt: now, Version: 1,
+		}
+		if a.cfg.InitUser != nil {
+			root.Email = a.cfg.InitUser.Email
+		}
+		if err := a.store.InsertAccount(ctx, root); err != nil && !errors.Is(err, account.ErrConflict) {
+			return fmt.Errorf("make the root account: %w", err)
+		}
+		dir.PutAccount(root)
+	}
+	key, err := a.adminKey()
+	if err != nil {
+		return err
+	}
+	a.root = key
+	hash := secret.HashKey(key.plain.Reveal())
+	found := false
+	for _, k := range a.registry.Keys(account.RootID) {
+		switch {
+		case k.Hash == hash:
+			found = true
+		case k.Name == adminKeyName: // the admin key changed: the old one must not work any more
+			if err := a.registry.DeleteKey(ctx, k.ID); err != nil && !errors.Is(err, account.ErrNotFound) {
+				return fmt.Errorf("retire the old admin key: %w", err)
+			}
+		}
+	}
+	if found {
+		return nil
+	}
+	_, err = a.registry.ImportKey(ctx, account.Key{AccountID: account.RootID, Name: adminKeyName, Enabled: true}, key.plain)
+	if err != nil {
+		return fmt.Errorf("store the admin key: %w", err)
+	}
+	return nil
+}
+
+// adminKey is ADMIN_KEY, or the key of INIT_USERS, or the one kept in the data directory, which is
+// made on the first start.
+func (a *App) adminKey() (rootKey, error) {
+	if k := a.cfg.AdminKey; k != "" {
+		return rootKey{plain: k}, nil
+	}
+	if u := a.cfg.InitUser; u != nil {
+		return rootKey{plain: u.Key}, nil
+	}
+	path := filepath.Join(a.cfg.Data, "admin.key")
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		k := secret.Secret(strings.TrimSpace(string(raw)))
+		if k == "" {
+			return rootKey{}, fmt.Errorf("%s is empty: put a key into it, or remove it and a new one is made", path)
+		}
+		return rootKey{plain: k, path: path}, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return rootKey{}, fmt.Errorf("read the admin key: %w", err)
+	}
+	k := secret.NewKey()
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return rootKey{}, fmt.Errorf("keep the admin key: %w", err)
+	}
+	_, err = f.WriteString(k.Reveal() + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return rootKey{}, fmt.Errorf("keep the admin key: %w", err)
+	}
+	return rootKey{plain: k, fresh: true, path: path}, nil
+}
+
+// ensureAccount makes an account of the configuration file, with its credit and keys, unless it is
+// there. What operators changed since is left alone; keys that are new in the file are added.
+func (a *App) ensureAccount(ctx context.Context, want config.Account, byName map[string]string) error {
+	id, ok := byName[want.Name]
+	if !ok {
+		parent := account.RootID
+		if want.Parent != "" {
+			if parent, ok = byName[want.Parent]; !ok {
+				return fmt.Errorf("parent %q: no such account; it must stand before this one", want.Parent)
+			}
+		}
+		acc, err := a.registry.CreateAccount(ctx, account.Account{
+			ParentID: parent, Name: want.Name, Email: want.Email, Enabled: true, Models: want.Models, Pools: want.Pools, Limits: want.Limits,
+		})
+		if err != nil {
+			return err
+		}
+		if want.Credit > 0 {
+			now := time.Now()
+			_, err := a.book.Grant(ctx, ledger.Card{ID: uuid.Must(uuid.NewV7()).String(), AccountID: acc.ID, Amount: want.Credit, Reference: "configuration file", GrantedAt: now, ExpiresAt: now.Add(ledger.DefaultCardLife)}, "first credit")
+			if err != nil {
+				return err
+			}
+		}
+		id = acc.ID
+		byName[want.Name] = id
+		a.log.LogAttrs(ctx, slog.LevelInfo, "account made from the configuration file", slog.String("account", id), slog.String("name", want.Name))
+	}
+	for _, k := range want.Keys {
+		if have := a.registry.Directory().Key(secret.HashKey(k.Key.Reveal())); have != nil {
+			if have.AccountID != id {
+				return fmt.Errorf("key %q belongs to another account", k.Name)
+			}
+			continue
+		}
+		if _, err := a.registry.ImportKey(ctx, account.Key{AccountID: id, Name: k.Name, Enabled: true, Models: k.Models}, k.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"tollgate/internal/catalog"
+	"tollgate/internal/config"
+	"tollgate/internal/wildcard"
+)
+
+// Models keeps the catalogue that calls see: the built-in data, what the configuration file says, and
+// what operators changed, the last one first.
+type Models struct {
+	mu      sync.Mutex // one reload at a time
+	builtin []catalog.Model
+	file    []catalog.Model
+	store   catalog.Store
+	snap    atomic.Pointer[catalog.Snapshot]
+}
+
+// NewModels reads the catalogue.
+func NewModels(ctx context.Context, file []catalog.Model, store catalog.Store) (*Models, error) {
+	builtin, err := catalog.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	m := &Models{builtin: builtin, file: file, store: store}
+	return m, m.Reload(ctx)
+}
+
+// Snapshot is the catalogue now.
+func (m *Models) Snapshot() *catalog.Snapshot { return m.snap.Load() }
+
+// Reload reads what operators changed.
+func (m *Models) Reload(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stored, err := m.store.Models(ctx)
+	if err != nil {
+		return err
+	}
+	snap, err := catalog.NewSnapshot(m.builtin, m.file, stored)
+	if err != nil {
+		return err
+	}
+	m.snap.Store(snap)
+	return nil
+}
+
+// Put adds or replaces a model. It is refused, and nothing changes, when the catalogue would not be
+// sound with it.
+func (m *Models) Put(ctx context.Context, model catalog.Model) error {
+	if err := model.Check(); err != nil {
+		return err
+	}
+	if _, err := catalog.NewSnapshot(m.builtin, m.file, []catalog.Model{model}); err != nil {
+		return err
+	}
+	if err := m.store.PutModel(ctx, model); err != nil {
+		return err
+	}
+	return m.Reload(ctx)
+}
+
+// Delete removes what operators said of a model; what is built in comes back.
+func (m *Models) Delete(ctx context.Context, name string) error {
+	if err := m.store.DeleteModel(ctx, name); err != nil {
+		return err
+	}
+	return m.Reload(ctx)
+}
+
+// mapper returns the gateway's own mapping of model names: the first rule that matches.
+func mapper(rules []config.MapRule) func(string) string {
+	return func(model string) string {
+		for _, r := range rules {
+			if wildcard.Match(r.From, model) {
+				return r.To
+			}
+		}
+		return model
+	}
+}

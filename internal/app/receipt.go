@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"tollgate/internal/catalog"
+	"tollgate/internal/config"
+	"tollgate/internal/ledger"
+)
+
+// ErrReceiptDiffers says that a receipt recomputes to another total than the one charged.
+var ErrReceiptDiffers = errors.New("the receipt does not add up to what was charged")
+
+// Receipt recomputes the stored receipt of call id from its items and writes it to out, saying equal
+// or not. The gateway may be running: it only reads.
+func Receipt(ctx context.Context, cfg *config.Config, id string, out io.Writer) (err error) {
+	store, err := openStore(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	call, err := store.Call(ctx, id)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return fmt.Errorf("there is no call %q in the store; a call of the last seconds may still be in the journal", id)
+	}
+	if err != nil {
+		return err
+	}
+	return writeReceipt(call, out)
+}
+
+func writeReceipt(call ledger.Call, out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', tabwriter.AlignRight)
+	p := func(format string, args ...any) { fmt.Fprintf(w, format, args...) } // Flush reports the first error
+	p("call %s\naccount %s, model %s, usage %s\n", call.ID, call.AccountID, call.Model, call.Source)
+	if call.Quarantine != "" {
+		p("in quarantine: %s\n", call.Quarantine)
+	}
+	if call.Receipt == nil {
+		p("nothing was charged\n")
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		if call.Cost != 0 {
+			return fmt.Errorf("%w: no receipt, but $%s charged", ErrReceiptDiffers, call.Cost)
+		}
+		return nil
+	}
+	p("item\tquantity\t$ per million\t$\t\n")
+	for _, it := range call.Receipt.Items {
+		p("%s\t%d\t%s\t%s\t\n", it.What, it.Quantity, it.Rate, it.Amount)
+	}
+	p("total\t\t\t%s\t\n", call.Receipt.Total)
+	total, err := catalog.Recompute(*call.Receipt)
+	if err != nil {
+		return errors.Join(err, w.Flush())
+	}
+	equal := total == call.Receipt.Total && total == call.Cost
+	if equal {
+		p("recomputed %s: equal\n", total)
+	} else {
+		p("recomputed %s, charged %s: NOT EQUAL\n", total, call.Cost)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if !equal {
+		return ErrReceiptDiffers
+	}
+	return nil
+}
