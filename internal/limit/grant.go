@@ -15,7 +15,7 @@ type Grant struct {
 	settled  bool
 	released bool
 	holds    []hold
-	room     [usualRules]hold
+	room     [4]hold
 }
 
 // hold says what a Grant took of one subject.
@@ -42,7 +42,7 @@ func (g *Grant) take(s *subject, l *account.Limits) {
 	for k := range s.win {
 		if windowLimit(l, k) > 0 && h.windows&(1<<k) == 0 {
 			h.windows |= 1 << k
-			s.win[k].add(s.last/bucketNanos[k], need(k, g.tokens))
+			s.count(k, need(k, g.tokens))
 		}
 	}
 	if l.Concurrent > 0 && !h.call {
@@ -78,7 +78,7 @@ func (g *Grant) Settle(tokens int64) {
 			case tokens < g.tokens:
 				s.win[k].giveBack(h.at/bucketNanos[k], g.tokens-tokens)
 			default:
-				s.win[k].add(s.last/bucketNanos[k], tokens-g.tokens)
+				s.count(k, tokens-g.tokens)
 			}
 		}
 		s.shard.mu.Unlock()

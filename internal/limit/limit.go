@@ -35,7 +35,7 @@ type Rule struct {
 const (
 	shardCount = 256
 	sweepEvery = time.Minute / shardCount // each shard is swept about once a minute
-	usualRules = 8                        // up to so many rules a call needs no more memory than its Grant
+	usualRules = 8                        // up to so many rules a call is decided without memory from the heap
 
 	// maxTokens bounds the tokens of one call, so that sums cannot overflow.
 	maxTokens = 1 << 50
@@ -64,7 +64,8 @@ type subject struct {
 	shard *shard
 	last  int64 // nanoseconds since epoch; the subject's time never goes back
 	calls int64 // in flight, of those that a limit on concurrency held for
-	open  int   // grants that were not released
+	open  int32 // grants that were not released
+	used  uint8 // bit k: something counts in win[k]
 	win   [windowKinds]window
 }
 
@@ -170,10 +171,18 @@ func (s *subject) move(at int64) {
 		return
 	}
 	s.last = at
-	for k := range s.win {
-		if s.win[k].len > 0 {
-			s.win[k].expire(at / bucketNanos[k])
+	for k, used := 0, s.used; used != 0; k, used = k+1, used>>1 {
+		if used&1 != 0 && s.win[k].expire(at/bucketNanos[k]) {
+			s.used &^= 1 << k
 		}
+	}
+}
+
+// count counts n in window k, now.
+func (s *subject) count(k int, n int64) {
+	if n > 0 {
+		s.used |= 1 << k
+		s.win[k].add(s.last/bucketNanos[k], n)
 	}
 }
 
@@ -187,20 +196,6 @@ func (s *subject) allows(l *account.Limits, tokens int64) bool {
 	return l.Concurrent <= 0 || s.calls < l.Concurrent
 }
 
-// idle reports whether nothing of the subject is left to remember at time at.
-func (s *subject) idle(at int64) bool {
-	s.move(at)
-	if s.open > 0 {
-		return false
-	}
-	for k := range s.win {
-		if s.win[k].len > 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // sweepOne forgets the idle subjects of one shard, if it is time. Calls share this work, so that the
 // Limiter needs no goroutine.
 func (l *Limiter) sweepOne(at int64) {
@@ -212,7 +207,7 @@ func (l *Limiter) sweepOne(at int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, sub := range s.subjects {
-		if sub.idle(at) {
+		if sub.move(at); sub.used == 0 && sub.open == 0 {
 			delete(s.subjects, name)
 		}
 	}

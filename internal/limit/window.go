@@ -59,10 +59,10 @@ func need(k int, tokens int64) int64 {
 // window counts in buckets. Its entries are a ring in the order of time; there is one for each bucket
 // that holds something, so no more than buckets+1.
 type window struct {
-	ring  []entry // its length is a power of two
-	head  int
-	len   int
 	total int64
+	ring  []entry // its length is a power of two
+	head  uint8
+	len   uint8
 }
 
 // entry is a bucket: its number since the epoch and its count.
@@ -71,19 +71,20 @@ type entry struct {
 	count  int64
 }
 
-func (w *window) entry(i int) *entry { return &w.ring[(w.head+i)&(len(w.ring)-1)] }
+func (w *window) entry(i uint8) *entry { return &w.ring[int(w.head+i)&(len(w.ring)-1)] }
 
-// expire drops the buckets that no window ending in bucket now reaches.
-func (w *window) expire(now int64) {
+// expire drops the buckets that no window ending in bucket now reaches. It reports whether none is left.
+func (w *window) expire(now int64) bool {
 	for w.len > 0 {
 		e := w.entry(0)
 		if e.bucket >= now-buckets {
-			return
+			return false
 		}
 		w.total -= e.count
-		w.head = (w.head + 1) & (len(w.ring) - 1)
+		w.head++
 		w.len--
 	}
+	return true
 }
 
 // fits reports whether n more keep the limit. n may be larger than the limit.
@@ -91,9 +92,6 @@ func (w *window) fits(limit, n int64) bool { return n <= limit && w.total <= lim
 
 // add counts n in the bucket, which is not older than any that is there.
 func (w *window) add(bucket, n int64) {
-	if n == 0 {
-		return
-	}
 	w.total += n
 	if w.len > 0 {
 		if e := w.entry(w.len - 1); e.bucket == bucket {
@@ -101,7 +99,7 @@ func (w *window) add(bucket, n int64) {
 			return
 		}
 	}
-	if w.len == len(w.ring) {
+	if int(w.len) == len(w.ring) {
 		ring := make([]entry, max(2, 2*len(w.ring)))
 		for i := range w.len {
 			ring[i] = *w.entry(i)
@@ -114,8 +112,8 @@ func (w *window) add(bucket, n int64) {
 
 // giveBack takes back n that were counted in the bucket, unless that has expired.
 func (w *window) giveBack(bucket, n int64) {
-	for i := w.len - 1; i >= 0; i-- {
-		e := w.entry(i)
+	for i := w.len; i > 0; i-- {
+		e := w.entry(i - 1)
 		if e.bucket > bucket {
 			continue
 		}
@@ -135,7 +133,7 @@ func (w *window) giveBack(bucket, n int64) {
 // at most the limit.
 func (w *window) freeAt(limit, n int64) int64 {
 	over := w.total - (limit - n)
-	for i := 0; i < w.len; i++ {
+	for i := range w.len {
 		e := w.entry(i)
 		if over -= e.count; over <= 0 {
 			return e.bucket + buckets + 1
