@@ -57,7 +57,7 @@ type Options struct {
 	ProbeEvery   time.Duration // how often a broken journal looks whether it can write again; 0: 1 s
 	Logger       *slog.Logger  // nil: silent
 
-	// Create opens a new or emptied file for appending; nil is the operating system's. It is the
+	// Create opens a new or emptied file for appending; nil is CreateFile. It is the
 	// place to make a disk fail in tests.
 	Create func(path string) (File, error)
 }
@@ -120,7 +120,7 @@ func Open(dir string, opts Options) (*Journal, error) {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	if opts.Create == nil {
-		opts.Create = create
+		opts.Create = CreateFile
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)

@@ -30,9 +30,9 @@ func lockDir(dir string) (*os.File, error) {
 // SyncDir does nothing: a directory cannot be opened for that here, NTFS journals names itself.
 func SyncDir(string) error { return nil }
 
-// create opens without O_APPEND, whose handle could not be truncated on Windows. Nothing is written
+// CreateFile opens a new or emptied file for appending: without O_APPEND, whose handle could not be truncated on Windows. Nothing is written
 // behind a truncated place but the first record of a segment that was probed, and there seek does it.
-func create(path string) (File, error) {
+func CreateFile(path string) (File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
