@@ -62,7 +62,7 @@ func (s *Store) Apply(ctx context.Context, node string, calls []ledger.Call, pos
 type money struct {
 	account     string
 	debt, spent catalog.Nanos
-	cards       []ledger.Card // alive at some call of the batch, or later
+	cards       []ledger.Card // that may be alive at some call of the batch
 	changed     map[string]bool
 	moved       bool // debt or spent changed
 }
@@ -73,8 +73,8 @@ func (m *money) settle(c *ledger.Call) []ledger.Entry {
 		return nil
 	}
 	at := instant(c.AtMillis)
-	entry := func(kind ledger.EntryKind, counter string, amount catalog.Nanos, card string) ledger.Entry {
-		return ledger.Entry{At: at, Kind: kind, Account: m.account, Counter: counter, Amount: amount, CardID: card, CallID: c.ID}
+	entry := func(kind ledger.EntryKind, amount catalog.Nanos, card string) ledger.Entry {
+		return ledger.Entry{At: at, Kind: kind, Account: m.account, Counter: ledger.SideRevenue, Amount: amount, CardID: card, CallID: c.ID}
 	}
 	m.moved = true
 	m.spent = plus(m.spent, c.Cost)
@@ -82,21 +82,13 @@ func (m *money) settle(c *ledger.Call) []ledger.Entry {
 	entries := make([]ledger.Entry, 0, 2)
 	for _, move := range moves {
 		m.take(move)
-		entries = append(entries, entry(ledger.EntrySpend, ledger.SideRevenue, -move.Amount, move.CardID))
+		entries = append(entries, entry(ledger.EntrySpend, -move.Amount, move.CardID))
 	}
-	if uncovered == 0 {
-		return entries
+	if uncovered > 0 {
+		// Cards granted after the call do not pay it, as in the Book; the next grant does.
+		m.debt = plus(m.debt, uncovered)
+		entries = append(entries, entry(ledger.EntryDebt, -uncovered, ""))
 	}
-	entries = append(entries, entry(ledger.EntryDebt, ledger.SideRevenue, -uncovered, ""))
-	// A card granted after this call but written before it would have paid the debt first.
-	for _, card := range m.grantedAfter(c.AtMillis) {
-		moves, uncovered = ledger.Spend([]ledger.Card{card}, card.GrantedAt, uncovered)
-		for _, move := range moves {
-			m.take(move)
-			entries = append(entries, entry(ledger.EntryRepay, m.account, -move.Amount, move.CardID))
-		}
-	}
-	m.debt = plus(m.debt, uncovered)
 	return entries
 }
 
@@ -104,18 +96,6 @@ func (m *money) take(move ledger.Move) {
 	i := slices.IndexFunc(m.cards, func(c ledger.Card) bool { return c.ID == move.CardID })
 	m.cards[i].Balance -= move.Amount
 	m.changed[move.CardID] = true
-}
-
-// grantedAfter returns copies of the cards granted after a time, in the order of their granting.
-func (m *money) grantedAfter(ms int64) []ledger.Card {
-	var later []ledger.Card
-	for _, c := range m.cards {
-		if millis(c.GrantedAt) > ms {
-			later = append(later, c)
-		}
-	}
-	slices.SortStableFunc(later, func(a, b ledger.Card) int { return a.GrantedAt.Compare(b.GrantedAt) })
-	return later
 }
 
 // plus adds two amounts that are not negative, and stops at what a column can hold.

@@ -136,7 +136,7 @@ func in(query string, first int, values []string) (string, []any) {
 	args := make([]any, size)
 	list := make([]string, size)
 	for i := range args {
-		args[i] = values[min(i, len(values)-1)]
+		args[i] = clean(values[min(i, len(values)-1)])
 		list[i] = "$" + strconv.Itoa(first+i)
 	}
 	return strings.Replace(query, "{list}", "("+strings.Join(list, ", ")+")", 1), args
