@@ -383,3 +383,19 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// TestFormat pins the bytes on the disk: an old journal must stay readable.
+func TestFormat(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, DefaultOptions())
+	add(t, j, "123456789")
+	closeNow(t, j)
+	got, err := os.ReadFile(filepath.Join(dir, "0000000000000001.tgj"))
+	want := "TGJL\x01\x00\x00\x00" + "\x01\x00\x00\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00"
+	want += crcString(want) + "\x09\x00\x00\x00" + crcString("\x09\x00\x00\x00123456789") + "123456789"
+	if err != nil || string(got) != want {
+		t.Errorf("got  %q, %v\nwant %q", got, err, want)
+	}
+}
+
+func crcString(s string) string { sum := crcOf([]byte(s)); return string(sum[:]) }

@@ -79,18 +79,27 @@ func decodeHeader(data []byte, number int64) (before int64, newer bool, why stri
 
 // recordHead returns the eight bytes that stand before payload.
 func recordHead(payload []byte) (head [recordHeader]byte) {
-	binary.LittleEndian.PutUint32(head[:], uint32(len(payload)))
-	binary.LittleEndian.PutUint32(head[4:], checksum(head[:4], payload))
+	n := uint32(len(payload))
+	binary.LittleEndian.PutUint32(head[:], n)
+	binary.LittleEndian.PutUint32(head[4:], checksum(n, payload))
 	return head
 }
 
-func checksum(length, payload []byte) uint32 {
-	return crc32.Update(crc32.Checksum(length, castagnoli()), castagnoli(), payload)
+// checksum covers the length too, so that no damaged length can pass. Its four bytes are taken one by
+// one, because what is handed to crc32 is allocated.
+func checksum(n uint32, payload []byte) uint32 {
+	table := castagnoli()
+	sum := ^uint32(0)
+	for range 4 {
+		sum = table[byte(sum)^byte(n)] ^ sum>>8
+		n >>= 8
+	}
+	return crc32.Update(^sum, table, payload)
 }
 
 // nextRecord reads the record at the start of data. payload aliases data; rest is what follows it.
-// If why is not empty there is no good record; short says that it may be because data ends too early,
-// and then need is the length, in bytes, that data would have to have.
+// If why is not empty there is no good record; need is above zero if that may be because data ends too
+// early: data would have to have that many bytes.
 func nextRecord(data []byte) (payload, rest []byte, need int, why string) {
 	if len(data) < recordHeader {
 		return nil, nil, recordHeader, "the record is incomplete"
@@ -104,7 +113,7 @@ func nextRecord(data []byte) (payload, rest []byte, need int, why string) {
 		return nil, nil, end, "the record is incomplete"
 	}
 	payload = data[recordHeader:end:end]
-	if checksum(data[:4], payload) != binary.LittleEndian.Uint32(data[4:]) {
+	if checksum(n, payload) != binary.LittleEndian.Uint32(data[4:]) {
 		return nil, nil, 0, "the record does not match its checksum"
 	}
 	return payload, data[end:], 0, ""
