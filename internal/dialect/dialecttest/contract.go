@@ -65,19 +65,24 @@ func contract(t *testing.T, p dialect.Protocol) {
 		if !strings.HasPrefix(end, "before") || !strings.HasSuffix(end, "\n\n") {
 			t.Errorf("%s: a stream error must be appended as whole events: %q", k, end)
 		}
-		events, err := readBack(p, end[len("before"):])
+		text, events, err := readBack(p, end[len("before"):])
 		if err != nil {
 			t.Errorf("%s: our own stream error cannot be read: %v", k, err)
 		}
 		failed := slices.ContainsFunc(events, func(e canon.Event) bool { _, ok := e.(canon.Failed); return ok })
 		ended := slices.ContainsFunc(events, func(e canon.Event) bool { _, ok := e.(canon.Ended); return ok })
-		if !failed || ended {
+		if !failed || ended || !strings.HasSuffix(text, "not complete\n") {
 			t.Errorf("%s: a stream error must read as a failure without a normal end: %s", k, lines(events))
 		}
 		for _, out := range []string{body, end} {
 			if strings.Contains(out, errSecret.Error()) {
 				t.Errorf("%s: the cause reached the client: %s", k, out)
 			}
+		}
+	}
+	for _, stream := range []bool{false, true} {
+		if p.NewReader(dialect.Head{Op: canon.OpGenerate, Stream: stream, Choices: 1}).Complete() {
+			t.Errorf("stream %v: nothing was read and the answer is complete", stream)
 		}
 	}
 	for _, status := range []int{400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 429, 451, 499, 500, 501, 502, 503, 504, 520, 529, 599} {
@@ -105,7 +110,6 @@ type secretError string
 func (e secretError) Error() string { return string(e) }
 
 // readBack reads a stream of our own with the dialect's reader.
-func readBack(p dialect.Protocol, stream string) ([]canon.Event, error) {
-	_, events, err := replay(p, dialect.Head{Op: canon.OpGenerate, Stream: true, Framing: dialect.FramingSSE, Choices: 1}, strings.NewReader(stream))
-	return events, err
+func readBack(p dialect.Protocol, stream string) (string, []canon.Event, error) {
+	return replay(p, dialect.Head{Op: canon.OpGenerate, Stream: true, Framing: dialect.FramingSSE, Choices: 1}, strings.NewReader(stream))
 }

@@ -46,6 +46,7 @@ func (g *golden) answers(head dialect.Head) {
 		if r.Hidden() {
 			g.t.Error("a whole answer is hidden from the client")
 		}
+		text += wholeness(r)
 		g.check("answer.events", text)
 		g.check("meter", dump(measure(events))) // the same golden as the stream's
 	}
@@ -84,6 +85,7 @@ func replay(p dialect.Protocol, head dialect.Head, r io.Reader) (string, []canon
 	for {
 		f, err := frames.Next()
 		if errors.Is(err, io.EOF) {
+			text.WriteString(wholeness(reader))
 			return text.String(), all, nil
 		}
 		if err != nil {
@@ -109,4 +111,12 @@ func replay(p dialect.Protocol, head dialect.Head, r io.Reader) (string, []canon
 			text.WriteString("\n")
 		}
 	}
+}
+
+// wholeness says whether the end of the bytes is the end of the answer.
+func wholeness(r dialect.Reader) string {
+	if r.Complete() {
+		return "complete\n"
+	}
+	return "not complete\n"
 }

@@ -354,3 +354,9 @@ func clip(s string, n int) string {
 	}
 	return strings.ToValidUTF8(s[:n-3], "") + "…"
 }
+
+// BodyFault finds an error in a body that came with status 200; ok is false if there is none.
+func BodyFault(body []byte) (f Fault, ok bool) {
+	f, ok = parse(body)
+	return f, ok && f.Message != ""
+}

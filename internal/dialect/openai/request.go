@@ -1,0 +1,313 @@
+package openai
+
+import (
+	"encoding/json"
+	"fmt"
+	"mime"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect/jsonpull"
+	"tollgate/internal/jsonedit"
+)
+
+// Request reads the members of a request one by one. The first thing wrong is kept and everything
+// after it reads as absent, so that readers need no error handling of their own.
+type Request struct {
+	Origin canon.Dialect
+	Out    *canon.Request
+	Err    *canon.Error
+}
+
+// Begin parses raw and starts a request; the returned result is its object.
+func Begin(origin canon.Dialect, raw []byte) (*Request, gjson.Result) {
+	q := &Request{Origin: origin, Out: &canon.Request{}}
+	p := jsonpull.New(raw)
+	object := p.Kind() == '{'
+	if p.Skip(); p.End() != nil || !object {
+		q.Fail("", "The request body must be one JSON object.")
+		return q, gjson.Result{}
+	}
+	return q, gjson.ParseBytes(raw)
+}
+
+// Fail keeps the first thing that is wrong.
+func (q *Request) Fail(path, format string, args ...any) {
+	if q.Err == nil {
+		q.Err = Invalid(path, format, args...)
+	}
+}
+
+// Done returns what was read.
+func (q *Request) Done() (*canon.Request, error) {
+	if q.Err != nil {
+		return nil, q.Err
+	}
+	return q.Out, nil
+}
+
+func (q *Request) want(path, what string, v gjson.Result) {
+	q.Fail(path, "Invalid type for '%s': expected %s, but got %s.", path, what, kindOf([]byte(v.Raw)))
+}
+
+// Absent reports whether v says nothing.
+func Absent(v gjson.Result) bool { return !v.Exists() || v.Type == gjson.Null }
+
+// String reads a string.
+func (q *Request) String(path string, v gjson.Result) string {
+	switch {
+	case Absent(v):
+		return ""
+	case v.Type != gjson.String:
+		q.want(path, "a string", v)
+		return ""
+	}
+	return v.Str
+}
+
+// Float reads a number; nil if it is absent.
+func (q *Request) Float(path string, v gjson.Result) *float64 {
+	switch {
+	case Absent(v):
+		return nil
+	case v.Type != gjson.Number:
+		q.want(path, "a number", v)
+		return nil
+	}
+	f := v.Num
+	return &f
+}
+
+// Int reads an integer; nil if it is absent.
+func (q *Request) Int(path string, v gjson.Result) *int64 {
+	f := q.Float(path, v)
+	if f == nil {
+		return nil
+	}
+	p := jsonpull.NewString(v.Raw)
+	n := p.Int()
+	if *f != float64(n) {
+		q.want(path, "an integer", v)
+		return nil
+	}
+	return &n
+}
+
+// Count reads an integer that is 0 if it is absent.
+func (q *Request) Count(path string, v gjson.Result) int64 {
+	if n := q.Int(path, v); n != nil {
+		return *n
+	}
+	return 0
+}
+
+// Bool reads a boolean; nil if it is absent.
+func (q *Request) Bool(path string, v gjson.Result) *bool {
+	switch {
+	case Absent(v):
+		return nil
+	case v.Type != gjson.True && v.Type != gjson.False:
+		q.want(path, "a boolean", v)
+		return nil
+	}
+	b := v.Type == gjson.True
+	return &b
+}
+
+// Strings reads a string, or an array of strings.
+func (q *Request) Strings(path string, v gjson.Result) (out []string) {
+	switch {
+	case Absent(v):
+	case v.Type == gjson.String:
+		out = []string{v.Str}
+	case v.IsArray():
+		q.Each(path, v, func(at string, e gjson.Result) {
+			if e.Type != gjson.String {
+				q.want(at, "a string", e)
+			}
+			out = append(out, e.Str)
+		})
+	default:
+		q.want(path, "a string or an array of strings", v)
+	}
+	return out
+}
+
+// Each calls f with each element of the array v and its path, until something is wrong.
+func (q *Request) Each(path string, v gjson.Result, f func(path string, v gjson.Result)) {
+	switch {
+	case Absent(v):
+		return
+	case !v.IsArray():
+		q.want(path, "an array", v)
+		return
+	}
+	i := 0
+	v.ForEach(func(_, e gjson.Result) bool {
+		f(fmt.Sprintf("%s[%d]", path, i), e)
+		i++
+		return q.Err == nil
+	})
+}
+
+// Members calls f with each member of the object v, until something is wrong.
+func (q *Request) Members(path string, v gjson.Result, f func(name string, v gjson.Result)) {
+	switch {
+	case Absent(v):
+		return
+	case !v.IsObject():
+		q.want(path, "an object", v)
+		return
+	}
+	v.ForEach(func(name, e gjson.Result) bool {
+		f(name.Str, e)
+		return q.Err == nil
+	})
+}
+
+// Extra keeps a member that canon has no word for. path may name one inside another member, with dots:
+// then the rest of that member has a word, and the path is what a Loss shall name.
+func (q *Request) Extra(path string, v gjson.Result) {
+	if !Absent(v) {
+		q.Out.Extra = append(q.Out.Extra, canon.Field{Name: path, Value: json.RawMessage(v.Raw)})
+	}
+}
+
+// Foreign keeps a block that canon has no word for.
+func (q *Request) Foreign(raw string) canon.Foreign {
+	return canon.Foreign{Dialect: q.Origin, Raw: json.RawMessage(raw)}
+}
+
+// ForeignMember keeps a member that canon has no word for as a block.
+func (q *Request) ForeignMember(name string, v gjson.Result) canon.Foreign {
+	return q.Foreign("{" + string(jsonedit.Quote(name)) + ":" + v.Raw + "}")
+}
+
+// Arguments returns a tool call's input as JSON. It arrives as a string of JSON; what is none stays
+// a JSON string, as the input of a custom tool is one too.
+func Arguments(s string) json.RawMessage {
+	if strings.TrimSpace(s) == "" {
+		return json.RawMessage("{}")
+	}
+	p := jsonpull.NewString(s)
+	if p.Skip(); p.End() == nil {
+		return json.RawMessage(s)
+	}
+	return jsonedit.Quote(s)
+}
+
+// Tool reads one function of tools: the object that has name, description, parameters and strict.
+func (q *Request) Tool(path string, v gjson.Result) canon.Tool {
+	var t canon.Tool
+	q.Members(path, v, func(name string, v gjson.Result) {
+		switch name {
+		case "name":
+			t.Name = q.String(path+".name", v)
+		case "description":
+			t.Description = q.String(path+".description", v)
+		case "parameters":
+			if !Absent(v) {
+				t.Schema = json.RawMessage(v.Raw)
+			}
+		case "strict":
+			t.Strict = q.Bool(path+".strict", v)
+		case "type": // of the flat form
+		default:
+			q.Extra(path+"."+name, v)
+		}
+	})
+	if t.Name == "" {
+		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
+	}
+	return t
+}
+
+// Format reads a format of type json_schema, whose members stand in v.
+func (q *Request) Format(path string, v gjson.Result) *canon.Format {
+	f := &canon.Format{}
+	q.Members(path, v, func(name string, v gjson.Result) {
+		switch name {
+		case "name":
+			f.Name = q.String(path+".name", v)
+		case "schema":
+			if !Absent(v) {
+				f.Schema = json.RawMessage(v.Raw)
+			}
+		case "strict":
+			f.Strict = q.Bool(path+".strict", v)
+		case "type":
+		default:
+			q.Extra(path+"."+name, v)
+		}
+	})
+	return f
+}
+
+// ToolMode reads a tool_choice that is a word; ok is false if it is none of them.
+func ToolMode(word string) (m canon.ToolMode, ok bool) {
+	switch word {
+	case "auto":
+		return canon.ToolAuto, true
+	case "none":
+		return canon.ToolNone, true
+	case "required", "any": // the latter is Mistral's
+		return canon.ToolRequired, true
+	}
+	return "", false
+}
+
+// Effort reads a level of reasoning.
+func Effort(level string) *canon.Effort {
+	if level == "" {
+		return nil
+	}
+	return &canon.Effort{Level: level, Disabled: level == "none"}
+}
+
+// Located fills in where the bytes of m are: inline for a data: URL, else at the URL.
+func Located(m canon.Media, url string) canon.Media {
+	if typ, data, ok := DataURL(url); ok {
+		m.Data = data
+		if m.MIME == "" {
+			m.MIME = typ
+		}
+	} else {
+		m.URL = url
+	}
+	return m
+}
+
+// DataURL splits a data: URL in base64.
+func DataURL(url string) (typ, data string, ok bool) {
+	rest, ok := strings.CutPrefix(url, "data:")
+	if !ok {
+		return "", "", false
+	}
+	head, data, ok := strings.Cut(rest, ",")
+	if !ok {
+		return "", "", false
+	}
+	head, ok = strings.CutSuffix(head, ";base64")
+	if !ok {
+		return "", "", false
+	}
+	if typ, _, err := mime.ParseMediaType(head); err == nil {
+		return typ, data, true
+	}
+	return head, data, true
+}
+
+// AudioMIME is the media type of a format as input_audio names it.
+func AudioMIME(format string) string {
+	switch format {
+	case "":
+		return ""
+	case "mp3":
+		return "audio/mpeg"
+	case "pcm16":
+		return "audio/pcm"
+	}
+	return "audio/" + format
+}

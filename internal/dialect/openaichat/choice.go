@@ -1,0 +1,543 @@
+package openaichat
+
+import (
+	"strings"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect/jsonpull"
+	"tollgate/internal/dialect/openai"
+	"tollgate/internal/jsonedit"
+)
+
+// Bounds of what a reader keeps; no real answer comes near.
+const (
+	maxAlternatives = 1024
+	maxCalls        = 4096
+)
+
+// choice is what later chunks of one alternative need to know. Blocks are numbered in the order in
+// which they appear, as the dialect itself numbers only tool calls.
+type choice struct {
+	number  int
+	open    string // "text", "reasoning" or "refusal": the block that a delta of the same kind continues
+	index   int    // of that block
+	next    int    // index of the next new block
+	audio   int    // block of generated audio, 0 if none yet, else its index + 1
+	calls   []call
+	stopped bool
+}
+
+// call is a tool call.
+type call struct {
+	number   int64 // the dialect's index; -1 if the vendor sends none
+	id, name string
+	block    int
+	started  bool
+	custom   bool // its input is free text, which travels as a JSON string
+	begun    bool // of a custom call: the opening quote was sent
+}
+
+// at returns the state of an alternative.
+func (r *reader) at(number int64) (*choice, error) {
+	for i := range r.choices {
+		if int64(r.choices[i].number) == number {
+			return &r.choices[i], nil
+		}
+	}
+	if number < 0 || number >= maxAlternatives {
+		return nil, errTooMany
+	}
+	r.choices = append(r.choices, choice{number: int(number)})
+	return &r.choices[len(r.choices)-1], nil
+}
+
+// block returns the index of the open block of this kind, or opens one.
+func (c *choice) block(kind string) int {
+	if c.open != kind {
+		c.open, c.index = kind, c.next
+		c.next++
+	}
+	return c.index
+}
+
+// newBlock returns the index of a block that no delta without an index of its own continues.
+func (c *choice) newBlock() int {
+	c.open = ""
+	c.next++
+	return c.next - 1
+}
+
+// choice reads one element of choices.
+func (r *reader) choice(p *jsonpull.Parser, top *chunk, out []canon.Event) ([]canon.Event, error) {
+	if !p.Object() {
+		return out, nil
+	}
+	var (
+		m             message
+		number        int64
+		text, reason  string
+		whole, usable bool
+	)
+	for p.Member() {
+		switch p.Name {
+		case "index":
+			number = p.Int()
+		case "message", "delta":
+			whole = p.Name == "message"
+			if usable = p.Kind() == '{'; usable {
+				m.read(p)
+			} else {
+				p.Skip()
+			}
+		case "text": // legacy completions
+			text = p.String()
+		case "finish_reason":
+			reason = p.String()
+		case "usage": // Moonshot puts the usage of a stream here
+			if u := p.Raw(); top.usage == "" && strings.HasPrefix(u, "{") {
+				top.usage = u
+			}
+		case "error": // OpenRouter, for one alternative
+			if e := p.Raw(); top.fault == "" {
+				top.fault = e
+			}
+		default:
+			p.Skip()
+		}
+	}
+	c, err := r.at(number)
+	if err != nil {
+		return out, err
+	}
+	if text != "" {
+		out = append(out, canon.TextDelta{Choice: c.number, Index: c.block("text"), Text: text})
+	}
+	if usable {
+		if out, err = c.message(&m, out); err != nil {
+			return out, err
+		}
+	}
+	if reason != "" || whole {
+		out = c.closeCustom(out)
+	}
+	if reason == "" || c.stopped {
+		return out, nil
+	}
+	if e := broken(reason); e != nil {
+		top.stopFault = e
+		return out, nil
+	}
+	c.stopped = true
+	return append(out, canon.Stopped{Choice: c.number, Why: stop(reason), Raw: reason}), nil
+}
+
+// message is a delta or a message, read but not yet in order: members come in any.
+type message struct {
+	text, reasoning, refusal                                    string
+	parts, details, calls, function, audio, images, annotations string // raw JSON
+}
+
+func (m *message) read(p *jsonpull.Parser) {
+	p.Object()
+	for p.Member() {
+		switch p.Name {
+		case "content":
+			if p.Kind() == '[' { // Mistral
+				m.parts = p.Raw()
+			} else {
+				m.text = p.String()
+			}
+		case "reasoning_content": // DeepSeek, and most after it
+			if s := p.String(); s != "" {
+				m.reasoning = s
+			}
+		case "reasoning": // OpenRouter, Groq, vLLM; some send it beside reasoning_content
+			if s := p.String(); m.reasoning == "" {
+				m.reasoning = s
+			}
+		case "refusal":
+			m.refusal = p.String()
+		case "tool_calls":
+			m.calls = list(p)
+		case "function_call": // what tool_calls was before 2023-11
+			if p.Kind() == '{' {
+				m.function = p.Raw()
+			} else {
+				p.Skip()
+			}
+		case "audio":
+			if p.Kind() == '{' {
+				m.audio = p.Raw()
+			} else {
+				p.Skip()
+			}
+		case "images":
+			m.images = list(p)
+		case "reasoning_details":
+			m.details = list(p)
+		case "annotations":
+			m.annotations = list(p)
+		default:
+			p.Skip()
+		}
+	}
+}
+
+// list takes the next value and returns it if it is an array with something in it.
+func list(p *jsonpull.Parser) string {
+	isArray := p.Kind() == '['
+	raw := p.Raw()
+	if !isArray || strings.TrimSpace(raw[min(1, len(raw)):]) == "]" {
+		return ""
+	}
+	return raw
+}
+
+// message appends the events of m: first what was thought, then what was said, then what is to be done.
+func (c *choice) message(m *message, out []canon.Event) ([]canon.Event, error) {
+	if m.reasoning != "" {
+		out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block("reasoning"), Text: m.reasoning})
+	}
+	if m.details != "" {
+		out = c.details(m.details, m.reasoning == "", out)
+	}
+	if m.parts != "" {
+		out = c.parts(m.parts, out)
+	}
+	if m.text != "" {
+		out = append(out, canon.TextDelta{Choice: c.number, Index: c.block("text"), Text: m.text})
+	}
+	if m.refusal != "" {
+		out = append(out, canon.RefusalDelta{Choice: c.number, Index: c.block("refusal"), Text: m.refusal})
+	}
+	if m.annotations != "" {
+		out = append(out, canon.Other{Name: "annotations", Content: true, Raw: []byte(m.annotations)})
+	}
+	if m.audio != "" {
+		out = c.sound(m.audio, out)
+	}
+	if m.images != "" {
+		out = c.images(m.images, out)
+	}
+	var err error
+	if m.calls != "" {
+		p := jsonpull.NewString(m.calls)
+		p.Array()
+		for p.Element() && err == nil {
+			out, err = c.call(readCall(&p), out)
+		}
+	}
+	if m.function != "" && err == nil {
+		d := callDelta{number: -1}
+		p := jsonpull.NewString(m.function)
+		d.function(&p)
+		if d.name == "" || len(c.calls) == 0 { // a second name would be a second call, which this form cannot have
+			d.number = 0
+		}
+		out, err = c.call(d, out)
+	}
+	return out, err
+}
+
+// details reads OpenRouter's reasoning_details: seals always, text only if it stands nowhere else.
+// https://openrouter.ai/docs/use-cases/reasoning-tokens, read 2026-11-20.
+func (c *choice) details(raw string, withText bool, out []canon.Event) []canon.Event {
+	p := jsonpull.NewString(raw)
+	p.Array()
+	for p.Element() {
+		if !p.Object() {
+			continue
+		}
+		var text, seal string
+		for p.Member() {
+			switch p.Name {
+			case "text", "summary":
+				text = p.String()
+			case "data", "signature":
+				if s := p.String(); s != "" {
+					seal = s
+				}
+			default:
+				p.Skip()
+			}
+		}
+		if !withText {
+			text = ""
+		}
+		if text != "" || seal != "" {
+			out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block("reasoning"), Text: text, Seal: seal})
+		}
+	}
+	return out
+}
+
+// parts reads content that is an array: Mistral's text and thinking.
+// https://docs.mistral.ai/capabilities/reasoning, read 2026-11-20.
+func (c *choice) parts(raw string, out []canon.Event) []canon.Event {
+	p := jsonpull.NewString(raw)
+	p.Array()
+	for p.Element() {
+		if p.Kind() == '"' {
+			if s := p.String(); s != "" {
+				out = append(out, canon.TextDelta{Choice: c.number, Index: c.block("text"), Text: s})
+			}
+			continue
+		}
+		part := p.Raw()
+		q := jsonpull.NewString(part)
+		if !q.Object() {
+			continue
+		}
+		var kind, text, thought string
+		for q.Member() {
+			switch q.Name {
+			case "type":
+				kind = q.String()
+			case "text":
+				text = q.String()
+			case "thinking":
+				thought = joined(&q)
+			default:
+				q.Skip()
+			}
+		}
+		switch {
+		case kind == "thinking":
+			if thought != "" {
+				out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block("reasoning"), Text: thought})
+			}
+		case kind == "text" || kind == "output_text":
+			if text != "" {
+				out = append(out, canon.TextDelta{Choice: c.number, Index: c.block("text"), Text: text})
+			}
+		default:
+			out = append(out, canon.Other{Name: "content." + kind, Content: true, Raw: []byte(part)})
+		}
+	}
+	return out
+}
+
+// joined takes a string, or an array of parts with text, as one string.
+func joined(p *jsonpull.Parser) string {
+	if p.Kind() == '"' {
+		return p.String()
+	}
+	var b strings.Builder
+	if p.Array() {
+		for p.Element() {
+			if !p.Object() {
+				continue
+			}
+			for p.Member() {
+				if p.Name == "text" {
+					b.WriteString(p.String())
+				} else {
+					p.Skip()
+				}
+			}
+		}
+	}
+	return b.String()
+}
+
+// sound reads generated audio. Its transcript is the text of the answer.
+func (c *choice) sound(raw string, out []canon.Event) []canon.Event {
+	var data, transcript string
+	p := jsonpull.NewString(raw)
+	p.Object()
+	for p.Member() {
+		switch p.Name {
+		case "data":
+			data = p.String()
+		case "transcript":
+			transcript = p.String()
+		default:
+			p.Skip()
+		}
+	}
+	if transcript != "" {
+		out = append(out, canon.TextDelta{Choice: c.number, Index: c.block("text"), Text: transcript})
+	}
+	if data != "" {
+		if c.audio == 0 {
+			c.next++
+			c.audio = c.next
+		}
+		out = append(out, canon.MediaDelta{Choice: c.number, Index: c.audio - 1, Kind: canon.MediaAudio, Data: data})
+	}
+	return out
+}
+
+// images reads the pictures that OpenRouter's image models answer with.
+// https://openrouter.ai/docs/features/multimodal/image-generation, read 2026-11-20.
+func (c *choice) images(raw string, out []canon.Event) []canon.Event {
+	p := jsonpull.NewString(raw)
+	p.Array()
+	for p.Element() {
+		image := p.Raw()
+		q := jsonpull.NewString(image)
+		if !q.Object() {
+			continue
+		}
+		var url string
+		for q.Member() {
+			if q.Name != "image_url" || !q.Object() {
+				if q.Name != "image_url" {
+					q.Skip()
+				}
+				continue
+			}
+			for q.Member() {
+				if q.Name == "url" {
+					url = q.String()
+				} else {
+					q.Skip()
+				}
+			}
+		}
+		if mime, data, ok := openai.DataURL(url); ok {
+			out = append(out, canon.MediaDelta{Choice: c.number, Index: c.newBlock(), Kind: canon.MediaImage, MIME: mime, Data: data})
+		} else {
+			out = append(out, canon.Other{Name: "images", Content: true, Raw: []byte(image)})
+		}
+	}
+	return out
+}
+
+// callDelta is one element of tool_calls in one chunk.
+type callDelta struct {
+	number      int64 // -1: not said
+	id, name    string
+	input       string
+	said        bool // input stands there, if only as ""
+	custom      bool
+	nothingElse bool
+}
+
+func readCall(p *jsonpull.Parser) callDelta {
+	d := callDelta{number: -1}
+	if !p.Object() {
+		d.nothingElse = true
+		return d
+	}
+	for p.Member() {
+		switch p.Name {
+		case "index":
+			if p.Kind() == '0' {
+				d.number = p.Int()
+			} else {
+				p.Skip()
+			}
+		case "id":
+			d.id = p.String()
+		case "function", "custom":
+			d.custom = p.Name == "custom"
+			d.function(p)
+		default:
+			p.Skip()
+		}
+	}
+	return d
+}
+
+// function reads {name, arguments} or, of a custom tool, {name, input}.
+func (d *callDelta) function(p *jsonpull.Parser) {
+	if !p.Object() {
+		return
+	}
+	for p.Member() {
+		switch p.Name {
+		case "name":
+			d.name = p.String()
+		case "arguments", "input":
+			switch p.Kind() {
+			case '"':
+				d.input, d.said = p.String(), true
+			case '{': // a few vendors forget to make a string of it
+				d.input, d.said = p.Raw(), true
+			default:
+				p.Skip()
+			}
+		default:
+			p.Skip()
+		}
+	}
+}
+
+// call appends the events of one piece of a tool call.
+func (c *choice) call(d callDelta, out []canon.Event) ([]canon.Event, error) {
+	if d.nothingElse || d.id == "" && d.name == "" && d.input == "" {
+		return out, nil
+	}
+	k, err := c.callFor(d)
+	if err != nil {
+		return out, err
+	}
+	if k.id == "" {
+		k.id = d.id
+	}
+	if k.name == "" {
+		k.name = d.name
+	}
+	k.custom = k.custom || d.custom
+	if !k.started {
+		if k.name == "" && d.input == "" {
+			return out, nil // only an id so far; the name is on its way
+		}
+		k.started = true
+		out = append(out, canon.ToolStart{Choice: c.number, Index: k.block, ID: k.id, Name: k.name})
+	}
+	input := d.input
+	if k.custom && input != "" {
+		quoted := jsonedit.Quote(input)
+		input = string(quoted[1 : len(quoted)-1])
+		if !k.begun {
+			k.begun = true
+			input = `"` + input
+		}
+	}
+	if input != "" {
+		out = append(out, canon.ToolDelta{Choice: c.number, Index: k.block, JSON: input})
+	}
+	return out, nil
+}
+
+// callFor finds the call that d continues, or opens one. OpenAI numbers calls and names each once.
+// Google's compatible endpoint gives all of them the number 0; Ollama and others send none; some
+// repeat the id in every chunk. So a new id together with a name is a new call, whatever its number.
+func (c *choice) callFor(d callDelta) (*call, error) {
+	for i := len(c.calls) - 1; i >= 0; i-- {
+		k := &c.calls[i]
+		other := d.id != "" && k.id != "" && d.id != k.id && d.name != ""
+		switch {
+		case d.number >= 0 && k.number == d.number && !other,
+			d.number < 0 && d.id != "" && k.id == d.id:
+			return k, nil
+		}
+	}
+	if last := len(c.calls) - 1; d.number < 0 && last >= 0 && d.id == "" && d.name == "" {
+		return &c.calls[last], nil
+	}
+	if len(c.calls) == maxCalls {
+		return nil, errTooMany
+	}
+	c.calls = append(c.calls, call{number: d.number, block: c.newBlock()})
+	return &c.calls[len(c.calls)-1], nil
+}
+
+// closeCustom ends the JSON strings that carry the input of custom tools.
+func (c *choice) closeCustom(out []canon.Event) []canon.Event {
+	for i := range c.calls {
+		k := &c.calls[i]
+		if !k.custom || !k.started {
+			continue
+		}
+		end := `"`
+		if !k.begun {
+			end = `""`
+		}
+		k.custom = false
+		out = append(out, canon.ToolDelta{Choice: c.number, Index: k.block, JSON: end})
+	}
+	return out
+}
