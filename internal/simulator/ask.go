@@ -19,9 +19,9 @@ import (
 type ask struct {
 	model, family string
 	stream        bool
-	segs          []string // all text read, in order: the prefix that caches work on
+	segs          []seg    // all that was read, in order: the prefix that caches work on
 	marks         []mark   // Anthropic: where the request asks to cache
-	bytes         int      // of segs
+	bytes         int      // of text in segs
 	media         []string // what was received, in words
 	imageTokens   int64
 	audioTokens   int64
@@ -36,12 +36,20 @@ type ask struct {
 	forced string // tool name, with choiceNamed
 	single bool   // parallel calls are forbidden
 	max    int64  // output tokens; 0: not said
+	dry    bool   // Anthropic: max_tokens is 0, only the cache is wanted
+	speaks bool   // OpenAI chat: audio is wanted
 	stops  []string
 	n      int
 	schema string // JSON Schema of the answer; "" with asJSON: any object
 	asJSON bool
 	thinks bool
 	budget int64 // tokens of thinking; 0: not said
+}
+
+// seg is a piece of the prompt. A medium weighs what its tokens do, not what its bytes do.
+type seg struct {
+	text   string
+	weight int // in bytes of text; four are a token
 }
 
 // mark is a cache point: everything up to segs[:seg] shall be cached.
@@ -72,7 +80,7 @@ func (a *ask) read(s string) {
 	if s == "" {
 		return
 	}
-	a.segs = append(a.segs, s)
+	a.segs = append(a.segs, seg{text: s, weight: len(s)})
 	a.bytes += len(s)
 }
 
@@ -123,7 +131,7 @@ func (a *ask) attach(kind, mime, data, url string) {
 	}
 	if url != "" {
 		a.media = append(a.media, kind+" at "+clip(url, 200))
-		a.count(kind, 0)
+		a.count(kind, 0, url)
 		return
 	}
 	size := base64Size(data)
@@ -135,17 +143,19 @@ func (a *ask) attach(kind, mime, data, url string) {
 		}
 	}
 	a.media = append(a.media, words)
-	a.count(kind, size)
-	a.segs = append(a.segs, data)
+	a.count(kind, size, data)
 }
 
-// count adds a flat 258 tokens for an image or document and 32 for each second of audio, taken as 32 kB.
-func (a *ask) count(kind string, size int) {
+// count adds a flat 258 tokens for an image or document, and a token for each kilobyte of audio.
+func (a *ask) count(kind string, size int, data string) {
+	n := int64(258)
 	if kind == "audio" {
-		a.audioTokens += max(1, int64(size)/1000)
-		return
+		n = max(1, int64(size)/1000)
+		a.audioTokens += n
+	} else {
+		a.imageTokens += n
 	}
-	a.imageTokens += 258
+	a.segs = append(a.segs, seg{text: data, weight: int(n) * 4})
 }
 
 func base64Size(s string) int {

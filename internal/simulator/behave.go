@@ -38,9 +38,9 @@ func Behaviours() []Behaviour {
 		{"nomodel", "", "the vendor's \"no such model\" answer"},
 		{"nousage", "", "no usage anywhere"},
 		{"wrongusage", "", "usage whose sums contradict each other"},
-		{"events", "N", "N content events"},
+		{"events", "N", "N content events, whatever the limits"},
 		{"size", "N", "N bytes of content an event"},
-		{"big", "N", "the first content event (or the body) carries N bytes"},
+		{"big", "N", "the first content event (or the body) carries N bytes more"},
 		{"echo", "", "the answer is the last user text"},
 		{"reasoning", "", "thinks before it answers, asked or not"},
 		{"reasoningtext", "", "chat: thinking as delta.reasoning_content, as DeepSeek does"},
@@ -139,9 +139,12 @@ func (b *behaviour) applyKey(key string) {
 			name = "status"
 		case "invalid":
 			name = "invalidkey"
-		case "slow", "first":
+		case "slow":
 			if value == "" {
 				value = "50"
+			}
+			if b.first == 0 {
+				b.first = 500 * time.Millisecond // so that plain answers are slow as well
 			}
 		}
 		// A malformed word in a key (no number where one is needed) is just a part of the key.

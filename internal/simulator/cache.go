@@ -46,21 +46,26 @@ func (p *promptCache) put(h uint64, until int64) {
 //
 // Source: https://platform.openai.com/docs/guides/prompt-caching, read 2026-08.
 func (p *promptCache) prefix(key string, a *ask, now time.Time) int64 {
-	if a.bytes < cacheLeast {
+	if a.promptTokens()*4 < cacheLeast {
 		return 0
 	}
 	hashes := make([]uint64, 0, a.bytes/cacheBlock)
 	h := maphash.String(p.salt, key) ^ mix(maphash.String(p.salt, a.family))
 	room := cacheBlock
 	for _, seg := range a.segs {
-		for len(seg) >= room {
-			h = mix(h ^ maphash.String(p.salt, seg[:room]))
-			hashes = append(hashes, h)
-			seg, room = seg[room:], cacheBlock
+		text, left := seg.text, seg.weight
+		if len(text) != left { // a medium: all of it decides from its first block on
+			h, text = mix(h^maphash.String(p.salt, text)), ""
 		}
-		if len(seg) > 0 {
-			h = mix(h ^ maphash.String(p.salt, seg))
-			room -= len(seg)
+		for left >= room {
+			n := min(room, len(text))
+			h = mix(h ^ maphash.String(p.salt, text[:n]))
+			hashes = append(hashes, h)
+			text, left, room = text[n:], left-room, cacheBlock
+		}
+		if left > 0 {
+			h = mix(h ^ maphash.String(p.salt, text))
+			room -= left
 		}
 	}
 	p.mu.Lock()
@@ -93,8 +98,8 @@ func (p *promptCache) marked(key string, a *ask, now time.Time) (read, write5m, 
 	sizes := make([]int, len(a.segs)+1)
 	hashes[0] = maphash.String(p.salt, key) ^ mix(maphash.String(p.salt, a.family))
 	for i, seg := range a.segs {
-		hashes[i+1] = mix(hashes[i] ^ maphash.String(p.salt, seg))
-		sizes[i+1] = sizes[i] + len(seg)
+		hashes[i+1] = mix(hashes[i] ^ maphash.String(p.salt, seg.text))
+		sizes[i+1] = sizes[i] + seg.weight
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -218,9 +218,6 @@ func (c *call) answer(status int, contentType string, body []byte) {
 		if b.garble > 0 {
 			body = append([]byte("<garbled> "), body[:len(body)/2]...)
 		}
-		if b.big > 0 {
-			body = append(append(make([]byte, 0, len(body)+b.big), body...), bytes.Repeat([]byte{' '}, b.big)...)
-		}
 	}
 	if b.gzip {
 		body = zip(body)
@@ -250,7 +247,7 @@ func (c *call) answer(status int, contentType string, body []byte) {
 	}
 	err = errors.Join(err, c.flush())
 	if b.cutBody {
-		c.reset()
+		c.abandon(false)
 		return
 	}
 	c.rec.Complete = err == nil
@@ -270,16 +267,19 @@ func zip(b []byte) []byte {
 // flush sends what was written. Its error is how a write that failed is known.
 func (c *call) flush() error { return http.NewResponseController(c.w).Flush() }
 
-// reset closes the connection so that the client gets an error at once, after what was already sent.
-func (c *call) reset() {
+// reset closes the connection hard: the client gets an error at once, after what was already sent.
+func (c *call) reset() { c.abandon(true) }
+
+// abandon closes the connection in the middle of the answer, by a reset or in an orderly way.
+func (c *call) abandon(hard bool) {
 	_ = c.flush() // the connection is given up either way
 	conn, _, err := http.NewResponseController(c.w).Hijack()
 	if err != nil {
 		// No connection of our own (HTTP/2, a recorder): this is the documented way to abort an answer.
 		panic(http.ErrAbortHandler)
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // without it the close is orderly, which is bad enough
+	if tcp, ok := conn.(*net.TCPConn); ok && hard {
+		_ = tcp.SetLinger(0) // should it fail, the close is orderly, which is bad enough
 	}
 	_ = conn.Close() // nothing is left to be lost
 }

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,9 @@ var chatMembers = set(`messages model audio frequency_penalty function_call func
 func serveChat(c *call) *fault {
 	model := c.top["model"]
 	stream := c.top["stream"].Bool()
+	if s := c.top["stream"]; s.Exists() && !s.IsBool() && s.Type != gjson.Null {
+		return invalid("stream", "invalid_type", "Invalid type for 'stream': expected a boolean, but got %s instead.", typeWord(s))
+	}
 	if model.Type != gjson.String || model.Str == "" {
 		return openAIModel(model)
 	}
@@ -38,7 +42,7 @@ func serveChat(c *call) *fault {
 	c.rec.AnswerID = id
 	if stream {
 		usage := c.top["stream_options"].Get("include_usage").Bool()
-		audio := false
+		audio := a.speaks
 		a = nil
 		c.streamChat(p, id, usage && !p.noUsage, audio)
 		return nil
@@ -48,7 +52,7 @@ func serveChat(c *call) *fault {
 		return nil
 	}
 	c.rec.Reported = !p.noUsage
-	c.plain("application/json", c.chatBody(p, id))
+	c.plain("application/json", c.chatBody(p, id, a.speaks))
 	return nil
 }
 
@@ -123,6 +127,12 @@ func (c *call) readChat(a *ask) *fault {
 		return openCalls(open, i-1)
 	}
 	readFormat(a, c.top["response_format"].Get("type").Str, c.top["response_format"].Get("json_schema.schema"))
+	if slices.Contains(stringList(c.top["modalities"]), "audio") {
+		if c.top["audio"].Get("format").Str == "" {
+			return invalid("audio", "missing_required_parameter", "Missing required parameter: 'audio.format'; it is needed when audio output is asked for with modalities: [\"audio\"].")
+		}
+		a.speaks = true
+	}
 	effort := c.top["reasoning_effort"].Str
 	a.thinks = effort != "" && effort != "none"
 	return nil
@@ -372,7 +382,7 @@ func chatUsage(b *jsonBuf, p *plan) {
 	b.raw(`,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}`)
 }
 
-func (c *call) chatBody(p *plan, id string) jsonBuf {
+func (c *call) chatBody(p *plan, id string, audio bool) jsonBuf {
 	b := make(jsonBuf, 0, 1024)
 	b.raw(`{"id":`).str(id).raw(`,"object":"chat.completion","created":`).int(p.created).raw(`,"model":`).str(p.model).raw(`,"choices":[`)
 	for i := range p.choices {
@@ -381,7 +391,7 @@ func (c *call) chatBody(p *plan, id string) jsonBuf {
 			b.raw(",")
 		}
 		b.raw(`{"index":`).int(int64(i)).raw(`,"message":{"role":"assistant","content":`)
-		if len(d.calls) > 0 {
+		if len(d.calls) > 0 || audio {
 			b.raw("null")
 		} else {
 			b.str(d.text)
@@ -406,6 +416,10 @@ func (c *call) chatBody(p *plan, id string) jsonBuf {
 				b.raw("]")
 			}
 		}
+		if audio && len(d.calls) == 0 {
+			b.raw(`,"audio":{"id":`).str(c.s.newID("audio_", hex16, 24)).raw(`,"data":`).str(speech(d.text))
+			b.raw(`,"expires_at":`).int(p.created + 3600).raw(`,"transcript":`).str(d.text).raw(`}`)
+		}
 		b.raw(`,"refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"`).raw(finishReason(d.end)).raw(`"}`)
 	}
 	b.raw("]")
@@ -419,7 +433,7 @@ func (c *call) chatBody(p *plan, id string) jsonBuf {
 
 // streamChat writes p as chunks. With usage, every chunk but the last has "usage":null and the last has
 // no choices, as the API documents stream_options.include_usage.
-func (c *call) streamChat(p *plan, id string, usage, _ bool) {
+func (c *call) streamChat(p *plan, id string, usage, audio bool) {
 	s := c.openStream("text/event-stream; charset=utf-8", func(s *stream) {
 		s.frame = append(s.frame, "data: "...)
 		s.frame = append(s.frame, openAIError("", serverTrouble, "server_error", "", "")...)
@@ -433,26 +447,30 @@ func (c *call) streamChat(p *plan, id string, usage, _ bool) {
 	if !usage {
 		tail = "]}\n\n"
 	}
-	delta := func(i int, member, value, suffix string) {
-		s.frame.raw(prefix).raw(`{"index":`).int(int64(i)).raw(`,"delta":{`).raw(member)
-		if suffix != "" {
-			s.frame.str(value).raw(suffix)
-		}
+	begin := func(i int, member string) *jsonBuf {
+		return s.frame.raw(prefix).raw(`{"index":`).int(int64(i)).raw(`,"delta":{`).raw(member)
+	}
+	end := func() {
 		s.frame.raw(`},"logprobs":null,"finish_reason":null}`).raw(tail)
 		s.send()
 	}
+	delta := func(i int, member, value, shut string) {
+		begin(i, member).str(value).raw(shut)
+		end()
+	}
 	for i := range p.choices {
-		if d := &p.choices[i]; len(d.calls) > 0 {
-			delta(i, `"role":"assistant","content":null,"refusal":null`, "", "")
+		if d := &p.choices[i]; len(d.calls) > 0 || audio {
+			begin(i, `"role":"assistant","content":null,"refusal":null`)
 		} else {
-			delta(i, `"role":"assistant","content":"","refusal":null`, "", "")
+			begin(i, `"role":"assistant","content":"","refusal":null`)
 		}
+		end()
 	}
 	s.enterContent()
 	for i := range p.choices {
 		d := &p.choices[i]
 		if c.be.reasoningText {
-			p.pieces(p.think, func(part string) { delta(i, `"reasoning_content":`, part, " ") })
+			p.pieces(p.think, func(part string) { delta(i, `"reasoning_content":`, part, "") })
 		}
 		for j := range d.calls {
 			tc := &d.calls[j]
@@ -461,12 +479,16 @@ func (c *call) streamChat(p *plan, id string, usage, _ bool) {
 				typ, arg = "custom", "input"
 			}
 			n := strconv.Itoa(j)
-			delta(i, `"tool_calls":[{"index":`+n+`,"id":"`+tc.id+`","type":"`+typ+`","`+typ+`":{"name":`+quoted(tc.name)+`,"`+arg+`":""}}]`, "", "")
+			delta(i, `"tool_calls":[{"index":`+n+`,"id":"`+tc.id+`","type":"`+typ+`","`+typ+`":{"name":`+quoted(tc.name)+`,"`+arg+`":`, "", "}}]")
 			fragments(tc.args, func(part string) {
 				delta(i, `"tool_calls":[{"index":`+n+`,"`+typ+`":{"`+arg+`":`, part, "}}]")
 			})
 		}
-		p.pieces(d.text, func(part string) { delta(i, `"content":`, part, " ") })
+		if audio {
+			c.streamAudio(p, d, func(member, value, shut string) { delta(i, member, value, shut) })
+			continue
+		}
+		p.pieces(d.text, func(part string) { delta(i, `"content":`, part, "") })
 	}
 	for i := range p.choices {
 		s.frame.raw(prefix).raw(`{"index":`).int(int64(i)).raw(`,"delta":{},"logprobs":null,"finish_reason":"`).raw(finishReason(p.choices[i].end)).raw(`"}`).raw(tail)
@@ -484,4 +506,22 @@ func (c *call) streamChat(p *plan, id string, usage, _ bool) {
 		s.send()
 	}
 	s.end()
+}
+
+// speech is what text sounds like: silence, as base64 of 16-bit samples, longer for a longer text.
+func speech(text string) string { return base64.StdEncoding.EncodeToString(make([]byte, 8*len(text))) }
+
+// streamAudio sends a spoken answer: its id, the transcript, the sound, and when it expires.
+func (c *call) streamAudio(p *plan, d *draft, delta func(member, value, shut string)) {
+	if len(d.calls) > 0 {
+		return
+	}
+	delta(`"audio":{"id":`, c.s.newID("audio_", hex16, 24), "}")
+	p.pieces(d.text, func(part string) { delta(`"audio":{"transcript":`, part, "}") })
+	for sound := speech(d.text); sound != ""; {
+		n := min(4096, len(sound))
+		delta(`"audio":{"data":`, sound[:n], "}")
+		sound = sound[n:]
+	}
+	delta(`"audio":{"data":`, "", `,"expires_at":`+strconv.FormatInt(p.created+3600, 10)+"}")
 }

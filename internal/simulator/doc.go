@@ -19,7 +19,7 @@
 // A model is FAMILY[+word[=value]]..., for example "sim-gpt+slow=20ms+events=100". The header
 // X-Simulate carries the same words without a family. An upstream key carries them between dashes,
 // digits attached: "sk-fail500-1", "sk-a-cut0-b", "sk-slow-1", "sk-ratelimit-9", "sk-invalid-2",
-// "sk-quota-3". Durations take a unit ("20ms"); bare digits are milliseconds. Events are the frames of
+// "sk-quota-3"; "-slow-" delays the first byte as well. Durations take a unit ("20ms"); bare digits are milliseconds. Events are the frames of
 // a stream, counted from 1, the opening ones included.
 //
 //	slow=DUR         pause between events
@@ -42,9 +42,9 @@
 //	nomodel          the vendor's "no such model" answer
 //	nousage          no usage anywhere
 //	wrongusage       usage whose sums contradict each other
-//	events=N         N content events
+//	events=N         N content events, whatever the limits
 //	size=N           N bytes of content an event
-//	big=N            the first content event (or the body) carries N bytes
+//	big=N            the first content event (or the body) carries N bytes more
 //	echo             the answer is the last user text
 //	reasoning        thinks before it answers, asked or not
 //	reasoningtext    chat: thinking as delta.reasoning_content, as DeepSeek does

@@ -108,7 +108,7 @@ func (c *call) geminiSeal(p *plan) string {
 	if p.think == "" {
 		return ""
 	}
-	return c.s.box("part", p.think[:min(24, len(p.think))])
+	return c.s.stamp("part", p.think[:min(24, len(p.think))])
 }
 
 // readGenerate reads a request, from the top of the body or from within countTokens.
@@ -332,7 +332,7 @@ func (c *call) checkPartSeal(sig string) *fault {
 	if sig == "skip_thought_signature_validator" || sig == "context_engineering_is_the_way_to_go" {
 		return nil
 	}
-	if _, ok := c.s.unbox("part", sig); !ok {
+	if !c.s.stamped("part", sig) {
 		return invalid("", "", "Thought signature is not valid.")
 	}
 	return nil

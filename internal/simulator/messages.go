@@ -12,8 +12,8 @@ import (
 
 var (
 	messagesMembers = set(`model messages max_tokens system stream temperature top_p top_k stop_sequences tools tool_choice
-		thinking metadata service_tier container context_management mcp_servers output_config output_format betas inference_geo cache_control speed`)
-	countMembers = set(`model messages system tools tool_choice thinking mcp_servers context_management output_config output_format betas cache_control speed`)
+		thinking metadata service_tier container context_management mcp_servers output_config output_format inference_geo cache_control speed`)
+	countMembers = set(`model messages system tools tool_choice thinking mcp_servers context_management output_config output_format cache_control speed`)
 )
 
 func serveMessages(c *call) *fault {
@@ -27,10 +27,10 @@ func serveMessages(c *call) *fault {
 		return invalid("", "", "max_tokens: Field required")
 	case !isInt(mt):
 		return invalid("", "", "max_tokens: Input should be a valid integer")
-	case mt.Int() < 1:
-		return invalid("", "", "max_tokens: Input should be greater than or equal to 1")
+	case mt.Int() < 0:
+		return invalid("", "", "max_tokens: Input should be greater than or equal to 0")
 	}
-	a.max = mt.Int()
+	a.max, a.dry = mt.Int(), mt.Int() == 0
 	if f := c.readMessages(a); f != nil {
 		return f
 	}
@@ -551,7 +551,7 @@ func (c *call) streamMessages(p *plan, id string) {
 		delta("signature_delta", "signature", p.seal)
 		stop()
 	}
-	if d.text != "" || p.big > 0 {
+	if d.text != "" {
 		start(`{"type":"text","text":""}`)
 		p.pieces(d.text, func(part string) { delta("text_delta", "text", part) })
 		stop()

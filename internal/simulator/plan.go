@@ -110,6 +110,9 @@ func (c *call) plan(a *ask) *plan {
 	if p.events > 0 && p.piece == 0 {
 		p.piece = 5
 	}
+	if p.events > 0 {
+		a.max, a.stops = 0, nil // so many events were wished for, whatever the limits
+	}
 	if a.thinks || b.reasoning || b.reasoningText {
 		p.think = thought
 		if a.budget > 0 && tokens(len(thought)) > a.budget {
@@ -124,6 +127,9 @@ func (c *call) plan(a *ask) *plan {
 		budget = a.max - tokens(len(p.think))
 	}
 	calls := c.wantedCalls(a)
+	if a.dry {
+		budget, calls, p.think = 0, nil, ""
+	}
 	n := max(1, a.n)
 	p.choices = make([]draft, n)
 	for i := range p.choices {
@@ -136,6 +142,9 @@ func (c *call) plan(a *ask) *plan {
 		} else {
 			d.text = c.text(a, p, i)
 			d.cut(a.stops, budget)
+			if i == 0 && p.big > 0 {
+				d.text = textOf(0, p.big) + d.text
+			}
 		}
 		out := len(d.text)
 		for _, tc := range d.calls {
@@ -144,7 +153,7 @@ func (c *call) plan(a *ask) *plan {
 		p.use.Output += tokens(out)
 	}
 	p.use.Reasoning = tokens(len(p.think))
-	if p.use.Output+p.use.Reasoning == 0 {
+	if p.use.Output+p.use.Reasoning == 0 && !a.dry {
 		p.use.Output = 1
 	}
 	c.promptUsage(a, p)
@@ -217,11 +226,12 @@ func cutRunes(s string, n int) string {
 
 // pieces calls f with the parts of text that become events.
 func (p *plan) pieces(text string, f func(string)) {
-	if p.big > 0 {
-		f(textOf(0, p.big))
-	}
+	first := p.big
 	for len(text) > 0 {
 		n := p.piece
+		if first > 0 {
+			n, first = first, 0
+		}
 		if n == 0 {
 			n = strings.IndexByte(text[min(1, len(text)):], ' ') + 1
 			if n == 0 {
@@ -258,11 +268,14 @@ func (c *call) promptUsage(a *ask, p *plan) {
 	case openAI:
 		u.InputAudio = a.audioTokens
 	}
+	if a.speaks {
+		u.OutputAudio = 2 * u.Output
+	}
 	text := total - u.InputImage - u.InputAudio
 	if c.rt.dialect == anthropic {
 		u.CacheRead, u.CacheWrite5m, u.CacheWrite1h = c.s.cache.marked(c.key, a, c.s.now())
 	} else {
-		u.CacheRead = c.s.cache.prefix(c.key, a, c.s.now())
+		u.CacheRead = min(text, c.s.cache.prefix(c.key, a, c.s.now()))
 	}
 	forced := func(dst *int64, want int) {
 		if want == half {

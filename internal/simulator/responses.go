@@ -107,7 +107,7 @@ func (c *call) newReply(a *ask, keep, background bool) *reply {
 		r.items = append(r.items, it)
 	}
 	d := &p.choices[0]
-	if d.text != "" || p.big > 0 || len(d.calls) == 0 && p.think == "" {
+	if d.text != "" || len(d.calls) == 0 && p.think == "" {
 		r.items = append(r.items, outItem{kind: "message", id: c.s.newID("msg_", hex16, 48), text: d.text})
 	}
 	for i := range d.calls {
@@ -470,7 +470,9 @@ func (r *inputReader) part(part gjson.Result, role, where string, text func(stri
 func (c *call) storedOf(r *reply, a *ask, input []string) *stored {
 	var text strings.Builder
 	for _, seg := range a.segs {
-		text.WriteString(seg)
+		if len(seg.text) == seg.weight { // media are not kept
+			text.WriteString(seg.text)
+		}
 	}
 	for _, it := range r.items {
 		text.WriteString(it.text)

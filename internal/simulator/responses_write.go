@@ -38,7 +38,7 @@ func (r *reply) object(b *jsonBuf, status, err string) {
 			if status == "incomplete" && i == len(r.items)-1 {
 				state = "incomplete"
 			}
-			r.items[i].full(b, state, p.big)
+			r.items[i].full(b, state)
 		}
 	}
 	b.raw(`],"parallel_tool_calls":`).raw(e.parallel).raw(`,"previous_response_id":`).raw(e.previous).raw(`,"prompt_cache_key":`).raw(e.cacheKey)
@@ -66,7 +66,7 @@ func responsesUsage(b *jsonBuf, p *plan) {
 }
 
 // full appends the item as it is when it has ended.
-func (it *outItem) full(b *jsonBuf, state string, big int) {
+func (it *outItem) full(b *jsonBuf, state string) {
 	switch it.kind {
 	case "reasoning":
 		b.raw(`{"id":`).str(it.id).raw(`,"type":"reasoning","summary":[`)
@@ -79,12 +79,8 @@ func (it *outItem) full(b *jsonBuf, state string, big int) {
 		}
 		b.raw(`}`)
 	case "message":
-		text := it.text
-		if big > 0 {
-			text = textOf(0, big) + text
-		}
 		b.raw(`{"id":`).str(it.id).raw(`,"type":"message","status":"`).raw(state)
-		b.raw(`","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":`).str(text).raw(`}],"role":"assistant"}`)
+		b.raw(`","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":`).str(it.text).raw(`}],"role":"assistant"}`)
 	default:
 		it.toolCall(b, state, it.call.args)
 	}
@@ -190,7 +186,7 @@ func (c *call) streamReply(r *reply, after int64) {
 			w.toolCall(it, n)
 		}
 		w.begin("response.output_item.done").raw(`,"output_index":`).int(n).raw(`,"item":`)
-		it.full(w.f, state, r.plan.big)
+		it.full(w.f, state)
 		w.end()
 	}
 	if c.be.noDone {
@@ -244,15 +240,11 @@ func (w *replyStream) message(it *outItem, n int64, p *plan) {
 		w.place(it, n, "content_index").raw(`,"delta":`).str(part).raw(`,"logprobs":[]`)
 		w.end()
 	})
-	text := it.text
-	if p.big > 0 {
-		text = textOf(0, p.big) + text
-	}
 	w.begin("response.output_text.done")
-	w.place(it, n, "content_index").raw(`,"text":`).str(text).raw(`,"logprobs":[]`)
+	w.place(it, n, "content_index").raw(`,"text":`).str(it.text).raw(`,"logprobs":[]`)
 	w.end()
 	w.begin("response.content_part.done")
-	w.place(it, n, "content_index").raw(`,"part":{"type":"output_text","annotations":[],"logprobs":[],"text":`).str(text).raw(`}`)
+	w.place(it, n, "content_index").raw(`,"part":{"type":"output_text","annotations":[],"logprobs":[],"text":`).str(it.text).raw(`}`)
 	w.end()
 }
 

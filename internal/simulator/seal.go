@@ -34,6 +34,20 @@ func (s *Simulator) sealed(purpose, text, seal string) bool {
 	return hmac.Equal([]byte(seal), []byte(s.seal(purpose, text)))
 }
 
+// stamp is a signature that stands by itself, in standard base64 as Gemini's bytes are.
+func (s *Simulator) stamp(purpose, text string) string {
+	return base64.StdEncoding.EncodeToString(append(s.mac(purpose, text), text...))
+}
+
+// stamped reports whether stamp made it; clients may send it back in either alphabet of base64.
+func (s *Simulator) stamped(purpose, stamp string) bool {
+	raw, err := base64.StdEncoding.DecodeString(strings.NewReplacer("-", "+", "_", "/").Replace(stamp))
+	if err != nil || len(raw) < sha256.Size {
+		return false
+	}
+	return hmac.Equal(raw[:sha256.Size], s.mac(purpose, string(raw[sha256.Size:])))
+}
+
 // box hides text so that it can be sent back and recognised.
 func (s *Simulator) box(purpose, text string) string {
 	return "gAAAAA" + base64.URLEncoding.EncodeToString(append(s.mac(purpose, text), text...))

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -16,7 +17,7 @@ func (c *call) wantedCalls(a *ask) []toolCall {
 	words := plainWords(a.user)
 	h := hints{path: pathIn(words), word: wordIn(words), tool: true}
 	t := a.pick(words, h.path != "")
-	if strings.HasSuffix(t.name, "Read") || t.name == "read_file" {
+	if t.reads() {
 		h.path = absolute(h.path, a)
 	}
 	n := 1
@@ -76,16 +77,9 @@ func (a *ask) pick(words string, path bool) tool {
 		}
 	}
 	if path {
-		for _, names := range [][]string{
-			{"read", "read_file", "readfile", "view", "view_file", "cat", "open_file", "get_file_contents"},
-			{"shell", "exec_command", "bash", "run_shell_command", "local_shell", "container.exec", "run_command", "execute_command"},
-		} {
-			for _, t := range a.tools {
-				for _, n := range names {
-					if strings.EqualFold(t.name, n) || strings.HasSuffix(strings.ToLower(t.name), "__"+n) {
-						return t
-					}
-				}
+		for _, fits := range []func(tool) bool{tool.reads, tool.runs} {
+			if i := slices.IndexFunc(a.tools, fits); i >= 0 {
+				return a.tools[i]
 			}
 		}
 	}
@@ -98,6 +92,24 @@ func (a *ask) pick(words string, path bool) tool {
 		}
 	}
 	return a.tools[0]
+}
+
+// reads reports whether t sounds like reading a file; runs, like running a command.
+func (t tool) reads() bool {
+	return t.is("read", "read_file", "readfile", "view", "view_file", "cat", "open_file", "get_file_contents")
+}
+
+func (t tool) runs() bool {
+	return t.is("shell", "shell_command", "exec_command", "bash", "run_shell_command", "run_command", "execute_command", "run_in_terminal")
+}
+
+// is compares the name of t, or what follows an MCP server's name in it, with names.
+func (t tool) is(names ...string) bool {
+	low := strings.ToLower(t.name)
+	if i := strings.LastIndex(low, "__"); i >= 0 {
+		low = low[i+2:]
+	}
+	return slices.Contains(names, low)
 }
 
 // after returns the i-th tool after t, going round.
@@ -188,8 +200,8 @@ func absolute(path string, a *ask) string {
 		return path
 	}
 	for _, s := range a.segs {
-		for _, before := range []string{"Working directory: ", "working directory: ", "<cwd>"} {
-			if _, after, ok := strings.Cut(s, before); ok {
+		for _, before := range []string{"Working directory: ", "working directory: ", "working in the directory: ", "<cwd>"} {
+			if _, after, ok := strings.Cut(s.text, before); ok {
 				dir, _, _ := strings.Cut(after, "\n")
 				dir, _, _ = strings.Cut(dir, "<")
 				if dir = strings.TrimSpace(dir); strings.HasPrefix(dir, "/") && len(dir) < 4096 {
