@@ -55,12 +55,15 @@ func BenchmarkHoldSettle(b *testing.B) {
 		}
 		d := openDesk(b, store, b.TempDir(), journal.DefaultOptions())
 		var n atomic.Int64
+		like := benchCall("", "")
 		one := func(b *testing.B) {
 			i := n.Add(1)
 			id := ids[int(i*7919)%accounts]
 			h, err := d.Hold(id, 1000, start)
 			if err == nil {
-				err = d.Settle(h, benchCall(strconv.FormatInt(i, 10), id))
+				c := like
+				c.ID, c.AccountID = strconv.FormatInt(i, 10), id
+				err = d.Settle(h, c)
 			}
 			if err != nil {
 				b.Error(err)

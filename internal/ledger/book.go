@@ -218,7 +218,7 @@ func (b *Book) Settle(h *Hold, call Call) error {
 		p = b.purse(call.AccountID)
 	}
 	if err == nil {
-		err = b.record(p, h, &call)
+		err = b.record(p, h, call)
 	}
 	if err != nil && h != nil {
 		p.mu.Lock()
@@ -236,7 +236,7 @@ func (b *Book) Settle(h *Hold, call Call) error {
 
 // record appends the call to the journal and then applies it to p, as the store will. With an error
 // nothing has changed.
-func (b *Book) record(p *purse, h *Hold, call *Call) error {
+func (b *Book) record(p *purse, h *Hold, call Call) error {
 	e := b.encoding()
 	defer b.reuse(e)
 	payload, err := e.encode(call)
@@ -250,7 +250,7 @@ func (b *Book) record(p *purse, h *Hold, call *Call) error {
 	}
 	b.progress.appended.Add(1)
 	p.mu.Lock()
-	p.apply(call)
+	p.apply(&e.call)
 	if h != nil {
 		p.held -= h.amount
 	}
@@ -261,7 +261,8 @@ func (b *Book) record(p *purse, h *Hold, call *Call) error {
 
 // apply takes the cost of a call. The caller holds mu, or is alone.
 func (p *purse) apply(call *Call) {
-	moves, uncovered := Spend(p.cards, time.UnixMilli(call.AtMillis), call.Cost)
+	var few [4]Move // more cards for one call are rare
+	moves, uncovered := appendMoves(few[:0], p.cards, time.UnixMilli(call.AtMillis), call.Cost)
 	p.spent += call.Cost
 	p.debt += uncovered
 	emptied := false
@@ -326,10 +327,12 @@ func (b *Book) purse(accountID string) *purse {
 	return p
 }
 
-// encoding is a buffer with an encoder on it.
+// encoding is a buffer with an encoder on it. It is kept from call to call so that settling allocates
+// next to nothing.
 type encoding struct {
-	buf []byte
-	enc *json.Encoder
+	call Call
+	buf  []byte
+	enc  *json.Encoder
 }
 
 func (b *Book) encoding() *encoding {
@@ -344,6 +347,7 @@ func (b *Book) encoding() *encoding {
 
 // reuse keeps e for another call, unless this one was unusually large.
 func (b *Book) reuse(e *encoding) {
+	e.call = Call{}
 	if cap(e.buf) <= 64<<10 {
 		b.buffers.Put(e)
 	}
@@ -356,9 +360,9 @@ func (e *encoding) Write(p []byte) (int, error) {
 }
 
 // encode returns the call as JSON, valid until the next encode.
-func (e *encoding) encode(call *Call) ([]byte, error) {
-	e.buf = e.buf[:0]
-	if err := e.enc.Encode(call); err != nil {
+func (e *encoding) encode(call Call) ([]byte, error) {
+	e.call, e.buf = call, e.buf[:0]
+	if err := e.enc.Encode(&e.call); err != nil {
 		return nil, err
 	}
 	return e.buf[:len(e.buf)-1], nil // without the encoder's newline

@@ -22,8 +22,13 @@ type Move struct {
 // must pass the same at: the AtMillis of the call. The cards may come in any order and are not
 // changed; an amount of zero or less moves nothing.
 func Spend(cards []Card, at time.Time, amount catalog.Nanos) (moves []Move, uncovered catalog.Nanos) {
+	return appendMoves(nil, cards, at, amount)
+}
+
+// appendMoves is Spend into a buffer of the caller.
+func appendMoves(moves []Move, cards []Card, at time.Time, amount catalog.Nanos) (_ []Move, uncovered catalog.Nanos) {
 	if amount <= 0 {
-		return nil, 0
+		return moves, 0
 	}
 	if !slices.IsSortedFunc(cards, compareCards) {
 		cards = slices.SortedFunc(slices.Values(cards), compareCards)
