@@ -21,7 +21,7 @@ func agentRequest() []byte {
 		fmt.Fprintf(&b, `,{"role":"tool","tool_call_id":"call_%d","content":"package main\n\nimport \"fmt\"\n\nfunc main() {\n\tfmt.Println(%d)\n}\n"}`, i, i)
 	}
 	b.WriteString(`],"tools":[`)
-	for i := range 25 {
+	for i := range 40 {
 		if i > 0 {
 			b.WriteByte(',')
 		}

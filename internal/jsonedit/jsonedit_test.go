@@ -2,6 +2,7 @@ package jsonedit
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -184,6 +185,46 @@ func TestScanRefuses(t *testing.T) {
 		}
 	}
 	mustScan(t, many(50))
+}
+
+// object writes an object of n names from first on, with more members behind them.
+func object(first, n int, more ...string) string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf(`"n%d":%d`, first+i, i))
+	}
+	return "{" + strings.Join(append(all, more...), ",") + "}"
+}
+
+func TestManyNames(t *testing.T) {
+	for _, n := range []int{1, few - 1, few, few + 1, 63, 64, 65, 500, 5000} {
+		mustScan(t, object(0, n))
+		// Objects beside and inside each other may have the same names; sets are used again.
+		mustScan(t, `{"a":`+object(0, n)+`,"b":`+object(0, n, `"c":`+object(0, n), `"d":`+object(1, n))+`,"e":[`+object(0, few)+`,`+object(1, n)+`]}`)
+		for _, k := range []int{0, n / 2, n - 1} {
+			for _, name := range []string{fmt.Sprintf(`"n%d"`, k), fmt.Sprintf(`"\u006e%d"`, k)} {
+				for _, raw := range []string{
+					object(0, n, name+`:1`),
+					object(0, n, `"x\u006e":1`, `"o":`+object(0, n), name+`:1`),
+					`{"a":[` + object(0, n) + `,` + object(0, n, name+`:1`) + `]}`,
+				} {
+					if _, err := Scan([]byte(raw), 100); err == nil || !strings.Contains(err.Error(), "duplicate name "+name) {
+						t.Errorf("%d names and %s again: %v", n, name, err)
+					}
+				}
+			}
+		}
+	}
+	const tooMany = "more than 131072 names"
+	mustScan(t, object(0, maxNames))
+	for _, raw := range []string{
+		object(0, maxNames+1),
+		object(0, maxNames/2, `"o":[`+object(0, maxNames/2)),
+	} {
+		if _, err := Scan([]byte(raw), 100); err == nil || !strings.Contains(err.Error(), tooMany) {
+			t.Errorf("%.20s: %v", raw, err)
+		}
+	}
 }
 
 func TestScanAccepts(t *testing.T) {

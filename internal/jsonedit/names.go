@@ -2,7 +2,6 @@ package jsonedit
 
 import (
 	"bytes"
-	"encoding/binary"
 	"hash/maphash"
 )
 
@@ -14,9 +13,8 @@ var seed = maphash.MakeSeed()
 
 // nameRef is a name of an object that is still open.
 type nameRef struct {
-	print      uint64 // first bytes and length: equal names have equal prints
-	start, end int    // unescaped bytes: in raw, or in nameStack.plain if inPlain
-	inPlain    bool
+	hash       uint64
+	start, end int // the unescaped bytes: in raw; or, if start is negative, in nameStack.plain from ^start on
 }
 
 // nameStack holds the names of all open objects, outermost first, and finds duplicates.
@@ -29,12 +27,12 @@ type nameStack struct {
 // nameSet is an open-addressed hash table over the names of one object that has many.
 type nameSet struct {
 	base  int      // the object's first name in refs
-	slots []uint32 // 0: free; else 1 + index in refs, counted from base
+	slots []uint32 // 0: free; else 1 + index in refs, counted from base. The size is a power of two
 }
 
 func (n *nameStack) bytes(raw []byte, r nameRef) []byte {
-	if r.inPlain {
-		return n.plain[r.start:r.end]
+	if r.start < 0 {
+		return n.plain[^r.start:r.end]
 	}
 	return raw[r.start:r.end]
 }
@@ -43,25 +41,25 @@ func (n *nameStack) bytes(raw []byte, r nameRef) []byte {
 // false if the object has that name already.
 func (n *nameStack) add(raw []byte, base, start, end int, escaped bool) bool {
 	r := nameRef{start: start + 1, end: end - 1}
+	name := raw[start+1 : end-1]
 	if escaped {
-		r.inPlain = true
-		r.start = len(n.plain)
-		n.plain = appendUnescaped(n.plain, raw[start+1:end-1])
+		r.start = ^len(n.plain)
+		n.plain = appendUnescaped(n.plain, name)
 		r.end = len(n.plain)
+		name = n.plain[^r.start:]
 	}
-	name := n.bytes(raw, r)
-	r.print = print(name)
+	r.hash = maphash.Bytes(seed, name)
 
 	own := n.refs[base:]
 	if len(own) >= few {
-		if !n.addToSet(raw, base, name) {
+		if !n.addToSet(raw, base, r) {
 			return false
 		}
 		n.refs = append(n.refs, r)
 		return true
 	}
 	for k := range own {
-		if own[k].print == r.print && bytes.Equal(n.bytes(raw, own[k]), name) {
+		if own[k].hash == r.hash && bytes.Equal(n.bytes(raw, own[k]), name) {
 			return false
 		}
 	}
@@ -69,28 +67,21 @@ func (n *nameStack) add(raw []byte, base, start, end int, escaped bool) bool {
 	return true
 }
 
-// print packs the first seven bytes of a name and its length.
-func print(name []byte) uint64 {
-	var first [8]byte
-	copy(first[:7], name)
-	return binary.LittleEndian.Uint64(first[:]) | uint64(byte(len(name)))<<56
-}
-
 // addToSet adds the name that will stand at the end of refs to the object's set, which it makes at
 // the first call.
-func (n *nameStack) addToSet(raw []byte, base int, name []byte) bool {
+func (n *nameStack) addToSet(raw []byte, base int, r nameRef) bool {
 	own := n.refs[base:]
 	if len(n.sets) == 0 || n.sets[len(n.sets)-1].base != base {
-		n.sets = append(n.sets, nameSet{base: base})
+		n.pushSet(base)
 	}
 	set := &n.sets[len(n.sets)-1]
 	if 2*(len(own)+1) > len(set.slots) {
-		set.slots = make([]uint32, max(4*few, 2*len(set.slots)))
+		set.resize(max(128, 4*len(set.slots)))
 		for k := range own {
-			set.slots[n.find(raw, set, own, n.bytes(raw, own[k]))] = uint32(k + 1)
+			set.slots[n.find(raw, set, own, own[k])] = uint32(k + 1)
 		}
 	}
-	slot := n.find(raw, set, own, name)
+	slot := n.find(raw, set, own, r)
 	if set.slots[slot] != 0 {
 		return false
 	}
@@ -98,14 +89,36 @@ func (n *nameStack) addToSet(raw []byte, base int, name []byte) bool {
 	return true
 }
 
-// find returns the slot that holds name, or the free one where it belongs.
-func (n *nameStack) find(raw []byte, set *nameSet, own []nameRef, name []byte) uint64 {
-	size := uint64(len(set.slots))
-	slot := maphash.Bytes(seed, name) % size
-	for set.slots[slot] != 0 && !bytes.Equal(n.bytes(raw, own[set.slots[slot]-1]), name) {
-		slot = (slot + 1) % size
+// pushSet begins an empty set. It reuses the memory of one that is over, if there is any.
+func (n *nameStack) pushSet(base int) {
+	k := len(n.sets)
+	if k < cap(n.sets) {
+		n.sets = n.sets[:k+1]
+	} else {
+		n.sets = append(n.sets, nameSet{})
 	}
-	return slot
+	n.sets[k].base, n.sets[k].slots = base, n.sets[k].slots[:0]
+}
+
+// resize makes room of size and empties it.
+func (s *nameSet) resize(size int) {
+	if cap(s.slots) < size {
+		s.slots = make([]uint32, size)
+		return
+	}
+	s.slots = s.slots[:size]
+	clear(s.slots)
+}
+
+// find returns the slot that holds the name of r, or the free one where it belongs.
+func (n *nameStack) find(raw []byte, set *nameSet, own []nameRef, r nameRef) uint64 {
+	mask := uint64(len(set.slots) - 1)
+	for slot := r.hash & mask; ; slot = (slot + 1) & mask {
+		k := set.slots[slot]
+		if k == 0 || own[k-1].hash == r.hash && bytes.Equal(n.bytes(raw, own[k-1]), n.bytes(raw, r)) {
+			return slot
+		}
+	}
 }
 
 // truncate forgets the names of the innermost object.

@@ -6,14 +6,15 @@ import (
 	"strings"
 )
 
-// maxNames bounds the names of one object, and so the memory that finding duplicates may take.
+// maxNames bounds the names of all objects that are open at once, and so the memory that finding
+// duplicates may take: some 10 MiB.
 const maxNames = 1 << 17
 
 // Scan checks that raw is exactly one JSON object as RFC 8259 has it, with nothing but white space
 // around it, and remembers where its members are. On top of the grammar it refuses what parsers are
 // known to read differently: duplicate names (after unescaping) at any depth, invalid UTF-8, escaped
 // lone surrogates, a byte order mark; and more than maxDepth levels of nesting (the object itself is
-// the first) or 131,072 names in one object. An error is always an *Error.
+// the first) or 131,072 names in the objects that are open at once. An error is always an *Error.
 //
 // It is one pass; what it allocates does not depend on the number of values.
 func Scan(raw []byte, maxDepth int) (*Object, error) {
@@ -239,8 +240,8 @@ name:
 		switch fresh := s.names.add(raw, f.names, start, end, saved > 0); {
 		case !fresh:
 			return s.nameErrorf(start, "duplicate name %s", shorten(string(raw[start:end])))
-		case len(s.names.refs)-f.names > maxNames:
-			return s.nameErrorf(start, "more than %d names in one object", maxNames)
+		case len(s.names.refs) > maxNames:
+			return s.nameErrorf(start, "more than %d names in the objects open here", maxNames)
 		}
 		if len(s.frames) == 1 {
 			s.members = append(s.members, Member{NameStart: start, NameEnd: end})

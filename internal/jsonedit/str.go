@@ -30,13 +30,18 @@ func (s *scanner) str(i int) (end, saved int, bad *Error) {
 	start := i
 	i++
 	for {
-		for len(raw)-i >= 8 {
-			m := stops(binary.LittleEndian.Uint64(raw[i:]))
-			if m != 0 {
-				i += bits.TrailingZeros64(m) >> 3
-				goto stop
+		for len(raw)-i >= 16 {
+			b := raw[i : i+16 : i+16]
+			m := stops(binary.LittleEndian.Uint64(b))
+			if m == 0 {
+				i += 8
+				if m = stops(binary.LittleEndian.Uint64(b[8:])); m == 0 {
+					i += 8
+					continue
+				}
 			}
-			i += 8
+			i += bits.TrailingZeros64(m) >> 3
+			goto stop
 		}
 		for i < len(raw) && raw[i] >= ' ' && raw[i] != '"' && raw[i] != '\\' && raw[i] < 0x80 {
 			i++
