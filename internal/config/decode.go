@@ -21,6 +21,9 @@ type decoder struct {
 }
 
 func (d decoder) fault(n *yaml.Node, path, format string, args ...any) {
+	if path == "" {
+		path = "file"
+	}
 	d.faults.add(fmt.Sprintf("%s:%d", d.file, n.Line), path, format, args...)
 }
 
