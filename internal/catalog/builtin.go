@@ -20,8 +20,9 @@ var data embed.FS
 // not say their own.
 type dataFile struct {
 	Owner  string  `json:"owner"`
-	Source string  `json:"source"` // where the prices were read
-	Date   string  `json:"date"`   // the date of that source, YYYY-MM-DD: not when somebody copied it
+	Source string  `json:"source"`         // where the prices were read
+	Date   string  `json:"date"`           // the date of that source, YYYY-MM-DD: not when somebody copied it
+	Note   string  `json:"note,omitempty"` // what a reader of the prices must know
 	Models []Model `json:"models"`
 }
 

@@ -192,6 +192,9 @@ func (p *Price) compile() (standard priceList, services map[string]priceList, er
 				errs = append(errs, fmt.Errorf("%spercent: %w", where, err))
 			}
 		default:
+			if len(p.Tiers) > 0 && len(s.Tiers) == 0 {
+				errs = append(errs, fmt.Errorf("%stiers: missing; the standard list has them, so long inputs cost more here too", where))
+			}
 			list.rates = own.over(base)
 			list.tiers, err = compileTiers(where, s.Tiers, list.rates)
 			errs = append(errs, err)

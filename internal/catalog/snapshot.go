@@ -104,8 +104,9 @@ func (s *Snapshot) Models() []Model {
 }
 
 // Lookup finds the entry of a model by the name that a client or an upstream uses: the name or alias
-// itself; without the decoration that never changes a price ("models/", an owner's prefix, a date, a
-// version of Google's); then the price rule whose wildcard says most. ok is false if nothing fits.
+// itself; then without the decoration that does not change a price ("models/", an owner's prefix, a
+// date, a version of Google's), a layer at a time, so that a dated model with a price of its own
+// keeps it; then the price rule whose wildcard says most. ok is false if nothing fits.
 func (s *Snapshot) Lookup(name string) (e *Entry, ok bool) {
 	name = lower(name)
 	for n, more := name, true; more; n, more = undecorate(n) {
@@ -154,6 +155,14 @@ func undecorate(name string) (string, bool) {
 	for _, suffix := range []string{"-latest", "@default"} {
 		if rest, ok := strings.CutSuffix(name, suffix); ok && rest != "" {
 			return rest, true
+		}
+	}
+	if strings.HasPrefix(name, "claude-") && strings.Contains(name, ".") { // others write claude-opus-4.5
+		return strings.ReplaceAll(name, ".", "-"), true
+	}
+	if strings.HasPrefix(name, "doubao-") { // doubao-seed-2-1-pro-260915
+		if at := len(name) - 7; at > 0 && name[at] == '-' && isDigits(name[at+1:]) {
+			return name[:at], true
 		}
 	}
 	if strings.HasPrefix(name, "gemini-") { // stable versions: gemini-2.0-flash-001

@@ -65,7 +65,7 @@ type Abort string
 
 // The choices.
 const (
-	AbortCancel Abort = "cancel" // the vendor stops billing when the connection closes
+	AbortCancel Abort = "cancel" // the vendor stops billing when the connection of a stream closes; a plain answer it bills whole
 	AbortDrain  Abort = "drain"  // it bills the whole answer anyway: read it to the end and know the usage
 )
 
