@@ -32,12 +32,7 @@ e2e: build ## run the official SDKs against the real binary
 	cd test/e2e && TOLLGATE_BINARY=$(CURDIR)/bin/tollgate $(GO) test ./...
 
 fuzz: ## fuzz every target for FUZZTIME (20s)
-	@$(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./... | while read -r dir; do \
-		for target in $$(cat "$$dir"/*_test.go | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p'); do \
-			echo "fuzz $${dir#$(CURDIR)/} $$target $(FUZZTIME)"; \
-			(cd "$$dir" && $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x .) </dev/null; \
-		done; \
-	done
+	@GO='$(GO)' .ci/fuzz $(FUZZTIME)
 
 bench: ## run the benchmarks (BENCH=pattern, COUNT=6)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
