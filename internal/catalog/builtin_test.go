@@ -1,11 +1,14 @@
 package catalog_test
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
@@ -60,6 +63,10 @@ func TestBuiltin(t *testing.T) {
 			}
 			if ok, reason := s.Entry(m.Name).Priced(); !ok {
 				t.Error(reason)
+			}
+			var back catalog.Model // a model is stored as its JSON
+			if raw, err := json.Marshal(m); err != nil || json.Unmarshal(raw, &back) != nil || cmp.Diff(m, back) != "" {
+				t.Errorf("does not survive JSON: %v %s", err, cmp.Diff(m, back))
 			}
 			if m.Price == nil {
 				return

@@ -43,8 +43,9 @@ func (b bucket) field() string {
 		return "web_search_1k"
 	case requests:
 		return "per_request"
+	default:
+		return b.String()
 	}
-	return b.String()
 }
 
 // scale is what turns the unit of the field of b into a million units.
@@ -54,8 +55,9 @@ func (b bucket) scale() int64 {
 		return 1_000
 	case requests:
 		return 1_000_000
+	default:
+		return 1
 	}
-	return 1
 }
 
 // isToken reports whether b counts tokens.
@@ -70,8 +72,9 @@ func (b bucket) fallback() (bucket, bool) {
 		return input, true
 	case reasoning, outputImage, outputAudio:
 		return output, true
+	default:
+		return b, false
 	}
-	return b, false
 }
 
 // rateList is Rates, parsed.
@@ -164,7 +167,7 @@ const (
 // compile checks p and parses it. The errors name the fields at fault, all of them.
 func (p *Price) compile() (standard priceList, services map[string]priceList, err error) {
 	var errs []error
-	base, err := p.Rates.parse("price.")
+	base, err := p.parse("price.")
 	errs = append(errs, err)
 	if !base.said[input] && !base.said[requests] {
 		errs = append(errs, errors.New("price: neither input nor per_request is said; a model that costs nothing says free instead"))
@@ -179,7 +182,7 @@ func (p *Price) compile() (standard priceList, services map[string]priceList, er
 			errs = append(errs, fmt.Errorf("%.60s the name must be the vendor's word in lower case", where))
 		}
 		var list priceList
-		own, err := s.Rates.parse(where)
+		own, err := s.parse(where)
 		errs = append(errs, err)
 		switch {
 		case s.Percent < 0 || s.Percent > maxPercent:
@@ -214,7 +217,7 @@ func compileTiers(where string, tiers []Tier, base rateList) ([]rateTier, error)
 	var errs []error
 	for i, t := range tiers {
 		at := fmt.Sprintf("%stiers[%d].", where, i)
-		own, err := t.Rates.parse(at)
+		own, err := t.parse(at)
 		errs = append(errs, err)
 		if t.AboveInput <= 0 || i > 0 && t.AboveInput <= tiers[i-1].AboveInput {
 			errs = append(errs, fmt.Errorf("%sabove_input: %d must be above zero and above the tier before", at, t.AboveInput))

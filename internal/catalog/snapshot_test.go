@@ -87,12 +87,13 @@ func TestLayers(t *testing.T) {
 // TestVersion: a receipt names exactly the price that was used.
 func TestVersion(t *testing.T) {
 	v := func(p catalog.Price) string { return one(t, p).Version }
-	if v(*at("1")) != v(*at("1")) || v(*at("1")) == v(*at("2")) {
+	first, again := v(*at("1")), v(*at("1"))
+	if first != again || first == v(*at("2")) {
 		t.Error("the same content has the same version, another content another")
 	}
 	withTier := *at("1")
 	withTier.Tiers = []catalog.Tier{{AboveInput: 5, Rates: catalog.Rates{Input: "2", Output: "2"}}}
-	if v(withTier) == v(*at("1")) {
+	if v(withTier) == first {
 		t.Error("tiers belong to the price")
 	}
 }

@@ -3,6 +3,7 @@
 package providertest
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -139,6 +140,10 @@ func urls(t *testing.T, p provider.Provider, s provider.Spoken) {
 	base := p.Base
 	if base == "" {
 		base = "https://gw.example:8443/team"
+	}
+	if p.Check != "" { // a check is asked for as an operation of its own
+		s.Paths = maps.Clone(s.Paths)
+		s.Paths[canon.OpListModels] = p.Check
 	}
 	for op, path := range s.Paths {
 		target := provider.Target{Op: op, Model: "maker/m 1", ID: "resp_1", Stream: true, Query: "key=sk-client&after=x"}
