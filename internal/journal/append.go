@@ -31,7 +31,7 @@ func (j *Journal) Append(payload []byte) (Position, error) {
 	if len(payload) == 0 || len(payload) > MaxRecord {
 		return Position{}, fmt.Errorf("journal: a record has 1 to %d bytes, this one %d", MaxRecord, len(payload))
 	}
-	if err := j.Healthy(); err != nil {
+	if err := j.takes(); err != nil {
 		return Position{}, err
 	}
 	head := recordHead(payload)
@@ -109,32 +109,22 @@ func (j *Journal) recycle(b *batch) {
 
 // write writes b at the end of the journal and fills in b.base or b.err. The caller holds writing.
 func (j *Journal) write(b *batch) {
-	if b.err = j.Healthy(); b.err != nil {
+	if b.err = j.takes(); b.err != nil {
 		return
 	}
 	if j.file == nil {
 		b.err = ErrClosed
 		return
 	}
-	if j.size+int64(len(b.buf)) > j.opts.SegmentBytes && j.size > headerSize {
-		if err := j.begin(j.End().Segment+1, false); err != nil {
+	if err := j.put(b.buf); err != nil {
+		if !j.spendReserve(err) {
 			b.err = j.fail(err)
 			return
 		}
-	}
-	n, err := j.file.Write(b.buf)
-	if err == nil && n < len(b.buf) {
-		err = io.ErrShortWrite
-	}
-	if err == nil && j.opts.SyncEvery == 0 {
-		err = j.file.Sync()
-	}
-	if err != nil {
-		b.err = j.fail(err)
-		if err := j.file.Truncate(j.size); err != nil {
-			j.opts.Logger.Error("journal: cannot cut off a failed write, will try again", "error", err)
+		if err := j.put(b.buf); err != nil {
+			b.err = j.fail(err)
+			return
 		}
-		return
 	}
 	j.mu.Lock()
 	last := &j.segments[len(j.segments)-1]
@@ -147,43 +137,27 @@ func (j *Journal) write(b *batch) {
 	}
 }
 
-// fail marks the journal broken and returns the error that everybody gets from now on.
-func (j *Journal) fail(cause error) error {
-	err := fmt.Errorf("journal: takes no records, writing in %s failed (free space or repair the disk; it goes on by itself): %w", j.dir, cause)
-	if j.broken.CompareAndSwap(nil, &brokenState{err: err}) {
-		j.opts.Logger.Error("journal: broken", "dir", j.dir, "error", cause)
+// put writes p at the end of the current segment, or of a new one. After an error the file ends where
+// it ended before, or Probe sees to that. The caller holds writing.
+func (j *Journal) put(p []byte) error {
+	if j.size+int64(len(p)) > j.opts.SegmentBytes && j.size > headerSize {
+		if err := j.begin(j.End().Segment+1, false); err != nil {
+			return err
+		}
 	}
-	j.nudge()
-	return err
-}
-
-// Probe looks at once whether a broken journal can write again, and returns Healthy. The journal does
-// it by itself every Options.ProbeEvery.
-func (j *Journal) Probe() error {
-	if j.Healthy() == nil {
-		return nil
+	n, err := j.file.Write(p)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
 	}
-	j.writing.Lock()
-	defer j.writing.Unlock()
-	if j.file == nil {
-		return ErrClosed
-	}
-	if j.Healthy() == nil {
-		return nil
-	}
-	// What the failed write may have left must go before another segment follows.
-	err := j.file.Truncate(j.size)
-	if err == nil {
-		err = j.begin(j.End().Segment+1, true)
+	if err == nil && j.opts.SyncEvery == 0 {
+		err = j.file.Sync()
 	}
 	if err != nil {
-		b := &brokenState{err: fmt.Errorf("journal: still takes no records, writing in %s failed (free space or repair the disk; it goes on by itself): %w", j.dir, err)}
-		j.broken.Store(b)
-		return b.err
+		if err := j.file.Truncate(j.size); err != nil {
+			j.opts.Logger.Error("journal: cannot cut off a failed write, will try again", "error", err)
+		}
 	}
-	j.broken.Store(nil)
-	j.opts.Logger.Info("journal: works again", "dir", j.dir)
-	return nil
+	return err
 }
 
 // Advance makes all later positions come after p, by beginning a new segment if need be. It is for a

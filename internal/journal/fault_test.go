@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -304,5 +305,139 @@ func TestFullDiskUnderLoad(t *testing.T) {
 	slices.Sort(acked)
 	if !slices.Equal(got, acked) {
 		t.Errorf("%d records are there, %d were acknowledged", len(got), len(acked))
+	}
+}
+
+// smallDisk has room for capacity bytes in one directory, and gets back what is removed there.
+type smallDisk struct {
+	mu       sync.Mutex
+	dir      string
+	capacity int64
+}
+
+func (d *smallDisk) create(path string) (File, error) {
+	f, err := CreateFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return smallFile{f, d}, nil
+}
+
+func (d *smallDisk) left() (int64, error) {
+	entries, err := os.ReadDir(d.dir)
+	if err != nil {
+		return 0, err
+	}
+	left := d.capacity
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			return 0, err
+		}
+		left -= info.Size()
+	}
+	return max(0, left), nil
+}
+
+type smallFile struct {
+	File
+	d *smallDisk
+}
+
+func (f smallFile) Write(p []byte) (int, error) {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	left, err := f.d.left()
+	if err != nil {
+		return 0, err
+	}
+	n, err := f.File.Write(p[:min(int64(len(p)), left)])
+	if err == nil && n < len(p) {
+		err = errFull
+	}
+	return n, err
+}
+
+// TestReserveTakesWhatIsUnderWay fills a disk. When it is full the journal says so, and still takes
+// records into its reserve until that is full too. With room again, the reserve is filled again.
+func TestReserveTakesWhatIsUnderWay(t *testing.T) {
+	for _, segment := range []int64{1 << 20, 3000} { // with and without rotation in between
+		dir := t.TempDir()
+		d := &smallDisk{dir: dir, capacity: 30_000}
+		opts := Options{Create: d.create, ProbeEvery: time.Hour, SyncEvery: time.Hour, SegmentBytes: segment, ReserveBytes: 10_000}
+		j := open(t, dir, opts)
+		var want []string
+		fill := func() (healthy, reserve int) {
+			for i := 0; ; i++ {
+				record := fmt.Sprintf("%d %s", len(want), strings.Repeat("r", 90))
+				if _, err := j.Append([]byte(record)); err != nil {
+					if !errors.Is(err, errFull) {
+						t.Fatal(err)
+					}
+					return healthy, reserve
+				}
+				want = append(want, record)
+				if j.Healthy() == nil {
+					healthy++
+				} else {
+					reserve++
+				}
+			}
+		}
+		if healthy, reserve := fill(); healthy < 150 || reserve < 80 {
+			t.Errorf("%d records on the disk, %d in the reserve", healthy, reserve)
+		}
+		if err := j.Probe(); err == nil {
+			t.Error("healthy on a full disk")
+		}
+		if _, err := j.Append([]byte("x")); err == nil {
+			t.Error("appended to a full disk without a reserve")
+		}
+		d.mu.Lock()
+		d.capacity = 1_000_000
+		d.mu.Unlock()
+		if err := j.Probe(); err != nil {
+			t.Fatal(err)
+		}
+		d.mu.Lock()
+		left, err := d.left()
+		d.capacity -= left - 5000
+		d.mu.Unlock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if healthy, reserve := fill(); healthy < 30 || reserve < 80 {
+			t.Errorf("the second time: %d records on the disk, %d in the reserve", healthy, reserve)
+		}
+		closeNow(t, j)
+		opts.Create = nil
+		j = open(t, dir, opts)
+		if got := readAll(t, j, Position{}); !slices.Equal(got, want) {
+			t.Errorf("%d records, want %d", len(got), len(want))
+		}
+		closeNow(t, j)
+	}
+}
+
+// TestProbeKeepsTheReserveOpen probes a full disk while the reserve still has room: calls under way
+// must go on being taken.
+func TestProbeKeepsTheReserveOpen(t *testing.T) {
+	dir := t.TempDir()
+	d := &smallDisk{dir: dir, capacity: 20_000}
+	j := open(t, dir, Options{Create: d.create, ProbeEvery: time.Hour, ReserveBytes: 10_000})
+	var want []string
+	for j.Healthy() == nil {
+		want = append(want, fmt.Sprint(len(want), strings.Repeat("r", 500)))
+		add(t, j, want[len(want)-1])
+	}
+	for range 5 {
+		if err := j.Probe(); err == nil {
+			t.Fatal("healthy on a full disk")
+		}
+		want = append(want, fmt.Sprint("under way ", len(want)))
+		add(t, j, want[len(want)-1])
+	}
+	if got := readAll(t, j, Position{}); !slices.Equal(got, want) {
+		t.Errorf("%d records, want %d", len(got), len(want))
 	}
 }

@@ -54,6 +54,7 @@ type File interface {
 type Options struct {
 	SyncEvery    time.Duration // longest time that a record waits for fsync; 0: Append waits for it
 	SegmentBytes int64         // a segment that would grow beyond it is closed; 0: 16 MiB
+	ReserveBytes int64         // disk space kept for the calls that are under way when the disk is full; 0: none
 	ProbeEvery   time.Duration // how often a broken journal looks whether it can write again; 0: 1 s
 	Logger       *slog.Logger  // nil: silent
 
@@ -63,7 +64,9 @@ type Options struct {
 }
 
 // DefaultOptions are what a gateway runs with.
-func DefaultOptions() Options { return Options{SyncEvery: 100 * time.Millisecond} }
+func DefaultOptions() Options {
+	return Options{SyncEvery: 100 * time.Millisecond, ReserveBytes: 4 << 20} // the reserve is for some 4,000 calls
+}
 
 // Journal is an open journal. Its methods may be called from many goroutines.
 type Journal struct {
@@ -72,7 +75,7 @@ type Journal struct {
 	lock      *os.File
 	recovered []Cut
 
-	broken atomic.Pointer[brokenState] // nil: healthy
+	trouble atomic.Pointer[trouble] // nil: healthy
 
 	mu        sync.Mutex // guards what follows; held for moments only
 	gathering *batch     // records that wait for the next write; nil: none
@@ -82,6 +85,7 @@ type Journal struct {
 
 	writing sync.Mutex // held by who writes; taken before mu
 	size    int64      // of the current segment, records that were acknowledged only; guarded by writing
+	reserve bool       // the reserve is there; guarded by writing
 
 	syncing sync.Mutex // guards file against being closed under a running Sync; taken after writing
 	file    File       // current segment; nil once closed
@@ -96,7 +100,11 @@ type Journal struct {
 	stopped chan struct{} // closed when the keeper has returned
 }
 
-type brokenState struct{ err error }
+// trouble is why a journal is not healthy.
+type trouble struct {
+	err   error
+	takes bool // the reserve was spent: records are taken as long as it lasts
+}
 
 // segment is a file of the journal. Its bytes up to size are whole records.
 type segment struct {
@@ -112,9 +120,9 @@ type segment struct {
 func Open(dir string, opts Options) (*Journal, error) {
 	opts.SegmentBytes = cmp.Or(opts.SegmentBytes, 16<<20)
 	opts.ProbeEvery = cmp.Or(opts.ProbeEvery, time.Second)
-	if opts.SyncEvery < 0 || opts.ProbeEvery < 0 || opts.SegmentBytes < headerSize {
-		return nil, fmt.Errorf("journal: SyncEvery, ProbeEvery and SegmentBytes must not be negative or tiny: %v, %v, %d",
-			opts.SyncEvery, opts.ProbeEvery, opts.SegmentBytes)
+	if opts.SyncEvery < 0 || opts.ProbeEvery < 0 || opts.ReserveBytes < 0 || opts.SegmentBytes < headerSize {
+		return nil, fmt.Errorf("journal: SyncEvery, ProbeEvery, ReserveBytes and SegmentBytes must not be negative or tiny: %v, %v, %d, %d",
+			opts.SyncEvery, opts.ProbeEvery, opts.ReserveBytes, opts.SegmentBytes)
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -151,7 +159,13 @@ func (j *Journal) load() error {
 		return err
 	}
 	j.recovered, j.segments = cuts, segments
-	return j.begin(j.End().Segment+1, false)
+	if err := j.begin(j.End().Segment+1, false); err != nil {
+		return err
+	}
+	if err := j.makeReserve(); err != nil {
+		j.opts.Logger.Warn("journal: no reserve for a full disk", "dir", j.dir, "bytes", j.opts.ReserveBytes, "error", err)
+	}
+	return nil
 }
 
 // Recovered returns what Open had to cut off; usually nothing.
@@ -160,10 +174,19 @@ func (j *Journal) Recovered() []Cut { return j.recovered }
 // Dir returns the directory of the journal.
 func (j *Journal) Dir() string { return j.dir }
 
-// Healthy returns nil, or why the journal takes no records at the moment. It costs next to nothing.
+// Healthy returns nil, or why nothing new should be begun that would need a record. What is under way
+// may still be appended as long as the reserve lasts. It costs next to nothing.
 func (j *Journal) Healthy() error {
-	if b := j.broken.Load(); b != nil {
-		return b.err
+	if t := j.trouble.Load(); t != nil {
+		return t.err
+	}
+	return nil
+}
+
+// takes returns nil, or why no records are taken.
+func (j *Journal) takes() error {
+	if t := j.trouble.Load(); t != nil && !t.takes {
+		return t.err
 	}
 	return nil
 }

@@ -256,3 +256,45 @@ func TestFullDiskRefusesCallsUntilThereIsRoom(t *testing.T) {
 	d.hold("a", 1, start)
 	d.sameAsStore("a")
 }
+
+// onceFile fails one write of its disk.
+type onceFile struct {
+	journal.File
+	fail *atomic.Bool
+}
+
+func (f onceFile) Write(p []byte) (int, error) {
+	if f.fail.CompareAndSwap(true, false) {
+		return 0, errors.New("no space left on device")
+	}
+	return f.File.Write(p)
+}
+
+// TestCallsUnderWayLiveOnTheReserve pins that a disk that fills up costs no call that was admitted.
+func TestCallsUnderWayLiveOnTheReserve(t *testing.T) {
+	var fail atomic.Bool
+	opts := journal.DefaultOptions()
+	opts.ProbeEvery = time.Hour
+	opts.Create = func(path string) (journal.File, error) {
+		f, err := journal.CreateFile(path)
+		return onceFile{f, &fail}, err
+	}
+	d := openDesk(t, &ledgertest.Store{}, t.TempDir(), opts)
+	d.grant("card", "a", 100, start, start.Add(time.Hour))
+	under := []*ledger.Hold{d.hold("a", 10, start), d.hold("a", 10, start)}
+	fail.Store(true)
+	for i, h := range under {
+		if err := d.Settle(h, call(fmt.Sprint(i), "a", 10, start)); err != nil {
+			t.Errorf("a call under way: %v", err)
+		}
+		var refusal *canon.Error
+		if _, err := d.Hold("a", 1, start); !errors.As(err, &refusal) || refusal.Kind != canon.KindOverloaded {
+			t.Errorf("a new call: %v", err)
+		}
+	}
+	if err := d.journal.Probe(); err != nil {
+		t.Fatal(err)
+	}
+	d.hold("a", 1, start)
+	d.sameAsStore("a")
+}
