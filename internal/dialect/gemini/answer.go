@@ -1,0 +1,471 @@
+package gemini
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/jsonpull"
+)
+
+// NewReader returns a reader for one answer to head.
+func (*Protocol) NewReader(head dialect.Head) dialect.Reader {
+	return &reader{op: head.Op, stream: head.Stream}
+}
+
+// reader reads the chunks of a stream, or a whole answer, which is one chunk.
+//
+// Gemini has no terminal mark, streamed or not: there is never an Ended. An answer is whole when all
+// its candidates have stopped.
+type reader struct {
+	op       canon.Op
+	stream   bool
+	started  bool
+	blocked  bool // the prompt was; there are no candidates
+	answered bool // an operation without candidates was
+	usage    counters
+	used     canon.Usage // as last reported
+	choices  []choice
+	searched searches
+}
+
+// choice is what is known of one candidate.
+type choice struct {
+	number  int
+	kind    byte // of the block that goes on, see block
+	index   int
+	calls   bool // it called a function
+	stopped string
+}
+
+// Hidden is always false: usage is part of every chunk.
+func (*reader) Hidden() bool { return false }
+
+// Complete reports whether what was read can be a whole answer.
+func (r *reader) Complete() bool {
+	if r.blocked || r.answered {
+		return true
+	}
+	for i := range r.choices {
+		if r.choices[i].stopped == "" {
+			return false
+		}
+	}
+	return len(r.choices) > 0
+}
+
+// MayBeLast reports whether the answer may end with the frame just read; a chunk with nothing but
+// usage can still follow.
+func (r *reader) MayBeLast() bool { return r.Complete() }
+
+// Read reads one chunk. What is in a list is read one by one: upstreams wrap errors so, and a stream
+// that was not asked for as server-sent events is one list.
+func (r *reader) Read(_ string, data []byte, out []canon.Event) ([]canon.Event, error) {
+	if r.stream && len(data) == 0 {
+		return out, nil
+	}
+	p := jsonpull.New(data)
+	if p.Kind() != '[' {
+		return r.chunk(&p, out)
+	}
+	elements := 0
+	p.Array()
+	for p.Element() {
+		elements++
+		one := jsonpull.NewString(p.Raw())
+		var err error
+		if out, err = r.chunk(&one, out); err != nil {
+			return out, err
+		}
+	}
+	if err := p.End(); err != nil {
+		return out, err
+	}
+	if elements == 0 {
+		return out, errors.New("an empty list is no answer")
+	}
+	return out, nil
+}
+
+// chunk is the members of a chunk that mean something, as JSON; "" is absent.
+type chunk struct {
+	candidates, usage bool
+	feedback, fault   string
+	start             canon.Start
+}
+
+func (r *reader) chunk(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, error) {
+	if p.Kind() != '{' {
+		return out, errors.New("not a JSON object")
+	}
+	var c chunk
+	var bad error
+	from, searched := len(out), r.searched.count
+	p.Object()
+	for p.Member() {
+		var err error
+		switch p.Name {
+		case "candidates":
+			c.candidates = true
+			for in := p.Array(); err == nil && in && p.Element(); {
+				out, err = r.candidate(p, out)
+			}
+			if err != nil {
+				return out, err
+			}
+		case "promptFeedback":
+			c.feedback = p.Raw()
+		case "error":
+			c.fault = p.Raw()
+		case "usageMetadata":
+			c.usage = p.Kind() == '{'
+			err = r.usage.merge(p)
+		case "responseId":
+			c.start.ID = p.String()
+		case "modelVersion":
+			c.start.Model = p.String()
+		case "totalTokens": // countTokens: no consumption, and nobody bills that operation
+			c.usage, r.answered, r.usage.said = true, true, true
+			err = take(p, &r.usage.prompt)
+		case "cachedContentTokenCount":
+			err = take(p, &r.usage.cached)
+		case "promptTokensDetails":
+			err = readModality(p, &r.usage.promptBy)
+		case "embedding":
+			r.answered = true
+			p.Skip()
+		case "embeddings":
+			r.answered = true
+			err = r.embeddings(p, &c)
+		default:
+			p.Skip()
+		}
+		if err != nil && bad == nil {
+			bad = err
+		}
+	}
+	if err := p.End(); err != nil {
+		return out, err
+	}
+	if c.fault != "" && c.fault != "null" {
+		return append(out, canon.Failed{Err: readError(0, `{"error":`+c.fault+`}`)}), nil
+	}
+	if bad != nil {
+		return out, fmt.Errorf("usage: %w", bad)
+	}
+	generated := c.candidates || c.feedback != "" || c.start != (canon.Start{}) || c.usage && r.op == canon.OpGenerate
+	if !generated && !r.answered && !r.stream {
+		return out, errors.New("neither candidates nor anything else of an answer")
+	}
+	if generated && !r.started && !r.answered {
+		r.started = true
+		out = slices.Insert(out, from, canon.Event(c.start)) // its members stand at the end
+	}
+	if c.feedback != "" {
+		feedback := jsonpull.NewString(c.feedback)
+		for in := feedback.Object(); in && feedback.Member(); {
+			if feedback.Name != "blockReason" {
+				feedback.Skip()
+				continue
+			}
+			if reason := feedback.String(); reason != "" && reason != "BLOCK_REASON_UNSPECIFIED" && reason != "BLOCKED_REASON_UNSPECIFIED" {
+				r.blocked = true
+				out = append(out, canon.Stopped{Why: canon.StopFilter, Raw: reason})
+			}
+		}
+	}
+	if c.usage && r.usage.said || r.searched.count != searched {
+		u := r.usage.usage()
+		u.WebSearches = r.searched.count
+		out = append(out, canon.Used{Usage: u})
+	}
+	return out, nil
+}
+
+// embeddings reads what Vertex says of the tokens of each text.
+func (r *reader) embeddings(p *jsonpull.Parser, c *chunk) error {
+	var sum int64
+	var bad error
+	for in := p.Array(); in && p.Element(); {
+		for in := p.Object(); in && p.Member(); {
+			if p.Name != "statistics" {
+				p.Skip()
+				continue
+			}
+			for in := p.Object(); in && p.Member(); {
+				if p.Name != "tokenCount" {
+					p.Skip()
+					continue
+				}
+				var n int64
+				if err := take(p, &n); err != nil && bad == nil {
+					bad = err
+				}
+				c.usage, r.usage.said = true, true
+				sum = min(sum+n, maxCount)
+			}
+		}
+	}
+	r.usage.prompt = max(r.usage.prompt, sum)
+	return bad
+}
+
+// maxChoices bounds the candidates of an answer; the API gives eight at most.
+const maxChoices = 128
+
+func (r *reader) choice(number int64) (*choice, error) {
+	for i := range r.choices {
+		if int64(r.choices[i].number) == number {
+			return &r.choices[i], nil
+		}
+	}
+	if number < 0 || number >= maxChoices {
+		return nil, fmt.Errorf("a candidate with the index %d", number)
+	}
+	r.choices = append(r.choices, choice{number: int(number), index: -1})
+	return &r.choices[len(r.choices)-1], nil
+}
+
+// candidate reads one candidate. Its index comes after its content.
+func (r *reader) candidate(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, error) {
+	var number int64
+	var content jsonpull.Parser
+	var reason string
+	from := len(out)
+	for in := p.Object(); in && p.Member(); {
+		switch p.Name {
+		case "index":
+			number = p.Int()
+		case "content":
+			content = *p
+			p.Skip()
+		case "finishReason":
+			reason = p.String()
+		case "groundingMetadata", "citationMetadata", "urlContextMetadata":
+			name, raw := p.Name, p.Raw()
+			if name == "groundingMetadata" {
+				r.searched.read(raw)
+			}
+			if raw != "{}" && raw != "null" {
+				out = append(out, canon.Other{Name: name, Content: true, Raw: json.RawMessage(raw)})
+			}
+		default:
+			p.Skip()
+		}
+	}
+	c, err := r.choice(number)
+	if err != nil {
+		return out, err
+	}
+	notes := append([]canon.Event(nil), out[from:]...) // they belong after the text that they speak of
+	out = out[:from]
+	for in := content.Object(); in && content.Member(); {
+		if content.Name != "parts" {
+			content.Skip()
+			continue
+		}
+		for in := content.Array(); in && content.Element(); {
+			out = c.part(&content, out)
+		}
+	}
+	out = append(out, notes...)
+	if reason != "" && reason != "FINISH_REASON_UNSPECIFIED" && reason != c.stopped {
+		c.stopped = reason // old models say it in every chunk
+		out = append(out, canon.Stopped{Choice: c.number, Why: stopOf(reason, c.calls), Raw: reason})
+	}
+	return out, nil
+}
+
+// The kinds of block that go on over several parts and chunks. All others are one part each.
+const (
+	kindText    = 't'
+	kindThought = 'r'
+)
+
+// block returns the index of a block of the kind; text and thoughts go on until another kind comes.
+func (c *choice) block(kind byte) int {
+	if kind == 0 || kind != c.kind {
+		c.index++
+	}
+	c.kind = kind
+	return c.index
+}
+
+// part reads one part.
+func (c *choice) part(p *jsonpull.Parser, out []canon.Event) []canon.Event {
+	var text, seal, call, media, otherName string
+	var hasText, thought bool
+	whole := *p
+	for in := p.Object(); in && p.Member(); {
+		switch p.Name {
+		case "text":
+			hasText = p.Kind() == '"'
+			text = p.String()
+		case "thought":
+			thought = p.Bool()
+		case "thoughtSignature":
+			seal = p.String()
+		case "functionCall":
+			call = p.Raw()
+		case "inlineData":
+			media = p.Raw()
+		default:
+			otherName = p.Name
+			p.Skip()
+		}
+	}
+	if hasText && thought {
+		return append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block(kindThought), Text: text, Seal: seal})
+	}
+	if seal != "" {
+		// It belongs to this part, so a new block begins with it.
+		out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block(0), Seal: seal})
+	}
+	switch {
+	case call != "":
+		return c.call(call, out)
+	case hasText:
+		return append(out, canon.TextDelta{Choice: c.number, Index: c.block(kindText), Text: text})
+	case media != "" && !thought:
+		return append(out, c.media(media))
+	case media != "":
+		otherName = "inlineData" // a draft of a thinking image model, no part of the answer proper
+	case otherName == "":
+		return out
+	}
+	c.block(0)
+	return append(out, canon.Other{Name: otherName, Content: true, Raw: json.RawMessage(whole.Raw())})
+}
+
+// call reads a functionCall. Vertex can stream its arguments as paths and values (partialArgs), ended by
+// a call without a name; only its own clients ask for that and can put it together, so it is passed on.
+func (c *choice) call(raw string, out []canon.Event) []canon.Event {
+	var id, name, args string
+	partial := false
+	p := jsonpull.NewString(raw)
+	for in := p.Object(); in && p.Member(); {
+		switch p.Name {
+		case "id":
+			id = p.String()
+		case "name":
+			name = p.String()
+		case "args":
+			args = p.Raw()
+		case "partialArgs", "willContinue":
+			partial = true
+			p.Skip()
+		default:
+			p.Skip()
+		}
+	}
+	c.calls = true
+	if name != "" {
+		out = append(out, canon.ToolStart{Choice: c.number, Index: c.block(0), ID: id, Name: name})
+	}
+	if partial || name == "" {
+		return append(out, canon.Other{Name: "functionCall", Content: true, Raw: json.RawMessage(raw)})
+	}
+	if args == "" || args == "null" {
+		args = "{}"
+	}
+	return append(out, canon.ToolDelta{Choice: c.number, Index: c.index, JSON: args})
+}
+
+func (c *choice) media(raw string) canon.Event {
+	m := canon.MediaDelta{Choice: c.number, Index: c.block(0)}
+	p := jsonpull.NewString(raw)
+	for in := p.Object(); in && p.Member(); {
+		switch p.Name {
+		case "mimeType":
+			m.MIME = p.String()
+		case "data":
+			m.Data = p.String()
+		default:
+			p.Skip()
+		}
+	}
+	m.Kind = mediaKind(m.MIME)
+	return m
+}
+
+func mediaKind(mime string) canon.MediaKind {
+	kind, _, _ := strings.Cut(mime, "/")
+	switch strings.ToLower(kind) {
+	case "image":
+		return canon.MediaImage
+	case "audio":
+		return canon.MediaAudio
+	case "video":
+		return canon.MediaVideo
+	}
+	return canon.MediaFile
+}
+
+// stopOf says why a candidate ended. A model that wants functions called says STOP like any other.
+func stopOf(reason string, calls bool) canon.Stop {
+	switch reason {
+	case "STOP":
+		if calls {
+			return canon.StopTools
+		}
+		return canon.StopEnd
+	case "MAX_TOKENS":
+		return canon.StopLength
+	case "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII",
+		"IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR":
+		return canon.StopFilter
+	case "CONTINUATION": // goes on when its continuationToken is sent back
+		return canon.StopPause
+	}
+	// LANGUAGE, OTHER, MALFORMED_FUNCTION_CALL, UNEXPECTED_TOOL_CALL, TOO_MANY_TOOL_CALLS, NO_IMAGE …
+	return canon.StopOther
+}
+
+// searches counts the web searches behind an answer. Google bills models from Gemini 3 on by search
+// query and earlier ones by grounded request; we count distinct queries and at least one where an
+// answer is grounded in the web, and leave the price of a count to the catalogue. Chunks repeat what
+// earlier ones said.
+//
+// Source: https://ai.google.dev/gemini-api/docs/google-search#pricing, read 2026-11.
+type searches struct {
+	count int64
+	seen  map[string]struct{}
+}
+
+// maxQueries bounds the queries that are remembered; a model makes a handful.
+const maxQueries = 1000
+
+func (s *searches) read(raw string) {
+	p := jsonpull.NewString(raw)
+	grounded := false
+	for in := p.Object(); in && p.Member(); {
+		switch p.Name {
+		case "webSearchQueries", "imageSearchQueries":
+			for in := p.Array(); in && p.Element(); {
+				if q := p.String(); q != "" && len(s.seen) < maxQueries {
+					if s.seen == nil {
+						s.seen = make(map[string]struct{})
+					}
+					s.seen[q] = struct{}{}
+				}
+			}
+		case "groundingChunks":
+			for in := p.Array(); in && p.Element(); {
+				for in := p.Object(); in && p.Member(); {
+					grounded = grounded || p.Name == "web"
+					p.Skip()
+				}
+			}
+		default:
+			p.Skip()
+		}
+	}
+	s.count = max(s.count, int64(len(s.seen)))
+	if grounded {
+		s.count = max(s.count, 1)
+	}
+}
