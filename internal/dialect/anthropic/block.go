@@ -6,22 +6,23 @@ import (
 	"time"
 
 	"tollgate/internal/canon"
+	"tollgate/internal/dialect/jsonfield"
 )
 
 // readContent reads content that is a string or a list of blocks.
 func readContent(raw string) ([]canon.Block, error) {
 	if raw != "" && raw[0] == '"' {
-		s, err := readString(raw)
+		s, err := jsonfield.String(raw)
 		return []canon.Block{canon.Text{Text: s}}, err
 	}
-	list, err := readArray(raw)
+	list, err := jsonfield.Array(raw)
 	if err != nil {
-		return nil, wrong("a string or an array of blocks", raw)
+		return nil, jsonfield.Wrong("a string or an array of blocks", raw)
 	}
 	blocks := make([]canon.Block, 0, len(list))
 	for i, one := range list {
 		if blocks, err = readBlock(blocks, one); err != nil {
-			return nil, within(err, indexed("", i))
+			return nil, jsonfield.Within(err, jsonfield.Index(i))
 		}
 	}
 	return blocks, nil
@@ -29,11 +30,11 @@ func readContent(raw string) ([]canon.Block, error) {
 
 // readBlock appends what one block is: itself, then what canon has no word for, then its cache point.
 func readBlock(dst []canon.Block, raw string) ([]canon.Block, error) {
-	o, err := readObject(raw)
+	o, err := jsonfield.ReadObject(raw)
 	if err != nil {
 		return nil, err
 	}
-	kind, err := o.needed("type")
+	kind, err := o.Needed("type")
 	if err != nil {
 		return nil, err
 	}
@@ -42,25 +43,25 @@ func readBlock(dst []canon.Block, raw string) ([]canon.Block, error) {
 	switch kind {
 	case "text":
 		b, err = readText(o)
-		rest = o.rest("type", "text", "cache_control")
+		rest = o.Rest("type", "text", "cache_control")
 	case "thinking":
 		b, err = readReasoning(o, "thinking", "signature")
-		rest = o.rest("type", "thinking", "signature", "cache_control")
+		rest = o.Rest("type", "thinking", "signature", "cache_control")
 	case "redacted_thinking":
 		b, err = readRedacted(o)
-		rest = o.rest("type", "data", "cache_control")
+		rest = o.Rest("type", "data", "cache_control")
 	case "image":
 		b, err = readMedia(o, canon.MediaImage)
-		rest = o.rest("type", "source", "cache_control")
+		rest = o.Rest("type", "source", "cache_control")
 	case "document":
 		b, err = readMedia(o, canon.MediaFile)
-		rest = o.rest("type", "source", "title", "cache_control")
+		rest = o.Rest("type", "source", "title", "cache_control")
 	case "tool_use":
 		b, err = readToolUse(o)
-		rest = o.rest("type", "id", "name", "input", "cache_control")
+		rest = o.Rest("type", "id", "name", "input", "cache_control")
 	case "tool_result":
 		b, err = readToolResult(o)
-		rest = o.rest("type", "tool_use_id", "is_error", "content", "cache_control")
+		rest = o.Rest("type", "tool_use_id", "is_error", "content", "cache_control")
 	}
 	if err != nil {
 		return nil, err
@@ -70,12 +71,12 @@ func readBlock(dst []canon.Block, raw string) ([]canon.Block, error) {
 		return append(dst, foreign(raw)), nil
 	}
 	dst = append(dst, b)
-	point, more, err := readCachePoint(o.find("cache_control"))
+	point, more, err := readCachePoint(o.Find("cache_control"))
 	if err != nil {
-		return nil, within(err, "cache_control")
+		return nil, jsonfield.Within(err, "cache_control")
 	}
 	if more {
-		rest = o.withCacheControl(rest)
+		rest = withCacheControl(o.Find("cache_control"), rest)
 	}
 	if rest != nil {
 		dst = append(dst, foreign(string(rest)))
@@ -86,9 +87,9 @@ func readBlock(dst []canon.Block, raw string) ([]canon.Block, error) {
 	return dst, nil
 }
 
-// withCacheControl puts cache_control among the members that canon has no word for.
-func (o object) withCacheControl(rest json.RawMessage) json.RawMessage {
-	raw := `{"cache_control":` + o.find("cache_control")
+// withCacheControl puts it among the members that canon has no word for.
+func withCacheControl(cacheControl string, rest json.RawMessage) json.RawMessage {
+	raw := `{"cache_control":` + cacheControl
 	if rest == nil {
 		return json.RawMessage(raw + "}")
 	}
@@ -100,15 +101,15 @@ func readCachePoint(raw string) (point *canon.CachePoint, more bool, err error) 
 	if raw == "" {
 		return nil, false, nil
 	}
-	o, err := readObject(raw)
+	o, err := jsonfield.ReadObject(raw)
 	if err != nil {
 		return nil, false, err
 	}
-	kind, err := o.text("type")
+	kind, err := o.Text("type")
 	if err != nil {
 		return nil, false, err
 	}
-	ttl, err := o.text("ttl")
+	ttl, err := o.Text("ttl")
 	if err != nil {
 		return nil, false, err
 	}
@@ -122,7 +123,7 @@ func readCachePoint(raw string) (point *canon.CachePoint, more bool, err error) 
 	default:
 		return nil, true, nil
 	}
-	if kind != "ephemeral" || o.rest("type", "ttl") != nil {
+	if kind != "ephemeral" || o.Rest("type", "ttl") != nil {
 		return nil, true, nil
 	}
 	return point, false, nil
@@ -132,102 +133,102 @@ func foreign(raw string) canon.Foreign {
 	return canon.Foreign{Dialect: canon.Anthropic, Raw: json.RawMessage(raw)}
 }
 
-func readText(o object) (canon.Block, error) {
-	s, err := o.needed("text")
+func readText(o jsonfield.Object) (canon.Block, error) {
+	s, err := o.Needed("text")
 	return canon.Text{Text: s}, err
 }
 
-func readReasoning(o object, text, seal string) (canon.Block, error) {
+func readReasoning(o jsonfield.Object, text, seal string) (canon.Block, error) {
 	b := canon.Reasoning{Origin: canon.Anthropic}
 	var err error
-	if b.Text, err = o.text(text); err != nil {
+	if b.Text, err = o.Text(text); err != nil {
 		return nil, err
 	}
-	b.Seal, err = o.text(seal)
+	b.Seal, err = o.Text(seal)
 	return b, err
 }
 
-func readRedacted(o object) (canon.Block, error) {
-	data, err := o.needed("data")
+func readRedacted(o jsonfield.Object) (canon.Block, error) {
+	data, err := o.Needed("data")
 	return canon.Reasoning{Seal: redactedMark + data, Origin: canon.Anthropic}, err
 }
 
 // readMedia reads an image or a document; nil is one that canon has no word for.
-func readMedia(o object, kind canon.MediaKind) (canon.Block, error) {
+func readMedia(o jsonfield.Object, kind canon.MediaKind) (canon.Block, error) {
 	b := canon.Media{Kind: kind}
 	var err error
 	if kind == canon.MediaFile {
-		if b.Name, err = o.text("title"); err != nil {
+		if b.Name, err = o.Text("title"); err != nil {
 			return nil, err
 		}
 	}
-	source, err := readObject(o.find("source"))
+	source, err := jsonfield.ReadObject(o.Find("source"))
 	if err != nil {
-		return nil, within(err, "source")
+		return nil, jsonfield.Within(err, "source")
 	}
-	from, err := source.needed("type")
+	from, err := source.Needed("type")
 	if err != nil {
-		return nil, within(err, "source")
+		return nil, jsonfield.Within(err, "source")
 	}
 	known := "media_type"
 	switch from {
 	case "base64":
 		known = "data"
-		b.Data, err = source.needed("data")
+		b.Data, err = source.Needed("data")
 	case "text":
 		// A document's plain text is kept as a file of text, which other dialects understand. At home
 		// text/plain is written as text again: base64 is for PDFs only there.
 		known = "data"
-		b.Data, err = source.needed("data")
+		b.Data, err = source.Needed("data")
 		b.Data = base64.StdEncoding.EncodeToString([]byte(b.Data))
 	case "url":
 		known = "url"
-		b.URL, err = source.needed("url")
+		b.URL, err = source.Needed("url")
 	case "file":
 		known = "file_id"
-		b.FileID, err = source.needed("file_id")
+		b.FileID, err = source.Needed("file_id")
 	default: // "content": blocks inside of a document
 		return nil, nil
 	}
 	if err == nil {
-		b.MIME, err = source.text("media_type")
+		b.MIME, err = source.Text("media_type")
 	}
 	if from == "text" && b.MIME == "" {
 		b.MIME = "text/plain"
 	}
 	if err != nil {
-		return nil, within(err, "source")
+		return nil, jsonfield.Within(err, "source")
 	}
-	if source.rest("type", "media_type", known) != nil {
+	if source.Rest("type", "media_type", known) != nil {
 		return nil, nil
 	}
 	return b, nil
 }
 
-func readToolUse(o object) (canon.Block, error) {
-	b := canon.ToolUse{Input: json.RawMessage(o.find("input"))}
+func readToolUse(o jsonfield.Object) (canon.Block, error) {
+	b := canon.ToolUse{Input: json.RawMessage(o.Find("input"))}
 	var err error
-	if b.ID, err = o.needed("id"); err != nil {
+	if b.ID, err = o.Needed("id"); err != nil {
 		return nil, err
 	}
-	b.Name, err = o.needed("name")
+	b.Name, err = o.Needed("name")
 	return b, err
 }
 
-func readToolResult(o object) (canon.Block, error) {
+func readToolResult(o jsonfield.Object) (canon.Block, error) {
 	b := canon.ToolResult{}
 	var err error
-	if b.ID, err = o.needed("tool_use_id"); err != nil {
+	if b.ID, err = o.Needed("tool_use_id"); err != nil {
 		return nil, err
 	}
-	if raw := o.find("is_error"); raw != "" {
-		if b.IsError, err = readBool(raw); err != nil {
-			return nil, within(err, "is_error")
+	if raw := o.Find("is_error"); raw != "" {
+		if b.IsError, err = jsonfield.Bool(raw); err != nil {
+			return nil, jsonfield.Within(err, "is_error")
 		}
 	}
-	if raw := o.find("content"); raw != "" {
+	if raw := o.Find("content"); raw != "" {
 		if b.Blocks, err = readContent(raw); err != nil {
-			return nil, within(err, "content")
+			return nil, jsonfield.Within(err, "content")
 		}
 	}
 	return b, nil

@@ -3,15 +3,14 @@ package anthropic
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/fault"
 )
 
 // ReadError reads an error answer. Besides Anthropic's own shape it knows OpenAI's, which many
@@ -22,8 +21,7 @@ func (*Protocol) ReadError(status int, h http.Header, body []byte) *canon.Error 
 	text := strings.TrimSpace(string(body))
 	e := readError(status, text)
 	e.Status = status
-	switch e.Kind {
-	case canon.KindRateLimited, canon.KindOverloaded, canon.KindUpstream, canon.KindTimeout, canon.KindQuota:
+	if fault.MayWait(e.Kind) {
 		e.RetryAfter = retryAfter(h)
 	}
 	return e
@@ -53,19 +51,19 @@ func readError(status int, text string) *canon.Error {
 	message := firstString(inner.Get("message"), v.Get("error"), v.Get("message"), v.Get("detail"), v.Get("error.details"))
 	kind, known := kindOf(word, code, message)
 	if !known || (status != 0 && vague(kind)) {
-		if byStatus, ok := kindOfStatus(status); ok && (byStatus != canon.KindInvalid || !known) {
+		if byStatus, ok := fault.ByStatus(status); ok && (byStatus != canon.KindInvalid || !known) {
 			kind = byStatus
 		} else if !known {
 			kind = canon.KindUpstream
 		}
 	}
 	if message == "" {
-		message = describe(status, text, v.Exists())
+		message = fault.Describe(status, text, v.Exists())
 	}
 	if word == "error" {
 		word = ""
 	}
-	return &canon.Error{Kind: kind, Message: clean(message), Param: inner.Get("param").String(), Code: firstWord(word, code)}
+	return &canon.Error{Kind: kind, Message: fault.Clean(message), Param: inner.Get("param").String(), Code: firstWord(word, code)}
 }
 
 // vague reports whether a status says more than kind does: compatible vendors answer 401 and 429 with
@@ -115,55 +113,11 @@ func kindOf(word, code, message string) (kind canon.Kind, known bool) {
 	return "", false
 }
 
-func kindOfStatus(status int) (canon.Kind, bool) {
-	switch status {
-	case 401:
-		return canon.KindAuth, true
-	case 402:
-		return canon.KindQuota, true
-	case 403:
-		return canon.KindDenied, true
-	case 404:
-		return canon.KindNotFound, true
-	case 408, 504:
-		return canon.KindTimeout, true
-	case 413:
-		return canon.KindTooLarge, true
-	case 415:
-		return canon.KindUnsupported, true
-	case 429:
-		return canon.KindRateLimited, true
-	case 503, 529:
-		return canon.KindOverloaded, true
-	}
-	switch {
-	case status >= 500:
-		return canon.KindUpstream, true
-	case status >= 400:
-		return canon.KindInvalid, true
-	}
-	return "", false
-}
-
-// retryAfter reads how long to wait: retry-after in seconds or as a date, else the latest reset of an
-// exhausted limit. Times are compared with the answer's own Date, so that clocks need not agree.
+// retryAfter reads how long to wait: retry-after, else the latest reset of an exhausted limit.
 func retryAfter(h http.Header) time.Duration {
-	now := time.Now()
-	if t, err := http.ParseTime(h.Get("Date")); err == nil {
-		now = t
-	}
-	if v := h.Get("Retry-After-Ms"); v != "" {
-		if ms, err := strconv.ParseFloat(v, 64); err == nil {
-			return bounded(time.Duration(ms * float64(time.Millisecond)))
-		}
-	}
-	if v := h.Get("Retry-After"); v != "" {
-		if s, err := strconv.ParseFloat(v, 64); err == nil {
-			return bounded(time.Duration(s * float64(time.Second)))
-		}
-		if t, err := http.ParseTime(v); err == nil {
-			return bounded(t.Sub(now))
-		}
+	now := fault.AnsweredAt(h)
+	if wait := fault.RetryAfter(h, now); wait > 0 {
+		return wait
 	}
 	var wait time.Duration
 	for _, limit := range [...]string{"Requests", "Tokens", "Input-Tokens", "Output-Tokens"} {
@@ -174,49 +128,7 @@ func retryAfter(h http.Header) time.Duration {
 			wait = max(wait, t.Sub(now))
 		}
 	}
-	return bounded(wait)
-}
-
-// bounded keeps a wait that somebody else states within a day.
-func bounded(d time.Duration) time.Duration { return min(max(d, 0), 24*time.Hour) }
-
-// describe says what came instead of an error object.
-func describe(status int, text string, isJSON bool) string {
-	answered := "the upstream reported an error"
-	if status != 0 {
-		answered = "the upstream answered " + strconv.Itoa(status)
-	}
-	switch {
-	case text == "":
-		return answered + " without a body"
-	case isJSON:
-		return answered + " without a message"
-	case text[0] == '<':
-		return answered + " with a page of HTML"
-	}
-	return answered + ": " + text
-}
-
-// maxMessage bounds in bytes what is kept of an upstream's words.
-const maxMessage = 1000
-
-// clean makes an upstream's words fit to be shown: one line of bounded length, without credentials.
-func clean(s string) string {
-	words := strings.Fields(strings.ToValidUTF8(s, "?"))
-	for i, w := range words {
-		if at := strings.Index(w, "sk-"); at >= 0 && len(w)-at > 12 {
-			words[i] = w[:at] + "sk-***"
-		}
-	}
-	s = strings.Join(words, " ")
-	if len(s) <= maxMessage {
-		return s
-	}
-	cut := maxMessage
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
+	return fault.Bounded(wait)
 }
 
 func firstString(vs ...gjson.Result) string {
@@ -246,13 +158,13 @@ func (*Protocol) WriteError(w http.ResponseWriter, e *canon.Error) {
 		h.Set("Request-Id", id)
 	}
 	if e.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10))
+		h.Set("Retry-After", fault.WholeSeconds(e.RetryAfter))
 	}
 	status, _ := wordsOf(e.Kind)
 	if e.Status >= 400 && e.Status <= 599 {
 		status = e.Status
 	}
-	writeJSON(w, status, appendError(nil, e, id))
+	fault.WriteJSON(w, status, appendError(nil, e, id))
 }
 
 // AppendStreamError appends an error event. Anthropic's streams have no other framing than SSE.
@@ -319,14 +231,4 @@ func wordsOf(k canon.Kind) (status int, word string) {
 		return 499, "api_error"
 	}
 	return 500, "api_error"
-}
-
-// writeJSON writes a small answer of the gateway's own. An error of the client's connection has nobody
-// left to be told to.
-func writeJSON(w http.ResponseWriter, status int, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
 }

@@ -10,6 +10,7 @@ import (
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/fault"
 )
 
 // wireModel is a model as Anthropic lists it. Its other members (capabilities, lifecycle …) speak of
@@ -62,7 +63,7 @@ func (p *Protocol) write(w http.ResponseWriter, v any) {
 		p.WriteError(w, &canon.Error{Kind: canon.KindInternal, Message: "the list of models can't be written", Cause: err})
 		return
 	}
-	writeJSON(w, http.StatusOK, b)
+	fault.WriteJSON(w, http.StatusOK, b)
 }
 
 func toWire(m dialect.Model) wireModel {

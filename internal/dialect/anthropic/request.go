@@ -5,20 +5,20 @@ import (
 	"errors"
 
 	"tollgate/internal/canon"
-	"tollgate/internal/jsonedit"
+	"tollgate/internal/dialect/jsonfield"
 )
 
 // ReadRequest reads a whole request of messages or count_tokens, which are the same but for what must
 // be there.
 func (*Protocol) ReadRequest(_ canon.Op, raw []byte) (*canon.Request, error) {
-	o, err := readObject(string(raw))
+	o, err := jsonfield.ReadObject(string(raw))
 	if err != nil {
 		return nil, place(err)
 	}
 	req := &canon.Request{}
 	for _, m := range o {
 		if err := readField(req, m); err != nil {
-			return nil, place(within(err, m.name))
+			return nil, place(jsonfield.Within(err, m.Name))
 		}
 	}
 	return req, nil
@@ -33,42 +33,42 @@ func place(err error) error {
 	return err
 }
 
-func readField(req *canon.Request, m member) (err error) {
-	switch m.name {
+func readField(req *canon.Request, m jsonfield.Member) (err error) {
+	switch m.Name {
 	case "model":
-		req.Model, err = readString(m.raw)
+		req.Model, err = jsonfield.String(m.Raw)
 	case "stream":
-		req.Stream, err = readBool(m.raw)
+		req.Stream, err = jsonfield.Bool(m.Raw)
 	case "system":
-		req.System, err = readContent(m.raw)
+		req.System, err = readContent(m.Raw)
 	case "messages":
-		req.Turns, err = readMessages(m.raw)
+		req.Turns, err = readMessages(m.Raw)
 	case "tools":
-		req.Tools, err = readTools(m.raw)
+		req.Tools, err = readTools(m.Raw)
 	case "tool_choice":
-		err = readToolChoice(req, m.raw)
+		err = readToolChoice(req, m.Raw)
 	case "max_tokens":
-		req.MaxOutput, err = readInt(m.raw)
+		req.MaxOutput, err = jsonfield.Int(m.Raw)
 	case "temperature":
-		req.Temperature, err = pointer(readFloat(m.raw))
+		req.Temperature, err = pointer(jsonfield.Float(m.Raw))
 	case "top_p":
-		req.TopP, err = pointer(readFloat(m.raw))
+		req.TopP, err = pointer(jsonfield.Float(m.Raw))
 	case "top_k":
-		req.TopK, err = pointer(readInt(m.raw))
+		req.TopK, err = pointer(jsonfield.Int(m.Raw))
 	case "stop_sequences":
-		req.Stop, err = readStrings(m.raw)
+		req.Stop, err = jsonfield.Strings(m.Raw)
 	case "thinking":
-		err = readThinking(req, m.raw)
+		err = readThinking(req, m.Raw)
 	case "output_config":
-		err = readOutputConfig(req, m.raw)
+		err = readOutputConfig(req, m.Raw)
 	case "output_format": // its name while it was in beta
-		err = readFormat(req, "output_format", m.raw)
+		err = readFormat(req, "output_format", m.Raw)
 	case "metadata":
-		err = readMetadata(req, m.raw)
+		err = readMetadata(req, m.Raw)
 	case "service_tier":
-		req.Tier, err = readString(m.raw)
+		req.Tier, err = jsonfield.String(m.Raw)
 	default:
-		extra(req, m.name, m.raw)
+		extra(req, m.Name, m.Raw)
 	}
 	return err
 }
@@ -85,7 +85,7 @@ func extra(req *canon.Request, path, raw string) {
 }
 
 func readMessages(raw string) ([]canon.Turn, error) {
-	list, err := readArray(raw)
+	list, err := jsonfield.Array(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func readMessages(raw string) ([]canon.Turn, error) {
 	for i, one := range list {
 		turn, err := readMessage(one)
 		if err != nil {
-			return nil, within(err, indexed("", i))
+			return nil, jsonfield.Within(err, jsonfield.Index(i))
 		}
 		turns = append(turns, turn)
 	}
@@ -101,11 +101,11 @@ func readMessages(raw string) ([]canon.Turn, error) {
 }
 
 func readMessage(raw string) (turn canon.Turn, err error) {
-	o, err := readObject(raw)
+	o, err := jsonfield.ReadObject(raw)
 	if err != nil {
 		return turn, err
 	}
-	role, err := o.needed("role")
+	role, err := o.Needed("role")
 	if err != nil {
 		return turn, err
 	}
@@ -113,23 +113,23 @@ func readMessage(raw string) (turn canon.Turn, err error) {
 	case "user", "assistant", "system":
 		turn.Role = canon.Role(role)
 	default:
-		return turn, within(canon.Errorf(canon.KindInvalid, "must be \"user\", \"assistant\" or \"system\", not %q", role), "role")
+		return turn, jsonfield.Within(canon.Errorf(canon.KindInvalid, "must be \"user\", \"assistant\" or \"system\", not %q", role), "role")
 	}
-	content := o.find("content")
+	content := o.Find("content")
 	if content == "" {
-		return turn, within(canon.Errorf(canon.KindInvalid, "is needed"), "content")
+		return turn, jsonfield.Within(jsonfield.Missing(), "content")
 	}
 	if turn.Blocks, err = readContent(content); err != nil {
-		return turn, within(err, "content")
+		return turn, jsonfield.Within(err, "content")
 	}
-	if rest := o.rest("role", "content"); rest != nil {
+	if rest := o.Rest("role", "content"); rest != nil {
 		turn.Blocks = append(turn.Blocks, foreign(string(rest)))
 	}
 	return turn, nil
 }
 
 func readTools(raw string) ([]canon.Tool, error) {
-	list, err := readArray(raw)
+	list, err := jsonfield.Array(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func readTools(raw string) ([]canon.Tool, error) {
 	for i, one := range list {
 		tool, err := readTool(one)
 		if err != nil {
-			return nil, within(err, indexed("", i))
+			return nil, jsonfield.Within(err, jsonfield.Index(i))
 		}
 		tools = append(tools, tool)
 	}
@@ -147,11 +147,11 @@ func readTools(raw string) ([]canon.Tool, error) {
 // readTool reads a tool of the client's. All other types are Anthropic's own, run there or known to
 // the model, and stay as they are.
 func readTool(raw string) (tool canon.Tool, err error) {
-	o, err := readObject(raw)
+	o, err := jsonfield.ReadObject(raw)
 	if err != nil {
 		return tool, err
 	}
-	kind, err := o.text("type")
+	kind, err := o.Text("type")
 	if err != nil {
 		return tool, err
 	}
@@ -159,35 +159,35 @@ func readTool(raw string) (tool canon.Tool, err error) {
 		return canon.Tool{Name: kind, Raw: json.RawMessage(raw)}, nil
 	}
 	for _, m := range o {
-		switch m.name {
+		switch m.Name {
 		case "type":
 		case "name":
-			tool.Name, err = readString(m.raw)
+			tool.Name, err = jsonfield.String(m.Raw)
 		case "description":
-			tool.Description, err = readString(m.raw)
+			tool.Description, err = jsonfield.String(m.Raw)
 		case "input_schema":
-			tool.Schema = json.RawMessage(m.raw)
+			tool.Schema = json.RawMessage(m.Raw)
 		case "strict":
-			tool.Strict, err = pointer(readBool(m.raw))
+			tool.Strict, err = pointer(jsonfield.Bool(m.Raw))
 		default:
-			tool.Extra = append(tool.Extra, canon.Field{Name: m.name, Value: json.RawMessage(m.raw)})
+			tool.Extra = append(tool.Extra, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw)})
 		}
 		if err != nil {
-			return tool, within(err, m.name)
+			return tool, jsonfield.Within(err, m.Name)
 		}
 	}
 	if tool.Name == "" {
-		return tool, within(canon.Errorf(canon.KindInvalid, "is needed"), "name")
+		return tool, jsonfield.Within(jsonfield.Missing(), "name")
 	}
 	return tool, nil
 }
 
 func readToolChoice(req *canon.Request, raw string) error {
-	o, err := readObject(raw)
+	o, err := jsonfield.ReadObject(raw)
 	if err != nil {
 		return err
 	}
-	kind, err := o.needed("type")
+	kind, err := o.Needed("type")
 	if err != nil {
 		return err
 	}
@@ -200,24 +200,24 @@ func readToolChoice(req *canon.Request, raw string) error {
 		req.ToolChoice.Mode = canon.ToolNone
 	case "tool":
 		req.ToolChoice.Mode = canon.ToolNamed
-		if req.ToolChoice.Name, err = o.needed("name"); err != nil {
+		if req.ToolChoice.Name, err = o.Needed("name"); err != nil {
 			return err
 		}
 	default:
-		return within(canon.Errorf(canon.KindInvalid, "must be \"auto\", \"any\", \"tool\" or \"none\", not %q", kind), "type")
+		return jsonfield.Within(canon.Errorf(canon.KindInvalid, "must be \"auto\", \"any\", \"tool\" or \"none\", not %q", kind), "type")
 	}
 	for _, m := range o {
-		switch m.name {
+		switch m.Name {
 		case "type", "name":
 		case "disable_parallel_tool_use":
-			off, err := readBool(m.raw)
+			off, err := jsonfield.Bool(m.Raw)
 			if err != nil {
-				return within(err, m.name)
+				return jsonfield.Within(err, m.Name)
 			}
 			on := !off
 			req.ParallelTools = &on
 		default:
-			extra(req, "tool_choice."+m.name, m.raw)
+			extra(req, "tool_choice."+m.Name, m.Raw)
 		}
 	}
 	return nil
@@ -232,11 +232,11 @@ func effort(req *canon.Request) *canon.Effort {
 
 // readThinking reads how to think. "adaptive", where the model decides, is an Effort without a budget.
 func readThinking(req *canon.Request, raw string) error {
-	o, err := readObject(raw)
+	o, err := jsonfield.ReadObject(raw)
 	if err != nil {
 		return err
 	}
-	kind, err := o.needed("type")
+	kind, err := o.Needed("type")
 	if err != nil {
 		return err
 	}
@@ -246,17 +246,17 @@ func readThinking(req *canon.Request, raw string) error {
 	case "disabled":
 		e.Disabled = true
 	default: // "between_tools", since 2026-10
-		extra(req, "thinking.type", o.find("type"))
+		extra(req, "thinking.type", o.Find("type"))
 	}
 	for _, m := range o {
-		switch m.name {
+		switch m.Name {
 		case "type":
 		case "budget_tokens":
-			if e.Budget, err = readInt(m.raw); err != nil {
-				return within(err, m.name)
+			if e.Budget, err = jsonfield.Int(m.Raw); err != nil {
+				return jsonfield.Within(err, m.Name)
 			}
 		default:
-			extra(req, "thinking."+m.name, m.raw)
+			extra(req, "thinking."+m.Name, m.Raw)
 		}
 	}
 	return nil
@@ -264,32 +264,32 @@ func readThinking(req *canon.Request, raw string) error {
 
 // readOutputConfig reads effort, which steers all output and not thinking alone, and the format.
 func readOutputConfig(req *canon.Request, raw string) error {
-	o, err := readObject(raw)
+	o, err := jsonfield.ReadObject(raw)
 	if err != nil {
 		return err
 	}
 	for _, m := range o {
-		switch m.name {
+		switch m.Name {
 		case "effort":
-			effort(req).Level, err = readString(m.raw)
+			effort(req).Level, err = jsonfield.String(m.Raw)
 		case "format":
-			err = readFormat(req, "output_config.format", m.raw)
+			err = readFormat(req, "output_config.format", m.Raw)
 		default:
-			extra(req, "output_config."+m.name, m.raw)
+			extra(req, "output_config."+m.Name, m.Raw)
 		}
 		if err != nil {
-			return within(err, m.name)
+			return jsonfield.Within(err, m.Name)
 		}
 	}
 	return nil
 }
 
 func readFormat(req *canon.Request, path, raw string) error {
-	o, err := readObject(raw)
+	o, err := jsonfield.ReadObject(raw)
 	if err != nil {
 		return err
 	}
-	kind, err := o.needed("type")
+	kind, err := o.Needed("type")
 	if err != nil {
 		return err
 	}
@@ -299,32 +299,30 @@ func readFormat(req *canon.Request, path, raw string) error {
 	}
 	req.Format = &canon.Format{}
 	for _, m := range o {
-		switch m.name {
+		switch m.Name {
 		case "type":
 		case "schema":
-			req.Format.Schema = json.RawMessage(m.raw)
+			req.Format.Schema = json.RawMessage(m.Raw)
 		default:
-			extra(req, path+"."+m.name, m.raw)
+			extra(req, path+"."+m.Name, m.Raw)
 		}
 	}
 	return nil
 }
 
 func readMetadata(req *canon.Request, raw string) error {
-	o, err := readObject(raw)
+	o, err := jsonfield.ReadObject(raw)
 	if err != nil {
 		return err
 	}
 	for _, m := range o {
-		if m.name != "user_id" {
-			extra(req, "metadata."+m.name, m.raw)
+		if m.Name != "user_id" {
+			extra(req, "metadata."+m.Name, m.Raw)
 			continue
 		}
-		if req.User, err = readString(m.raw); err != nil {
-			return within(err, m.name)
+		if req.User, err = jsonfield.String(m.Raw); err != nil {
+			return jsonfield.Within(err, m.Name)
 		}
 	}
 	return nil
 }
-
-func appendQuoted(dst []byte, s string) []byte { return append(dst, jsonedit.Quote(s)...) }
