@@ -4,6 +4,7 @@ package providertest
 
 import (
 	"maps"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -78,6 +79,14 @@ func facts(t *testing.T, p provider.Provider) {
 			if q != provider.QuirkTentative && q != provider.QuirkNoStreamOptions {
 				t.Errorf("quirk %q is unknown", q)
 			}
+		}
+		for name := range s.Headers {
+			if name != http.CanonicalHeaderKey(name) {
+				t.Errorf("header %q is not written canonically", name)
+			}
+		}
+		if s.Dialect == canon.Anthropic && s.Headers["Anthropic-Version"] == "" {
+			t.Error("Anthropic refuses requests without a version, and clients of other dialects send none")
 		}
 		if _, ok := s.Paths[canon.OpGenerate]; !ok {
 			t.Errorf("dialect %s has no path for %s", s.Dialect, canon.OpGenerate)
