@@ -35,11 +35,8 @@ type openBlock struct {
 // Hidden is always false: usage is part of every answer.
 func (*reader) Hidden() bool { return false }
 
-// Complete reports whether the answer has been read to its end.
+// Complete reports whether the answer has been read to its end, which is marked.
 func (r *reader) Complete() bool { return r.ended }
-
-// MayBeLast is always false: the end of an answer is marked.
-func (*reader) MayBeLast() bool { return false }
 
 // frame is the members of one frame that mean something, as JSON; "" is absent.
 type frame struct {
@@ -137,14 +134,15 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 	return out, fmt.Errorf("neither a message nor an event of one: %.60q", text)
 }
 
-// start reads message_start.
+// start reads message_start. Its content is empty but where a call goes on in a container: then it holds
+// what the container did meanwhile, and no block events follow.
 func (r *reader) start(message string, out []canon.Event) ([]canon.Event, error) {
 	p := jsonpull.NewString(message)
 	if p.Kind() != '{' {
 		return out, errors.New("message_start without a message")
 	}
 	var start canon.Start
-	usage := ""
+	var usage, content, reason string
 	p.Object()
 	for p.Member() {
 		switch p.Name {
@@ -152,24 +150,28 @@ func (r *reader) start(message string, out []canon.Event) ([]canon.Event, error)
 			start.ID = p.String()
 		case "model":
 			start.Model = p.String()
+		case "content":
+			content = p.Raw()
+		case "stop_reason":
+			reason = p.String()
 		case "usage":
 			usage = p.Raw()
 		default:
 			p.Skip()
 		}
 	}
-	return r.used(usage, append(out, start))
+	out, err := r.blocks(content, append(out, start))
+	if err != nil {
+		return out, err
+	}
+	return r.used(usage, stopped(reason, out))
 }
 
-// whole reads a message that was not streamed.
-func (r *reader) whole(f *frame, out []canon.Event) ([]canon.Event, error) {
-	p := jsonpull.NewString(f.content)
-	if p.Kind() != '[' {
-		return out, errors.New("a message without content")
-	}
-	out = append(out, canon.Start{ID: f.id, Model: f.model})
-	p.Array()
-	for index := int64(0); p.Element(); index++ {
+// blocks reads the blocks of a message that are there as a whole.
+func (r *reader) blocks(content string, out []canon.Event) ([]canon.Event, error) {
+	p := jsonpull.NewString(content)
+	index := int64(0)
+	for in := content != "" && p.Array(); in && p.Element(); index++ {
 		var err error
 		if out, err = r.blockStart(index, p.Raw(), out); err != nil {
 			return out, err
@@ -178,8 +180,19 @@ func (r *reader) whole(f *frame, out []canon.Event) ([]canon.Event, error) {
 			return out, err
 		}
 	}
-	out, err := r.used(f.usage, stopped(f.stop, out))
+	return out, nil
+}
+
+// whole reads a message that was not streamed.
+func (r *reader) whole(f *frame, out []canon.Event) ([]canon.Event, error) {
+	if f.content == "" || f.content[0] != '[' {
+		return out, errors.New("a message without content")
+	}
+	out, err := r.blocks(f.content, append(out, canon.Start{ID: f.id, Model: f.model}))
 	if err != nil {
+		return out, err
+	}
+	if out, err = r.used(f.usage, stopped(f.stop, out)); err != nil {
 		return out, err
 	}
 	r.ended = true

@@ -16,7 +16,7 @@ type counters struct {
 	searches              int64
 	tier, speed           string
 
-	compaction *counters // what server-side compaction cost; nil: none
+	beside *counters // what was billed beside these figures; nil: nothing
 }
 
 // maxCount is more tokens than any answer can have. A figure beyond it is a broken upstream, and
@@ -113,12 +113,13 @@ func (c *counters) merge(p *jsonpull.Parser) error {
 	return nil
 }
 
-// iterations reads the figures of each sampling iteration. Those of "message" iterations are in the
-// figures at the top already; those of server-side compaction are billed but left out there, so they
-// are kept. An advisor's are left out at the top too, and here: they are another model's tokens at
-// another price, and a Usage speaks of one model.
+// iterations reads the figures of each sampling iteration. Those of "message" and "fallback_message"
+// iterations are in the figures at the top already; those of server-side compaction and of an advisor
+// are billed but left out there. An advisor is another model at another price, which a Usage can't say:
+// its tokens are counted as the answering model's, which is nearer to the bill than leaving them out.
 //
-// Source: comments of BetaUsage and BetaMessageIterationUsage in anthropic-sdk-go v1.84.0.
+// Source: comments of BetaUsage in anthropic-sdk-go v1.84.0; an advisor's answer of 2026-04, recorded in
+// vercel/ai packages/anthropic/src/__fixtures__/anthropic-advisor-20260301.1.json.
 func (c *counters) iterations(p *jsonpull.Parser) error {
 	if !p.Array() {
 		return nil
@@ -127,7 +128,7 @@ func (c *counters) iterations(p *jsonpull.Parser) error {
 	found := false
 	for p.Element() {
 		raw := p.Raw()
-		if typeOf(raw) != "compaction" {
+		if kind := typeOf(raw); kind != "compaction" && kind != "advisor_message" {
 			continue
 		}
 		var one counters
@@ -143,7 +144,7 @@ func (c *counters) iterations(p *jsonpull.Parser) error {
 		sum.output = min(sum.output+one.output, maxCount)
 	}
 	if found {
-		c.compaction = &sum
+		c.beside = &sum
 	}
 	return nil
 }
@@ -158,7 +159,7 @@ func (c *counters) usage() canon.Usage {
 		Output: c.output - thinking, Reasoning: thinking,
 		WebSearches: c.searches, Tier: c.tierName(),
 	}
-	if k := c.compaction; k != nil {
+	if k := c.beside; k != nil {
 		u.Input += k.input
 		u.CacheRead += k.read
 		u.CacheWrite5m += k.w5m

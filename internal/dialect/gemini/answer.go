@@ -45,7 +45,8 @@ type choice struct {
 // Hidden is always false: usage is part of every chunk.
 func (*reader) Hidden() bool { return false }
 
-// Complete reports whether what was read can be a whole answer.
+// Complete reports whether what was read can be a whole answer; a chunk with nothing but usage can
+// still follow.
 func (r *reader) Complete() bool {
 	if r.blocked || r.answered {
 		return true
@@ -57,10 +58,6 @@ func (r *reader) Complete() bool {
 	}
 	return len(r.choices) > 0
 }
-
-// MayBeLast reports whether the answer may end with the frame just read; a chunk with nothing but
-// usage can still follow.
-func (r *reader) MayBeLast() bool { return r.Complete() }
 
 // Read reads one chunk. What is in a list is read one by one: upstreams wrap errors so, and a stream
 // that was not asked for as server-sent events is one list.

@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
 	"tollgate/internal/dialect/fault"
 )
 
@@ -210,6 +211,17 @@ func (*Protocol) WriteError(w http.ResponseWriter, e *canon.Error) {
 		h.Set("Retry-After", fault.WholeSeconds(e.RetryAfter))
 	}
 	fault.WriteJSON(w, statusOf(e), appendError(nil, e))
+}
+
+// AppendStreamError appends e as the last event, or bare, as the last element of an array: brackets and
+// commas are the framer's.
+func (*Protocol) AppendStreamError(dst []byte, head dialect.Head, e *canon.Error) []byte {
+	if head.Framing == dialect.FramingJSONArray {
+		return appendError(dst, e)
+	}
+	dst = append(dst, "data: "...)
+	dst = appendError(dst, e)
+	return append(dst, "\n\n"...)
 }
 
 type wireError struct {
