@@ -47,6 +47,7 @@ func (f Fault) Err(status int) *canon.Error {
 	if asked >= 400 {
 		e.Status = asked
 	}
+	e.RetryAfter = retryAfter(e.Kind, nil, f.Message)
 	return e
 }
 

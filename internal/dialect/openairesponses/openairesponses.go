@@ -1,0 +1,178 @@
+// Package openairesponses speaks OpenAI's Responses dialect.
+//
+// It owns creating responses and the operations on stored ones: what of a request the gateway decides
+// by, whole requests as canon, answers as events, errors. What it shares with Chat Completions is in
+// package openai. Which upstream keeps a stored response is known to package pool, not here.
+package openairesponses
+
+import (
+	"net/http"
+	"strings"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/openai"
+	"tollgate/internal/jsonedit"
+)
+
+// maxOutput bounds max_output_tokens against nonsense.
+const maxOutput = 1 << 31
+
+// Protocol speaks the dialect. It holds nothing.
+type Protocol struct{}
+
+var _ dialect.Protocol = (*Protocol)(nil)
+
+// New returns the dialect.
+func New() *Protocol { return &Protocol{} }
+
+// Dialect returns canon.OpenAIResponses.
+func (*Protocol) Dialect() canon.Dialect { return canon.OpenAIResponses }
+
+// Endpoints lists what a client may call.
+func (*Protocol) Endpoints() []dialect.Endpoint {
+	const d = canon.OpenAIResponses
+	return []dialect.Endpoint{
+		{Method: http.MethodPost, Path: "/v1/responses", Op: canon.OpGenerate, Dialect: d},
+		{Method: http.MethodGet, Path: "/v1/responses/{id}", Op: canon.OpStoredGet, Dialect: d},
+		{Method: http.MethodDelete, Path: "/v1/responses/{id}", Op: canon.OpStoredDelete, Dialect: d},
+		{Method: http.MethodPost, Path: "/v1/responses/{id}/cancel", Op: canon.OpStoredCancel, Dialect: d},
+		{Method: http.MethodGet, Path: "/v1/responses/{id}/input_items", Op: canon.OpStoredItems, Dialect: d},
+	}
+}
+
+// Head reads what the gateway decides by.
+func (*Protocol) Head(ep dialect.Endpoint, r *http.Request, body *jsonedit.Object) (dialect.Head, *canon.Error) {
+	head := dialect.Head{Op: ep.Op, Choices: 1}
+	if ep.Op != canon.OpGenerate {
+		return stored(head, r)
+	}
+	if body == nil {
+		return head, canon.Errorf(canon.KindInvalid, "The request needs a JSON object as its body.")
+	}
+	if e := openai.CheckNames(body); e != nil {
+		return head, e
+	}
+	stats := body.Stats()
+	head.TextBytes, head.MediaParts = stats.TextBytes, stats.MediaParts
+
+	var e *canon.Error
+	if head.Model, e = openai.Model(body); e != nil {
+		return head, e
+	}
+	if head.Model == "" {
+		return head, openai.MissingModel()
+	}
+	if head.Stream, _, e = openai.Bool(body, "stream"); e != nil {
+		return head, e
+	}
+	if head.Stream {
+		head.Framing = dialect.FramingSSE
+	}
+	if head.MaxOutput, _, e = openai.Int(body, "max_output_tokens", 0, maxOutput); e != nil {
+		return head, e
+	}
+	store, said, e := openai.Bool(body, "store")
+	if e != nil {
+		return head, e
+	}
+	head.Stored = store || !said // an upstream keeps a response unless it is told not to
+	if head.Background, _, e = openai.Bool(body, "background"); e != nil {
+		return head, e
+	}
+	if head.PreviousID, _, e = openai.String(body, "previous_response_id"); e != nil {
+		return head, e
+	}
+	if head.PreviousID != "" && !validID(head.PreviousID) {
+		return head, openai.Invalid("previous_response_id", "Invalid value for 'previous_response_id': not the id of a response.")
+	}
+	return head, nil
+}
+
+// stored reads the head of an operation on a stored response.
+func stored(head dialect.Head, r *http.Request) (dialect.Head, *canon.Error) {
+	head.StoredID = r.PathValue("id")
+	if !validID(head.StoredID) {
+		return head, openai.Invalid("response_id", "Invalid value for 'response_id': not the id of a response.")
+	}
+	if head.Op != canon.OpStoredGet {
+		return head, nil
+	}
+	switch v := r.URL.Query()["stream"]; {
+	case len(v) == 0, len(v) == 1 && v[0] == "false":
+	case len(v) == 1 && v[0] == "true":
+		head.Stream, head.Framing = true, dialect.FramingSSE
+	default:
+		return head, openai.Invalid("stream", "Invalid value for 'stream': expected one 'true' or 'false'.")
+	}
+	return head, nil
+}
+
+// validID reports whether an id may become part of an upstream path.
+func validID(id string) bool {
+	if id == "" || len(id) > 512 || strings.Trim(id, ".") == "" {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		switch {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case c == '_', c == '-', c == '.', c == '=', c == ':', c == '~':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// Edits names the upstream's model. Usage comes without asking in this dialect.
+func (*Protocol) Edits(_ dialect.Head, body *jsonedit.Object, upstreamModel string) ([]jsonedit.Edit, error) {
+	if body == nil {
+		return nil, nil
+	}
+	written, ok, err := body.String("model")
+	if err != nil || !ok || written == upstreamModel { // a cancel has a body at most by accident
+		return nil, err
+	}
+	return []jsonedit.Edit{body.Set("model", jsonedit.Quote(upstreamModel))}, nil
+}
+
+// WriteError writes e as the whole answer.
+func (*Protocol) WriteError(w http.ResponseWriter, e *canon.Error) { openai.WriteError(w, e) }
+
+// errorEvent ends a broken stream. The reference documents code, message and param beside type; what
+// OpenAI sends, and what its SDKs look for before they raise, is an error object. So both are there.
+// Recorded 2025-11-18: vercel/ai, packages/openai/src/responses/__fixtures__/openai-error.1.chunks.txt.
+type errorEvent struct {
+	Type     string           `json:"type"`
+	Sequence int              `json:"sequence_number"`
+	Code     *string          `json:"code"`
+	Message  string           `json:"message"`
+	Param    *string          `json:"param"`
+	Error    openai.ErrorBody `json:"error"`
+}
+
+// AppendStreamError appends e as an error event. Its sequence number is 0: what was passed on before
+// is not counted here, and after an error no client continues by it.
+func (*Protocol) AppendStreamError(dst []byte, _ dialect.Head, e *canon.Error) []byte {
+	b := openai.Body(e)
+	dst = append(dst, "event: error\n"...)
+	return openai.AppendData(dst, errorEvent{Type: "error", Code: b.Code, Message: b.Message, Param: b.Param, Error: b})
+}
+
+// WriteModels writes the list of models.
+func (*Protocol) WriteModels(w http.ResponseWriter, _ *http.Request, models []dialect.Model) {
+	openai.WriteModels(w, models)
+}
+
+// WriteModel writes one model.
+func (*Protocol) WriteModel(w http.ResponseWriter, m dialect.Model) { openai.WriteModel(w, m) }
+
+// ReadError reads an upstream's error answer.
+func (*Protocol) ReadError(status int, h http.Header, body []byte) *canon.Error {
+	return openai.ReadError(status, h, body)
+}
+
+// RequestHeaders lists the client headers that travel upstream. What does not, and why, is said at
+// openaichat's.
+func (*Protocol) RequestHeaders() []string { return []string{"Openai-Beta"} }
