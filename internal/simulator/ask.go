@@ -169,14 +169,22 @@ func validBase64(s string) bool {
 	return err == nil
 }
 
-// strings of a JSON string or list of strings.
+// each calls f for the members of an object or the elements of a list, and not at all for anything else;
+// gjson's own ForEach takes a lone value for a list of one.
+func each(r gjson.Result, f func(k, v gjson.Result) bool) {
+	if r.IsObject() || r.IsArray() {
+		r.ForEach(f)
+	}
+}
+
+// stringList returns a JSON string, or the strings of a list, as a list.
 func stringList(r gjson.Result) []string {
 	switch {
 	case r.Type == gjson.String:
 		return []string{r.Str}
 	case r.IsArray():
 		var out []string
-		r.ForEach(func(_, v gjson.Result) bool {
+		each(r, func(_, v gjson.Result) bool {
 			if v.Type == gjson.String && v.Str != "" {
 				out = append(out, v.Str)
 			}

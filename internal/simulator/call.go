@@ -113,7 +113,7 @@ func (c *call) readBody() *fault {
 		return &fault{kind: badJSON}
 	}
 	c.top = make(map[string]gjson.Result, 16)
-	root.ForEach(func(k, v gjson.Result) bool {
+	each(root, func(k, v gjson.Result) bool {
 		c.top[k.Str] = v
 		return true
 	})
@@ -217,6 +217,7 @@ func (c *call) answer(status int, contentType string, body []byte) {
 	if status == http.StatusOK {
 		if b.garble > 0 {
 			body = append([]byte("<garbled> "), body[:len(body)/2]...)
+			c.rec.Reported = false
 		}
 	}
 	if b.gzip {
@@ -232,12 +233,14 @@ func (c *call) answer(status int, contentType string, body []byte) {
 	}
 	c.header(status, contentType)
 	if status == http.StatusOK && b.hang >= 0 {
+		c.rec.Reported = false
 		if c.flush() == nil {
 			<-c.r.Context().Done()
 		}
 		return
 	}
 	if status == http.StatusOK && (b.cut >= 0 || b.cutSetup) {
+		c.rec.Reported = false
 		c.reset()
 		return
 	}

@@ -113,7 +113,7 @@ func (c *call) readChat(a *ask) *fault {
 	var f *fault
 	i := 0
 	var open []result // calls that wait for their results
-	msgs.ForEach(func(_, m gjson.Result) bool {
+	each(msgs, func(_, m gjson.Result) bool {
 		f = readChatMessage(a, m, i, &open)
 		i++
 		return f == nil
@@ -192,7 +192,7 @@ func openAILimits(c *call, a *ask, maxNames ...string) *fault {
 func (c *call) readChatTools(a *ask) *fault {
 	var f *fault
 	i := 0
-	c.top["tools"].ForEach(func(_, t gjson.Result) bool {
+	each(c.top["tools"], func(_, t gjson.Result) bool {
 		typ := t.Get("type").Str
 		body := t.Get(typ)
 		name := body.Get("name").Str
@@ -272,7 +272,7 @@ func readChatMessage(a *ask, m gjson.Result, i int, open *[]result) *fault {
 		}
 		a.results = a.results[:0]
 		var f *fault
-		calls.ForEach(func(_, tc gjson.Result) bool {
+		each(calls, func(_, tc gjson.Result) bool {
 			typ := tc.Get("type").Str
 			body := tc.Get(typ)
 			if tc.Get("id").Str == "" || body.Get("name").Str == "" || typ == "function" && body.Get("arguments").Type != gjson.String {
@@ -317,7 +317,7 @@ func readChatContent(a *ask, content gjson.Result, i int, text func(string)) *fa
 	}
 	var f *fault
 	j := 0
-	content.ForEach(func(_, part gjson.Result) bool {
+	each(content, func(_, part gjson.Result) bool {
 		where := at("messages", i) + "." + at("content", j)
 		j++
 		switch typ := part.Get("type").Str; typ {

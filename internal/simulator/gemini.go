@@ -121,7 +121,7 @@ func (c *call) readGenerate(a *ask, from gjson.Result) *fault {
 	}
 	cfg := get("generationConfig")
 	var f *fault
-	cfg.ForEach(func(k, _ gjson.Result) bool {
+	each(cfg, func(k, _ gjson.Result) bool {
 		if !configMembers[camel(k.Str)] && !c.be.lax {
 			f = unknownName(k.Str, "generation_config")
 		}
@@ -163,7 +163,7 @@ func (c *call) readGenerate(a *ask, from gjson.Result) *fault {
 		a.read(sys.Str)
 		a.system = sys.Str
 	}
-	sys.Get("parts").ForEach(func(_, part gjson.Result) bool {
+	each(sys.Get("parts"), func(_, part gjson.Result) bool {
 		a.read(part.Get("text").Str)
 		if a.system == "" {
 			a.system = part.Get("text").Str
@@ -176,9 +176,9 @@ func (c *call) readGenerate(a *ask, from gjson.Result) *fault {
 func (c *call) readGeminiTools(a *ask, tools, config gjson.Result) *fault {
 	var f *fault
 	i := 0
-	tools.ForEach(func(_, t gjson.Result) bool {
+	each(tools, func(_, t gjson.Result) bool {
 		j := 0
-		gget(t, "functionDeclarations").ForEach(func(_, d gjson.Result) bool {
+		each(gget(t, "functionDeclarations"), func(_, d gjson.Result) bool {
 			name := d.Get("name").Str
 			if !toolName(strings.NewReplacer(".", "_", ":", "_").Replace(name), 128) || name[0] >= '0' && name[0] <= '9' {
 				f = invalid("", "", "* GenerateContentRequest.tools[%d].function_declarations[%d].name: Invalid function name. Must start with a letter or an underscore. Must be alphameric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64.\n", i, j)
@@ -224,17 +224,17 @@ func foreignSchema(s gjson.Result, depth int) string {
 		return ""
 	}
 	var bad string
-	s.ForEach(func(k, v gjson.Result) bool {
+	each(s, func(k, v gjson.Result) bool {
 		switch camel(k.Str) {
 		case "type", "format", "title", "description", "nullable", "enum", "maxItems", "minItems", "required", "minProperties", "maxProperties",
 			"minLength", "maxLength", "pattern", "example", "propertyOrdering", "default", "minimum", "maximum":
 		case "anyOf":
-			v.ForEach(func(_, alt gjson.Result) bool {
+			each(v, func(_, alt gjson.Result) bool {
 				bad = foreignSchema(alt, depth+1)
 				return bad == ""
 			})
 		case "properties":
-			v.ForEach(func(_, p gjson.Result) bool {
+			each(v, func(_, p gjson.Result) bool {
 				bad = foreignSchema(p, depth+1)
 				return bad == ""
 			})
@@ -254,7 +254,7 @@ func (c *call) readContents(a *ask, contents gjson.Result) *fault {
 	}
 	var f *fault
 	i, calls := 0, 0
-	contents.ForEach(func(_, m gjson.Result) bool {
+	each(contents, func(_, m gjson.Result) bool {
 		f = c.readContent(a, m, i, &calls)
 		i++
 		return f == nil
@@ -279,8 +279,8 @@ func (c *call) readContent(a *ask, m gjson.Result, i int, calls *int) *fault {
 	}
 	var f *fault
 	j, called, answered := 0, 0, 0
-	m.Get("parts").ForEach(func(_, part gjson.Result) bool {
-		part.ForEach(func(k, _ gjson.Result) bool {
+	each(m.Get("parts"), func(_, part gjson.Result) bool {
+		each(part, func(k, _ gjson.Result) bool {
 			if !partMembers[camel(k.Str)] && !c.be.lax {
 				f = unknownName(k.Str, "contents["+strconv.Itoa(i)+"].parts["+strconv.Itoa(j)+"]")
 			}
@@ -624,7 +624,7 @@ func serveBatchEmbedContents(c *call) *fault {
 	b.raw(`{"embeddings":[`)
 	var f *fault
 	i := 0
-	c.top["requests"].ForEach(func(_, r gjson.Result) bool {
+	each(c.top["requests"], func(_, r gjson.Result) bool {
 		if m := strings.TrimPrefix(r.Get("model").Str, "models/"); m != strings.TrimPrefix(c.rt.model, "models/") {
 			f = invalid("", "", "* BatchEmbedContentsRequest.requests[%d].model: model must match the one of the batch, models/%s\n", i, clip(c.rt.model, 100))
 			return false
@@ -664,7 +664,7 @@ func geminiDimensions(v gjson.Result) int {
 func contentText(content gjson.Result) (string, *fault) {
 	var out strings.Builder
 	n := 0
-	content.Get("parts").ForEach(func(_, p gjson.Result) bool {
+	each(content.Get("parts"), func(_, p gjson.Result) bool {
 		out.WriteString(p.Get("text").Str)
 		n++
 		return true

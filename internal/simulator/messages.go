@@ -128,7 +128,7 @@ func (c *call) readMessages(a *ask) *fault {
 		return invalid("", "", "messages: Input should be a valid list")
 	}
 	r := messageReader{c: c, a: a}
-	msgs.ForEach(func(_, m gjson.Result) bool {
+	each(msgs, func(_, m gjson.Result) bool {
 		r.message(m)
 		r.n++
 		return r.fault == nil
@@ -187,7 +187,7 @@ func (c *call) readThinking(a *ask) *fault {
 func (c *call) readMessagesTools(a *ask) *fault {
 	var f *fault
 	i := 0
-	c.top["tools"].ForEach(func(_, t gjson.Result) bool {
+	each(c.top["tools"], func(_, t gjson.Result) bool {
 		typ, name, schema := t.Get("type").Str, t.Get("name").Str, t.Get("input_schema")
 		if typ == "" || typ == "custom" {
 			switch {
@@ -252,7 +252,7 @@ func (c *call) readSystem(a *ask) *fault {
 	}
 	var f *fault
 	i := 0
-	sys.ForEach(func(_, b gjson.Result) bool {
+	each(sys, func(_, b gjson.Result) bool {
 		switch {
 		case b.Get("type").Str != "text":
 			f = invalid("", "", "system.%d.type: Input should be 'text'", i)
@@ -322,7 +322,7 @@ func (r *messageReader) message(m gjson.Result) {
 		}
 	case content.IsArray():
 		i := 0
-		content.ForEach(func(_, b gjson.Result) bool {
+		each(content, func(_, b gjson.Result) bool {
 			r.block(role, b, i)
 			i++
 			return r.fault == nil
@@ -405,7 +405,7 @@ func (r *messageReader) toolResult(role string, b gjson.Result, i int) {
 	r.open = slices.Delete(r.open, n, n+1)
 	content := b.Get("content")
 	text := content.Str
-	content.ForEach(func(_, part gjson.Result) bool {
+	each(content, func(_, part gjson.Result) bool {
 		switch part.Get("type").Str {
 		case "text":
 			text += part.Get("text").Str

@@ -192,7 +192,7 @@ func embeddingInputs(in gjson.Result) ([]string, *fault) {
 	}
 	var out []string
 	ids := false
-	in.ForEach(func(_, v gjson.Result) bool {
+	each(in, func(_, v gjson.Result) bool {
 		if v.Type == gjson.Number {
 			ids = true
 			return false
@@ -267,7 +267,7 @@ func serveModerations(c *call) *fault {
 	var inputs []string
 	if in.IsArray() && in.Get("0").IsObject() {
 		var one strings.Builder
-		in.ForEach(func(_, p gjson.Result) bool {
+		each(in, func(_, p gjson.Result) bool {
 			one.WriteString(p.Get("text").Str)
 			return true
 		})

@@ -285,8 +285,10 @@ func (c *call) promptUsage(a *ask, p *plan) {
 		}
 	}
 	forced(&u.CacheRead, b.cached)
-	forced(&u.CacheWrite5m, b.cacheWrite)
-	forced(&u.CacheWrite1h, b.cacheWrite1h)
+	if c.rt.dialect == anthropic {
+		forced(&u.CacheWrite5m, b.cacheWrite)
+		forced(&u.CacheWrite1h, b.cacheWrite1h)
+	}
 	// A forced count larger than the prompt makes the prompt larger: the parts always add up.
 	u.Input = max(0, text-u.CacheRead-u.CacheWrite5m-u.CacheWrite1h)
 }

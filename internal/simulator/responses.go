@@ -204,7 +204,7 @@ func (c *call) readResponses(a *ask) ([]string, *fault) {
 		a.says(in.Str)
 		r.items = []string{`{"id":"` + c.s.newID("msg_", hex16, 48) + `","type":"message","status":"completed","role":"user","content":[{"type":"input_text","text":` + quoted(in.Str) + `}]}`}
 	case in.IsArray():
-		in.ForEach(func(_, item gjson.Result) bool {
+		each(in, func(_, item gjson.Result) bool {
 			r.item(item)
 			r.n++
 			return r.fault == nil
@@ -229,7 +229,7 @@ func (c *call) readResponses(a *ask) ([]string, *fault) {
 func (c *call) readResponsesTools(a *ask) *fault {
 	var f *fault
 	i := 0
-	c.top["tools"].ForEach(func(_, t gjson.Result) bool {
+	each(c.top["tools"], func(_, t gjson.Result) bool {
 		typ, name := t.Get("type").Str, t.Get("name").Str
 		switch typ {
 		case "function", "custom":
@@ -326,7 +326,7 @@ func (r *inputReader) item(it gjson.Result) {
 		r.open = slices.Delete(r.open, n, n+1)
 		out := it.Get("output")
 		text := out.Str
-		out.ForEach(func(_, part gjson.Result) bool {
+		each(out, func(_, part gjson.Result) bool {
 			text += part.Get("text").Str
 			if url := part.Get("image_url").Str; url != "" {
 				a.attach("image", "", "", url)
@@ -419,7 +419,7 @@ func (r *inputReader) message(it gjson.Result, role string) {
 		return
 	}
 	i := 0
-	content.ForEach(func(_, part gjson.Result) bool {
+	each(content, func(_, part gjson.Result) bool {
 		r.part(part, role, at("input", r.n)+"."+at("content", i), text)
 		i++
 		return r.fault == nil

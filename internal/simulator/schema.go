@@ -60,7 +60,7 @@ func (g *sampler) value(s gjson.Result, name string, nth, depth int) {
 		}
 	}
 	for _, word := range []string{"anyOf", "oneOf", "any_of"} {
-		if alt := firstReal(s.Get(word)); alt.Exists() {
+		if alt := firstReal(s.Get(word), depth > deep); alt.Exists() {
 			g.value(alt, name, nth, depth+1)
 			return
 		}
@@ -113,7 +113,7 @@ func (g *sampler) resolve(s gjson.Result) gjson.Result {
 // member returns the member of an object by its exact name.
 func member(s gjson.Result, name string) gjson.Result {
 	var out gjson.Result
-	s.ForEach(func(k, v gjson.Result) bool {
+	each(s, func(k, v gjson.Result) bool {
 		if k.Str == name {
 			out = v
 			return false
@@ -123,14 +123,15 @@ func member(s gjson.Result, name string) gjson.Result {
 	return out
 }
 
-// firstReal returns the first alternative that is not null.
-func firstReal(list gjson.Result) gjson.Result {
+// firstReal returns the first alternative that is not null, or null when that will do and is allowed.
+func firstReal(list gjson.Result, null bool) gjson.Result {
 	var out gjson.Result
-	list.ForEach(func(_, v gjson.Result) bool {
-		if !out.Exists() || kindOf(out) == "null" {
+	each(list, func(_, v gjson.Result) bool {
+		is := kindOf(v) == "null"
+		if !out.Exists() || is == null {
 			out = v
 		}
-		return kindOf(out) == "null"
+		return is != null
 	})
 	return out
 }
@@ -186,7 +187,7 @@ func (g *sampler) object(s gjson.Result, depth int) {
 		g.value(v, name, 0, depth+1)
 	}
 	for _, part := range parts {
-		part.Get("properties").ForEach(func(k, v gjson.Result) bool {
+		each(part.Get("properties"), func(k, v gjson.Result) bool {
 			put(k.Str, v)
 			return true
 		})
