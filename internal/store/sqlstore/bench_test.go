@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -11,29 +10,13 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
-	"tollgate/internal/secret"
 )
 
 // BenchmarkApply measures the drain's way into the store: batches of 500 calls of 20 accounts.
 func BenchmarkApply(b *testing.B) {
-	for name, dsn := range map[string]string{"sqlite": "", "postgres": os.Getenv("PG_DSN")} {
-		b.Run(name, func(b *testing.B) {
-			if name == "postgres" && dsn == "" {
-				b.Skip("PG_DSN is not set")
-			}
-			master, err := secret.LoadMaster(b.TempDir(), "")
-			if err != nil {
-				b.Fatal(err)
-			}
-			sealer, err := secret.NewSealer(master)
-			if err != nil {
-				b.Fatal(err)
-			}
-			s, err := Open(b.Context(), Config{DSN: dsn, DataDir: b.TempDir(), Sealer: sealer})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer s.Close()
+	for _, e := range engines {
+		b.Run(e.name, func(b *testing.B) {
+			s := openTest(b, e.dsn(b), testSealer(b))
 			now := time.Now()
 			node := uuid.NewString()
 			for i := range 20 {
@@ -47,7 +30,7 @@ func BenchmarkApply(b *testing.B) {
 			for b.Loop() {
 				calls := make([]ledger.Call, 500)
 				for i := range calls {
-					calls[i] = benchCall(now, i)
+					calls[i] = benchCall(b, now, i)
 				}
 				offset++
 				if err := s.Apply(b.Context(), node, calls, ledger.Position{Segment: 1, Offset: offset}); err != nil {
@@ -59,10 +42,10 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
-func benchCall(now time.Time, i int) ledger.Call {
+func benchCall(b *testing.B, now time.Time, i int) ledger.Call {
 	id, err := uuid.NewV7()
 	if err != nil {
-		panic(err)
+		b.Fatal(err)
 	}
 	channel := fmt.Sprint("0199b6f0-aaaa-7000-8000-00000000000", i%5)
 	return ledger.Call{

@@ -58,10 +58,6 @@ func changed(r sql.Result, err, missing error) error {
 	return err
 }
 
-// chunks are the numbers of rows that one statement may have. Few different texts keep few prepared
-// statements in PostgreSQL; the largest stays below SQLite's 32,766 parameters.
-var chunks = [...]int{256, 64, 16, 4, 1}
-
 // execMany runs an INSERT whose text has "{rows}" for the values, for all rows.
 func execMany(ctx context.Context, tx *txn, query string, rows [][]any) error {
 	return eachChunk(tx.engine, query, rows, func(query string, args []any) error {
@@ -81,8 +77,10 @@ func queryMany[T any](ctx context.Context, tx *txn, scan func(scanner) (T, error
 	return all, err
 }
 
+// eachChunk runs a statement for as many rows at a time as fit. Few different sizes keep few prepared
+// statements in PostgreSQL; the largest stays below SQLite's 32,766 parameters.
 func eachChunk(engine migrations.Engine, query string, rows [][]any, run func(query string, args []any) error) error {
-	for _, size := range chunks {
+	for _, size := range [...]int{256, 64, 16, 4, 1} {
 		if len(rows) < size {
 			continue
 		}
