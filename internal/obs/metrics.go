@@ -117,7 +117,7 @@ func (m *Metrics) Settled(rec ledger.Call) {
 	if rec.Cost > 0 {
 		s.cost.Add(float64(rec.Cost) / 1e9)
 	}
-	if rec.FirstMs > 0 {
+	if rec.FirstMs > 0 || rec.ErrorKind == "" { // 0 is less than a millisecond, unless nothing came
 		s.first.Observe(float64(rec.FirstMs) / 1e3)
 	}
 	s.total.Observe(float64(rec.TotalMs) / 1e3)
