@@ -91,7 +91,7 @@ func TestLongTextIsSampled(t *testing.T) {
 	c := tokens.New()
 	text := samples["English"] + "\n" + samples["code"] + "\n" + samples["Chinese"] + "\n"
 	one := c.Text(strings.Repeat(text, 100)) // below the limit: exact
-	for _, n := range []int{2_000, 5_000} {
+	for _, n := range []int{1_500} {
 		s := strings.Repeat(text, n)
 		got, want := c.Text(s), one*int64(n)/100
 		if d := got - want; d > want/20 || d < -want/20 {
@@ -116,17 +116,17 @@ func TestLongTextIsSampled(t *testing.T) {
 func TestHostileText(t *testing.T) {
 	c := tokens.New()
 	r := rand.New(rand.NewPCG(1, 2))
-	noise := make([]byte, 3<<20)
+	noise := make([]byte, 5<<18)
 	for i := range noise {
 		noise[i] = byte(r.UintN(256))
 	}
 	for name, s := range map[string]string{
-		"one letter":   strings.Repeat("a", 8<<20),
-		"one space":    strings.Repeat(" ", 8<<20),
+		"one letter":   strings.Repeat("a", 2<<20),
+		"one space":    strings.Repeat(" ", 2<<20),
 		"noise":        string(noise),
 		"base64":       base64.StdEncoding.EncodeToString(noise),
 		"continuation": strings.Repeat("\x80", 2<<20),
-		"han":          strings.Repeat("汉", 1<<20),
+		"han":          strings.Repeat("汉", 1<<19),
 	} {
 		n := c.Text(s)
 		if n <= 0 || n > int64(len(s)) {
