@@ -25,7 +25,7 @@ type call struct {
 	key string
 	be  behaviour
 	rec Call
-	top map[string]gjson.Result // members of the request body; dropped before streaming starts
+	top members // of the request body; dropped before streaming starts
 }
 
 // run checks key, method and path, applies the behaviours of key and header, and serves.
@@ -112,12 +112,30 @@ func (c *call) readBody() *fault {
 	if !root.IsObject() {
 		return &fault{kind: badJSON}
 	}
-	c.top = make(map[string]gjson.Result, 16)
-	each(root, func(k, v gjson.Result) bool {
-		c.top[k.Str] = v
+	c.top = make(members, 0, 8)
+	root.ForEach(func(k, v gjson.Result) bool {
+		c.top = append(c.top, field{k.Str, v})
 		return true
 	})
 	return nil
+}
+
+// members are the top level of a request body, in its order. A short list is searched faster than a map is made.
+type members []field
+
+type field struct {
+	name  string
+	value gjson.Result
+}
+
+// get returns the last member of that name, or the zero Result.
+func (m members) get(name string) gjson.Result {
+	for i := len(m) - 1; i >= 0; i-- {
+		if m[i].name == name {
+			return m[i].value
+		}
+	}
+	return gjson.Result{}
 }
 
 // unknown returns the first member of the body, in its order, that is not among known ("a b c").
@@ -125,14 +143,12 @@ func (c *call) unknown(known map[string]bool) string {
 	if c.be.lax {
 		return ""
 	}
-	least := -1
-	var name string
-	for k, v := range c.top {
-		if !known[k] && (least < 0 || v.Index < least) {
-			least, name = v.Index, k
+	for _, m := range c.top {
+		if !known[m.name] {
+			return m.name
 		}
 	}
-	return name
+	return ""
 }
 
 func set(words string) map[string]bool {

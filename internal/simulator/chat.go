@@ -19,9 +19,9 @@ var chatMembers = set(`messages model audio frequency_penalty function_call func
 	stream stream_options temperature tool_choice tools top_logprobs top_p user verbosity web_search_options`)
 
 func serveChat(c *call) *fault {
-	model := c.top["model"]
-	stream := c.top["stream"].Bool()
-	if s := c.top["stream"]; s.Exists() && !s.IsBool() && s.Type != gjson.Null {
+	model := c.top.get("model")
+	stream := c.top.get("stream").Bool()
+	if s := c.top.get("stream"); s.Exists() && !s.IsBool() && s.Type != gjson.Null {
 		return invalid("stream", "invalid_type", "Invalid type for 'stream': expected a boolean, but got %s instead.", typeWord(s))
 	}
 	if model.Type != gjson.String || model.Str == "" {
@@ -41,7 +41,7 @@ func serveChat(c *call) *fault {
 	id := c.s.newID("chatcmpl-", base62, 29)
 	c.rec.AnswerID = id
 	if stream {
-		usage := c.top["stream_options"].Get("include_usage").Bool()
+		usage := c.top.get("stream_options").Get("include_usage").Bool()
 		audio := a.speaks
 		a = nil
 		c.streamChat(p, id, usage && !p.noUsage, audio)
@@ -94,7 +94,7 @@ func typeWord(r gjson.Result) string {
 
 // readChat reads a chat request into a.
 func (c *call) readChat(a *ask) *fault {
-	msgs := c.top["messages"]
+	msgs := c.top.get("messages")
 	switch {
 	case !msgs.Exists():
 		return invalid("messages", "missing_required_parameter", "Missing required parameter: 'messages'.")
@@ -104,7 +104,7 @@ func (c *call) readChat(a *ask) *fault {
 	if f := openAILimits(c, a, "max_completion_tokens", "max_tokens"); f != nil {
 		return f
 	}
-	if so := c.top["stream_options"]; so.IsObject() && !a.stream {
+	if so := c.top.get("stream_options"); so.IsObject() && !a.stream {
 		return invalid("stream_options", "", "The 'stream_options' parameter is only allowed when 'stream' is enabled.")
 	}
 	if f := c.readChatTools(a); f != nil {
@@ -126,14 +126,14 @@ func (c *call) readChat(a *ask) *fault {
 	case len(open) > 0:
 		return openCalls(open, i-1)
 	}
-	readFormat(a, c.top["response_format"].Get("type").Str, c.top["response_format"].Get("json_schema.schema"))
-	if slices.Contains(stringList(c.top["modalities"]), "audio") {
-		if c.top["audio"].Get("format").Str == "" {
+	readFormat(a, c.top.get("response_format").Get("type").Str, c.top.get("response_format").Get("json_schema.schema"))
+	if slices.Contains(stringList(c.top.get("modalities")), "audio") {
+		if c.top.get("audio").Get("format").Str == "" {
 			return invalid("audio", "missing_required_parameter", "Missing required parameter: 'audio.format'; it is needed when audio output is asked for with modalities: [\"audio\"].")
 		}
 		a.speaks = true
 	}
-	effort := c.top["reasoning_effort"].Str
+	effort := c.top.get("reasoning_effort").Str
 	a.thinks = effort != "" && effort != "none"
 	return nil
 }
@@ -158,7 +158,7 @@ func openCalls(open []result, at int) *fault {
 // openAILimits reads what chat, completions and responses share.
 func openAILimits(c *call, a *ask, maxNames ...string) *fault {
 	for _, name := range maxNames {
-		v := c.top[name]
+		v := c.top.get(name)
 		if v.Type == gjson.Null {
 			continue
 		}
@@ -173,16 +173,16 @@ func openAILimits(c *call, a *ask, maxNames ...string) *fault {
 		}
 		a.max = v.Int()
 	}
-	if v := c.top["temperature"]; v.Type == gjson.Number && (v.Num < 0 || v.Num > 2) {
+	if v := c.top.get("temperature"); v.Type == gjson.Number && (v.Num < 0 || v.Num > 2) {
 		return invalid("temperature", "decimal_above_max_value", "Invalid 'temperature': decimal out of range. Expected a value between 0 and 2, but got %s instead.", v.Raw)
 	}
-	if v := c.top["n"]; v.Type == gjson.Number {
+	if v := c.top.get("n"); v.Type == gjson.Number {
 		if v.Int() < 1 || v.Int() > 128 {
 			return invalid("n", "integer_above_max_value", "Invalid 'n': integer out of range. Expected a value between 1 and 128, but got %s instead.", v.Raw)
 		}
 		a.n = int(v.Int())
 	}
-	a.stops = stringList(c.top["stop"])
+	a.stops = stringList(c.top.get("stop"))
 	if len(a.stops) > 4 {
 		return invalid("stop", "array_above_max_length", "Invalid 'stop': array too long. Expected an array with maximum length 4, but got an array with length %d instead.", len(a.stops))
 	}
@@ -192,7 +192,7 @@ func openAILimits(c *call, a *ask, maxNames ...string) *fault {
 func (c *call) readChatTools(a *ask) *fault {
 	var f *fault
 	i := 0
-	each(c.top["tools"], func(_, t gjson.Result) bool {
+	each(c.top.get("tools"), func(_, t gjson.Result) bool {
 		typ := t.Get("type").Str
 		body := t.Get(typ)
 		name := body.Get("name").Str
@@ -212,14 +212,14 @@ func (c *call) readChatTools(a *ask) *fault {
 	if f != nil {
 		return f
 	}
-	if c.top["tools"].IsArray() && i == 0 {
+	if c.top.get("tools").IsArray() && i == 0 {
 		return invalid("tools", "empty_array", "Invalid 'tools': empty array. Expected an array with minimum length 1, but got an empty array instead.")
 	}
-	tc := c.top["tool_choice"]
+	tc := c.top.get("tool_choice")
 	if tc.Exists() && tc.Type != gjson.Null && i == 0 {
 		return invalid("tool_choice", "", "'tool_choice' is only allowed when 'tools' are specified.")
 	}
-	a.single = c.top["parallel_tool_calls"].Exists() && !c.top["parallel_tool_calls"].Bool()
+	a.single = c.top.get("parallel_tool_calls").Exists() && !c.top.get("parallel_tool_calls").Bool()
 	switch {
 	case tc.Str == "none":
 		a.choice = choiceNone

@@ -60,11 +60,9 @@ func unknownName(name, where string) *fault {
 
 // camelTop renames the members of the body and checks them.
 func (c *call) camelTop(known map[string]bool) *fault {
-	top := make(map[string]gjson.Result, len(c.top))
-	for k, v := range c.top {
-		top[camel(k)] = v
+	for i := range c.top {
+		c.top[i].name = camel(c.top[i].name)
 	}
-	c.top = top
 	if name := c.unknown(known); name != "" {
 		return unknownName(name, "")
 	}
@@ -86,7 +84,7 @@ func serveGenerateContent(c *call) *fault {
 	}
 	p := c.plan(a)
 	p.seal = c.geminiSeal(p)
-	shown := c.be.reasoning || gget(gget(c.top["generationConfig"], "thinkingConfig"), "includeThoughts").Bool()
+	shown := c.be.reasoning || gget(gget(c.top.get("generationConfig"), "thinkingConfig"), "includeThoughts").Bool()
 	id := c.s.newID("", base62, 22)
 	c.rec.AnswerID = id
 	if stream {
@@ -117,7 +115,7 @@ func (c *call) readGenerate(a *ask, from gjson.Result) *fault {
 		if from.Exists() {
 			return gget(from, name)
 		}
-		return c.top[name]
+		return c.top.get(name)
 	}
 	cfg := get("generationConfig")
 	var f *fault
@@ -571,11 +569,11 @@ func serveGeminiCountTokens(c *call) *fault {
 		return f
 	}
 	a := &ask{model: model, family: family(model)}
-	if inner := c.top["generateContentRequest"]; inner.Exists() {
+	if inner := c.top.get("generateContentRequest"); inner.Exists() {
 		if f := c.readGenerate(a, inner); f != nil {
 			return f
 		}
-	} else if f := c.readContents(a, c.top["contents"]); f != nil {
+	} else if f := c.readContents(a, c.top.get("contents")); f != nil {
 		return f
 	}
 	var b jsonBuf
@@ -601,13 +599,13 @@ func serveEmbedContent(c *call) *fault {
 	if f := c.camelTop(embedMembers); f != nil {
 		return f
 	}
-	text, f := contentText(c.top["content"])
+	text, f := contentText(c.top.get("content"))
 	if f != nil {
 		return f
 	}
 	var b jsonBuf
 	b.raw(`{"embedding":{"values":`)
-	b = appendVector(b, c.s.cfg.Seed, text, geminiDimensions(c.top["outputDimensionality"]))
+	b = appendVector(b, c.s.cfg.Seed, text, geminiDimensions(c.top.get("outputDimensionality")))
 	b.raw("}}\n")
 	c.plain("application/json; charset=UTF-8", b)
 	return nil
@@ -624,7 +622,7 @@ func serveBatchEmbedContents(c *call) *fault {
 	b.raw(`{"embeddings":[`)
 	var f *fault
 	i := 0
-	each(c.top["requests"], func(_, r gjson.Result) bool {
+	each(c.top.get("requests"), func(_, r gjson.Result) bool {
 		if m := strings.TrimPrefix(r.Get("model").Str, "models/"); m != strings.TrimPrefix(c.rt.model, "models/") {
 			f = invalid("", "", "* BatchEmbedContentsRequest.requests[%d].model: model must match the one of the batch, models/%s\n", i, clip(c.rt.model, 100))
 			return false

@@ -21,7 +21,7 @@ func serveMessages(c *call) *fault {
 	if done || f != nil {
 		return f
 	}
-	mt := c.top["max_tokens"]
+	mt := c.top.get("max_tokens")
 	switch {
 	case !mt.Exists():
 		return invalid("", "", "max_tokens: Field required")
@@ -76,14 +76,14 @@ func (c *call) messagesHead(members map[string]bool) (a *ask, done bool, f *faul
 	if c.r.Header.Get("Anthropic-Version") == "" {
 		return nil, false, invalid("", "", "anthropic-version: header is required")
 	}
-	model := c.top["model"]
+	model := c.top.get("model")
 	switch {
 	case !model.Exists():
 		return nil, false, invalid("", "", "model: Field required")
 	case model.Type != gjson.String:
 		return nil, false, invalid("", "", "model: Input should be a valid string")
 	}
-	stream := c.top["stream"]
+	stream := c.top.get("stream")
 	if stream.Exists() && !stream.IsBool() {
 		return nil, false, invalid("", "", "stream: Input should be a valid boolean")
 	}
@@ -97,10 +97,10 @@ func (c *call) messagesHead(members map[string]bool) (a *ask, done bool, f *faul
 }
 
 func (c *call) readMessages(a *ask) *fault {
-	if v := c.top["temperature"]; v.Type == gjson.Number && (v.Num < 0 || v.Num > 1) {
+	if v := c.top.get("temperature"); v.Type == gjson.Number && (v.Num < 0 || v.Num > 1) {
 		return invalid("", "", "temperature: range: 0..1")
 	}
-	a.stops = stringList(c.top["stop_sequences"])
+	a.stops = stringList(c.top.get("stop_sequences"))
 	for _, s := range a.stops {
 		if strings.TrimSpace(s) == "" {
 			return invalid("", "", "stop_sequences: each stop sequence must contain non-whitespace")
@@ -115,12 +115,12 @@ func (c *call) readMessages(a *ask) *fault {
 	if f := c.readSystem(a); f != nil {
 		return f
 	}
-	if format := c.top["output_config"].Get("format"); format.Exists() {
+	if format := c.top.get("output_config").Get("format"); format.Exists() {
 		readFormat(a, format.Get("type").Str, format.Get("schema"))
-	} else if format := c.top["output_format"]; format.Exists() {
+	} else if format := c.top.get("output_format"); format.Exists() {
 		readFormat(a, format.Get("type").Str, format.Get("schema"))
 	}
-	msgs := c.top["messages"]
+	msgs := c.top.get("messages")
 	if !msgs.Exists() {
 		return invalid("", "", "messages: Field required")
 	}
@@ -141,8 +141,8 @@ func (c *call) readMessages(a *ask) *fault {
 	case len(r.open) > 0 && !r.last:
 		return r.unanswered()
 	}
-	if c.top["cache_control"].IsObject() {
-		a.marks = append(a.marks, mark{seg: len(a.segs), hour: c.top["cache_control"].Get("ttl").Str == "1h"})
+	if c.top.get("cache_control").IsObject() {
+		a.marks = append(a.marks, mark{seg: len(a.segs), hour: c.top.get("cache_control").Get("ttl").Str == "1h"})
 	}
 	if len(a.marks) > 4 {
 		return invalid("", "", "A maximum of 4 blocks with cache_control may be provided. Found %d.", len(a.marks))
@@ -156,7 +156,7 @@ func (c *call) readMessages(a *ask) *fault {
 }
 
 func (c *call) readThinking(a *ask) *fault {
-	th := c.top["thinking"]
+	th := c.top.get("thinking")
 	switch th.Get("type").Str {
 	case "enabled":
 		b := th.Get("budget_tokens")
@@ -168,7 +168,7 @@ func (c *call) readThinking(a *ask) *fault {
 		case a.max > 0 && b.Int() >= a.max:
 			return invalid("", "", "`max_tokens` must be greater than `thinking.budget_tokens`. Please consult our documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking#max-tokens-and-context-window-size")
 		}
-		if t := c.top["temperature"]; t.Exists() && t.Num != 1 {
+		if t := c.top.get("temperature"); t.Exists() && t.Num != 1 {
 			return invalid("", "", "`temperature` may only be set to 1 when thinking is enabled. Please consult our documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking#important-considerations-when-using-extended-thinking")
 		}
 		a.thinks, a.budget = true, b.Int()
@@ -187,7 +187,7 @@ func (c *call) readThinking(a *ask) *fault {
 func (c *call) readMessagesTools(a *ask) *fault {
 	var f *fault
 	i := 0
-	each(c.top["tools"], func(_, t gjson.Result) bool {
+	each(c.top.get("tools"), func(_, t gjson.Result) bool {
 		typ, name, schema := t.Get("type").Str, t.Get("name").Str, t.Get("input_schema")
 		if typ == "" || typ == "custom" {
 			switch {
@@ -208,7 +208,7 @@ func (c *call) readMessagesTools(a *ask) *fault {
 	if f != nil {
 		return f
 	}
-	tc := c.top["tool_choice"]
+	tc := c.top.get("tool_choice")
 	a.single = tc.Get("disable_parallel_tool_use").Bool()
 	switch typ := tc.Get("type").Str; typ {
 	case "", "auto":
@@ -241,7 +241,7 @@ func (a *ask) cachePoint(block gjson.Result) {
 }
 
 func (c *call) readSystem(a *ask) *fault {
-	sys := c.top["system"]
+	sys := c.top.get("system")
 	if sys.Type == gjson.String {
 		a.system = sys.Str
 		a.read(sys.Str)

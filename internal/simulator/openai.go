@@ -18,11 +18,11 @@ var completionMembers = set(`model prompt best_of echo frequency_penalty logit_b
 	stream stream_options suffix temperature top_p user`)
 
 func serveCompletions(c *call) *fault {
-	model := c.top["model"]
+	model := c.top.get("model")
 	if model.Type != gjson.String || model.Str == "" {
 		return openAIModel(model)
 	}
-	stream := c.top["stream"].Bool()
+	stream := c.top.get("stream").Bool()
 	if done, f := c.begin(model.Str, stream); done || f != nil {
 		return f
 	}
@@ -36,8 +36,8 @@ func serveCompletions(c *call) *fault {
 	if a.max == 0 {
 		a.max = 16 // the default of this endpoint
 	}
-	prompts := stringList(c.top["prompt"])
-	if list := c.top["prompt"]; len(prompts) == 0 && list.IsArray() {
+	prompts := stringList(c.top.get("prompt"))
+	if list := c.top.get("prompt"); len(prompts) == 0 && list.IsArray() {
 		prompts = []string{list.Raw} // token ids
 	}
 	a.turn(true)
@@ -51,7 +51,7 @@ func serveCompletions(c *call) *fault {
 	id := c.s.newID("cmpl-", base62, 29)
 	c.rec.AnswerID = id
 	if stream {
-		usage := c.top["stream_options"].Get("include_usage").Bool()
+		usage := c.top.get("stream_options").Get("include_usage").Bool()
 		a = nil
 		c.streamCompletion(p, id, usage && !p.noUsage)
 		return nil
@@ -126,7 +126,7 @@ func (c *call) streamCompletion(p *plan, id string, usage bool) {
 var embeddingMembers = set(`model input encoding_format dimensions user`)
 
 func serveEmbeddings(c *call) *fault {
-	model := c.top["model"]
+	model := c.top.get("model")
 	if model.Type != gjson.String || model.Str == "" {
 		return openAIModel(model)
 	}
@@ -136,17 +136,17 @@ func serveEmbeddings(c *call) *fault {
 	if name := c.unknown(embeddingMembers); name != "" {
 		return unknownParameter(name)
 	}
-	inputs, f := embeddingInputs(c.top["input"])
+	inputs, f := embeddingInputs(c.top.get("input"))
 	if f != nil {
 		return f
 	}
 	n := 1536
-	if d := c.top["dimensions"]; d.Exists() && d.Type != gjson.Null {
+	if d := c.top.get("dimensions"); d.Exists() && d.Type != gjson.Null {
 		if n = int(d.Int()); n < 1 || n > 3072 {
 			return invalid("dimensions", "invalid_value", "Invalid value for 'dimensions': %s. It must be from 1 to 3072.", clip(d.Raw, 20))
 		}
 	}
-	format := c.top["encoding_format"].Str
+	format := c.top.get("encoding_format").Str
 	if !slices.Contains([]string{"", "float", "base64"}, format) {
 		return invalid("encoding_format", "invalid_value", "Invalid value: '%s'. Supported values are: 'float' and 'base64'.", clip(format, 40))
 	}
@@ -253,7 +253,7 @@ func appendVector64(b []byte, seed uint64, text string, n int) []byte {
 const categories = "harassment harassment/threatening hate hate/threatening illicit illicit/violent self-harm self-harm/intent self-harm/instructions sexual sexual/minors violence violence/graphic"
 
 func serveModerations(c *call) *fault {
-	model := c.top["model"].Str
+	model := c.top.get("model").Str
 	if model == "" {
 		model = "omni-moderation-latest"
 	}
@@ -263,7 +263,7 @@ func serveModerations(c *call) *fault {
 	if name := c.unknown(set("model input")); name != "" {
 		return unknownParameter(name)
 	}
-	in := c.top["input"]
+	in := c.top.get("input")
 	var inputs []string
 	if in.IsArray() && in.Get("0").IsObject() {
 		var one strings.Builder

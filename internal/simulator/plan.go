@@ -89,10 +89,11 @@ func textOf(seed uint64, n int) string {
 	return strings.Repeat(corpus, 1+(start+n)/len(corpus))[start : start+n]
 }
 
-// draftSeed turns what the request says into the start of its answer.
+// draftSeed turns what the request says into the start of its answer: the model, and both ends of the prompt.
 func (s *Simulator) draftSeed(a *ask, i int) uint64 {
 	h := s.cfg.Seed + uint64(i)*0x9e3779b97f4a7c15
-	for _, str := range []string{a.family, a.user} {
+	h ^= uint64(len(a.user))
+	for _, str := range []string{a.family, a.user[:min(512, len(a.user))], a.user[max(0, len(a.user)-512):]} {
 		for j := range len(str) {
 			h = (h ^ uint64(str[j])) * 0x100000001b3
 		}

@@ -3,7 +3,6 @@ package simulator
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -82,18 +81,29 @@ type Stats struct {
 // maxKeys bounds Stats.Keys; further keys are summed under "other".
 const maxKeys = 4096
 
-// callLog is a ring of the last calls and the totals of all.
+// callLog is a ring of the last calls and the totals of all. It grows by whole chunks, so that a full
+// log is never copied.
 type callLog struct {
-	mu    sync.Mutex
-	max   int
-	ring  []Call // grows up to max, then wraps at head
-	head  int
-	seq   int64
-	stats Stats
+	mu     sync.Mutex
+	max    int
+	chunks [][]Call
+	seq    int64 // of the last call
+	stats  Stats
+}
+
+const chunkCalls = 1024
+
+// slot returns where the call with a sequence number is kept. The caller holds the lock.
+func (l *callLog) slot(seq int64) *Call {
+	i := int((seq - 1) % int64(l.max))
+	for i/chunkCalls >= len(l.chunks) {
+		l.chunks = append(l.chunks, make([]Call, min(chunkCalls, l.max-len(l.chunks)*chunkCalls)))
+	}
+	return &l.chunks[i/chunkCalls][i%chunkCalls]
 }
 
 func (l *callLog) reset() {
-	l.ring, l.head, l.seq = nil, 0, 0
+	l.chunks, l.seq = nil, 0
 	l.stats = Stats{Status: map[string]int64{}, Keys: map[string]*KeyStats{}}
 }
 
@@ -103,11 +113,8 @@ func (l *callLog) add(c Call) {
 	defer l.mu.Unlock()
 	l.seq++
 	c.Seq = l.seq
-	if len(l.ring) < l.max {
-		l.ring = append(l.ring, c)
-	} else {
-		l.ring[l.head] = c
-		l.head = (l.head + 1) % l.max
+	*l.slot(l.seq) = c
+	if l.seq > int64(l.max) {
 		l.stats.Dropped++
 	}
 	st := &l.stats
@@ -152,9 +159,15 @@ func (s *Simulator) Calls(since int64) []Call {
 	l := &s.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := slices.Concat(l.ring[l.head:], l.ring[:l.head])
-	i, _ := slices.BinarySearchFunc(all, since+1, func(c Call, n int64) int { return int(c.Seq - n) })
-	return all[i:]
+	from := max(since, l.seq-int64(l.max), 0)
+	if from >= l.seq {
+		return nil
+	}
+	out := make([]Call, 0, l.seq-from)
+	for seq := from + 1; seq <= l.seq; seq++ {
+		out = append(out, *l.slot(seq))
+	}
+	return out
 }
 
 // Stats returns the totals.

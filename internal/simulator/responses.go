@@ -41,14 +41,14 @@ type outItem struct {
 }
 
 func serveResponses(c *call) *fault {
-	model := c.top["model"]
+	model := c.top.get("model")
 	if model.Type != gjson.String || model.Str == "" {
 		if !model.Exists() {
 			return invalid("model", "missing_required_parameter", "Missing required parameter: 'model'.")
 		}
 		return openAIModel(model)
 	}
-	stream := c.top["stream"].Bool()
+	stream := c.top.get("stream").Bool()
 	if done, f := c.begin(model.Str, stream); done || f != nil {
 		return f
 	}
@@ -56,8 +56,8 @@ func serveResponses(c *call) *fault {
 		return unknownParameter(name)
 	}
 	a := &ask{model: model.Str, family: family(model.Str), stream: stream}
-	keep := !c.top["store"].Exists() || c.top["store"].Type == gjson.Null || c.top["store"].Bool()
-	background := c.top["background"].Bool()
+	keep := !c.top.get("store").Exists() || c.top.get("store").Type == gjson.Null || c.top.get("store").Bool()
+	background := c.top.get("background").Bool()
 	if background && !keep {
 		return invalid("background", "", "Background mode requires 'store' to be true.")
 	}
@@ -98,10 +98,10 @@ func (c *call) newReply(a *ask, keep, background bool) *reply {
 	c.rec.AnswerID = r.id
 	if p.think != "" {
 		it := outItem{kind: "reasoning", id: c.s.newID("rs_", hex16, 48)}
-		if s := c.top["reasoning"].Get("summary").Str; s != "" {
+		if s := c.top.get("reasoning").Get("summary").Str; s != "" {
 			it.summary = p.think
 		}
-		if slices.Contains(stringList(c.top["include"]), "reasoning.encrypted_content") {
+		if slices.Contains(stringList(c.top.get("include")), "reasoning.encrypted_content") {
 			it.encrypted = c.s.box("reasoning", p.think[:min(48, len(p.think))])
 		}
 		r.items = append(r.items, it)
@@ -118,7 +118,7 @@ func (c *call) newReply(a *ask, keep, background bool) *reply {
 		r.items = append(r.items, it)
 	}
 	raw := func(name, fallback string) string {
-		if v := c.top[name]; v.Exists() {
+		if v := c.top.get(name); v.Exists() {
 			return strings.Clone(v.Raw)
 		}
 		return fallback
@@ -130,9 +130,9 @@ func (c *call) newReply(a *ask, keep, background bool) *reply {
 		choice: raw("tool_choice", `"auto"`), tools: raw("tools", "[]"), topLogprobs: raw("top_logprobs", "0"),
 		topP: raw("top_p", "1.0"), truncation: raw("truncation", `"disabled"`), user: raw("user", "null"),
 	}
-	effort, summary := c.top["reasoning"].Get("effort"), c.top["reasoning"].Get("summary")
+	effort, summary := c.top.get("reasoning").Get("effort"), c.top.get("reasoning").Get("summary")
 	r.echo.reasoning = `{"effort":` + orNull(effort) + `,"summary":` + orNull(summary) + `}`
-	format, verbosity := c.top["text"].Get("format").Raw, c.top["text"].Get("verbosity").Raw
+	format, verbosity := c.top.get("text").Get("format").Raw, c.top.get("text").Get("verbosity").Raw
 	if format == "" {
 		format = `{"type":"text"}`
 	}
@@ -155,7 +155,7 @@ func (c *call) readResponses(a *ask) ([]string, *fault) {
 	if f := openAILimits(c, a); f != nil {
 		return nil, f
 	}
-	if v := c.top["max_output_tokens"]; v.Exists() && v.Type != gjson.Null {
+	if v := c.top.get("max_output_tokens"); v.Exists() && v.Type != gjson.Null {
 		if !isInt(v) {
 			return nil, invalid("max_output_tokens", "invalid_type", "Invalid type for 'max_output_tokens': expected an integer, but got %s instead.", typeWord(v))
 		}
@@ -168,13 +168,13 @@ func (c *call) readResponses(a *ask) ([]string, *fault) {
 	if f := c.readResponsesTools(a); f != nil {
 		return nil, f
 	}
-	if ins := c.top["instructions"].Str; ins != "" {
+	if ins := c.top.get("instructions").Str; ins != "" {
 		a.read(ins)
 		a.system = ins
 	}
-	effort := c.top["reasoning"].Get("effort").Str
-	a.thinks = effort != "" && effort != "none" || c.top["reasoning"].Get("summary").Str != ""
-	format := c.top["text"].Get("format")
+	effort := c.top.get("reasoning").Get("effort").Str
+	a.thinks = effort != "" && effort != "none" || c.top.get("reasoning").Get("summary").Str != ""
+	format := c.top.get("text").Get("format")
 	switch typ := format.Get("type").Str; typ {
 	case "", "text", "json_object", "json_schema":
 		if typ == "json_schema" && format.Get("name").Str == "" {
@@ -185,7 +185,7 @@ func (c *call) readResponses(a *ask) ([]string, *fault) {
 		return nil, invalid("text.format.type", "invalid_value", "Invalid value: '%s'. Supported values are: 'json_object', 'json_schema', and 'text'.", clip(typ, 40))
 	}
 	r := inputReader{c: c, a: a}
-	if prev := c.top["previous_response_id"].Str; prev != "" {
+	if prev := c.top.get("previous_response_id").Str; prev != "" {
 		st, ok := c.s.store.get(c.key, prev)
 		if !ok {
 			return nil, invalid("previous_response_id", "previous_response_not_found", "Previous response with id '%s' not found.", clip(prev, 100))
@@ -197,7 +197,7 @@ func (c *call) readResponses(a *ask) ([]string, *fault) {
 			}
 		}
 	}
-	in := c.top["input"]
+	in := c.top.get("input")
 	switch {
 	case in.Type == gjson.String:
 		a.turn(true)
@@ -209,7 +209,7 @@ func (c *call) readResponses(a *ask) ([]string, *fault) {
 			r.n++
 			return r.fault == nil
 		})
-	case !in.Exists() && (c.top["previous_response_id"].Exists() || c.top["prompt"].Exists() || c.top["conversation"].Exists()):
+	case !in.Exists() && (c.top.get("previous_response_id").Exists() || c.top.get("prompt").Exists() || c.top.get("conversation").Exists()):
 	case !in.Exists():
 		return nil, invalid("input", "missing_required_parameter", "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation' must be provided.")
 	default:
@@ -229,7 +229,7 @@ func (c *call) readResponses(a *ask) ([]string, *fault) {
 func (c *call) readResponsesTools(a *ask) *fault {
 	var f *fault
 	i := 0
-	each(c.top["tools"], func(_, t gjson.Result) bool {
+	each(c.top.get("tools"), func(_, t gjson.Result) bool {
 		typ, name := t.Get("type").Str, t.Get("name").Str
 		switch typ {
 		case "function", "custom":
@@ -249,8 +249,8 @@ func (c *call) readResponsesTools(a *ask) *fault {
 	if f != nil {
 		return f
 	}
-	a.single = c.top["parallel_tool_calls"].Type == gjson.False
-	tc := c.top["tool_choice"]
+	a.single = c.top.get("parallel_tool_calls").Type == gjson.False
+	tc := c.top.get("tool_choice")
 	switch {
 	case tc.Str == "none":
 		a.choice = choiceNone

@@ -15,7 +15,7 @@ type Config struct {
 	Chunk      time.Duration // pause between the events of every stream
 	Models     []string      // for model lists; nil: a few of each dialect. Any other name is answered too
 	Keys       []string      // accepted upstream keys; empty: any
-	MaxCalls   int           // calls remembered; 0: 262144. Older ones are dropped and counted
+	MaxCalls   int           // calls remembered, some 400 bytes each; 0: 262144. Older ones are dropped and counted
 	MaxBody    int64         // bytes of a request body; 0: 64 MiB
 	Background time.Duration // how long a background response runs; 0: one second
 	Now        func() time.Time
