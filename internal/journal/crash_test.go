@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -66,51 +67,61 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 	}
 	dir := t.TempDir()
 	last := map[[2]int]int{} // round and writer to the last acknowledged number
-	acked, unacked := 0, 0
+	next := map[[2]int]int{} // round and writer to the number that must be read next
+	var pos Position
+	acked, found := 0, 0
 	for round := range rounds {
-		n := killOne(t, dir, round, last)
-		acked += n
+		acked += killOne(t, dir, round, last)
 		j := open(t, dir, Options{})
-		next := map[[2]int]int{}
-		found := 0
-		var pos Position
-		for {
-			records, after, err := j.Read(pos, 500, 1<<20)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(records) == 0 {
-				break
-			}
-			for _, r := range records {
-				var k [2]int
-				var i int
-				if _, err := fmt.Sscan(string(r), &k[0], &k[1], &i); err != nil {
-					t.Fatalf("record %q: %v", r, err)
-				}
-				if i != next[k] {
-					t.Fatalf("round %d, writer %d: record %d where %d should be", k[0], k[1], i, next[k])
-				}
-				next[k]++
-				found++
-			}
-			pos = after
-		}
-		for k, i := range last {
-			if next[k] <= i {
-				t.Errorf("round %d, writer %d: %d was acknowledged, the journal ends with %d", k[0], k[1], i, next[k]-1)
-			}
-			if next[k] > i+2 {
-				t.Errorf("round %d, writer %d: %d records were never acknowledged, at most one can be", k[0], k[1], next[k]-i-1)
+		n, end := checkOrder(t, j, pos, next)
+		found, pos = found+n, end
+		for w := range crashWriters {
+			k := [2]int{round, w}
+			if i, ok := last[k]; ok && next[k] <= i {
+				t.Errorf("round %d, writer %d: %d was acknowledged, the journal ends with %d", round, w, i, next[k]-1)
+			} else if ok && next[k] > i+2 {
+				t.Errorf("round %d, writer %d: %d records were never acknowledged, at most one can be", round, w, next[k]-i-1)
 			}
 		}
-		unacked = found - acked
 		closeNow(t, j)
+	}
+	// All rounds once more, from the start: no later recovery took or doubled anything.
+	j := open(t, dir, Options{})
+	again := map[[2]int]int{}
+	if n, _ := checkOrder(t, j, Position{}, again); n != found || !maps.Equal(again, next) {
+		t.Errorf("at the end %d records are there, %d were found round by round", n, found)
 	}
 	if acked < rounds*crashWriters {
 		t.Errorf("only %d records in %d rounds: the test tests nothing", acked, rounds)
 	}
-	t.Logf("%d acknowledged records in %d rounds, %d more were written", acked, rounds, unacked)
+	t.Logf("%d acknowledged records in %d rounds, %d more were written", acked, rounds, found-acked)
+}
+
+// checkOrder reads from pos to the end; next says which number each writer must go on with.
+func checkOrder(t *testing.T, j *Journal, pos Position, next map[[2]int]int) (n int, end Position) {
+	t.Helper()
+	for {
+		records, after, err := j.Read(pos, 500, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(records) == 0 {
+			return n, pos
+		}
+		for _, r := range records {
+			var k [2]int
+			var i int
+			if _, err := fmt.Sscan(string(r[:min(len(r), 40)]), &k[0], &k[1], &i); err != nil {
+				t.Fatalf("record %q: %v", r, err)
+			}
+			if i != next[k] {
+				t.Fatalf("round %d, writer %d: record %d where %d should be", k[0], k[1], i, next[k])
+			}
+			next[k]++
+		}
+		n += len(records)
+		pos = after
+	}
 }
 
 // killOne runs a child and kills it after a moment; it returns how many records were acknowledged.

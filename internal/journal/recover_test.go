@@ -165,6 +165,9 @@ func TestFlippedBit(t *testing.T) {
 		data := files[name]
 		ends := boundaries(data)
 		for bit := range len(data) * 8 {
+			if testing.Short() && bit%8 != bit/8%8 {
+				continue // one bit of every byte
+			}
 			flipped := slices.Clone(data)
 			flipped[bit/8] ^= 1 << (bit % 8)
 			rec := 0 // damaged record, counted from 1; 0: the header

@@ -259,12 +259,15 @@ func (b *Book) record(p *purse, h *Hold, call Call) error {
 	return nil
 }
 
-// apply takes the cost of a call. The caller holds mu, or is alone.
+// apply takes the cost of a call, as Store.Apply does. The caller holds mu, or is alone.
 func (p *purse) apply(call *Call) {
+	if p.id == account.RootID {
+		return
+	}
 	var few [4]Move // more cards for one call are rare
 	moves, uncovered := appendMoves(few[:0], p.cards, time.UnixMilli(call.AtMillis), call.Cost)
-	p.spent += call.Cost
-	p.debt += uncovered
+	p.spent = plus(p.spent, call.Cost)
+	p.debt = plus(p.debt, uncovered)
 	emptied := false
 	for _, m := range moves {
 		i := slices.IndexFunc(p.cards, func(c Card) bool { return c.ID == m.CardID })
@@ -274,6 +277,14 @@ func (p *purse) apply(call *Call) {
 	if emptied {
 		p.cards = slices.DeleteFunc(p.cards, func(c Card) bool { return c.Balance == 0 })
 	}
+}
+
+// plus adds two amounts that are not negative, and stops at the largest there is.
+func plus(a, b catalog.Nanos) catalog.Nanos {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 // check says what makes a call impossible to settle.

@@ -211,6 +211,9 @@ func TestRootAndFreeCallsAreNeverRefused(t *testing.T) {
 		t.Errorf("a call without a hold: %v", err)
 	}
 	d.sameAsStore(account.RootID, "poor")
+	if f := d.Balance(account.RootID, start); f.Debt != 0 || f.Held != 1 {
+		t.Errorf("root owes somebody: %+v", f)
+	}
 	if _, err := d.Hold("poor", -1, start); err == nil {
 		t.Error("a hold below zero")
 	}

@@ -78,7 +78,8 @@ type Store interface {
 	// Apply writes calls, in order, with their entries, card balances, debts, roll-ups and owners of
 	// stored objects, and moves the journal position of node to pos, all in one transaction. A call
 	// whose id is already there changes nothing. A cost is distributed by Spend, at the AtMillis of
-	// the call. Without calls only the position moves.
+	// the call; calls of root are recorded and rolled up but move no money. Without calls only the
+	// position moves.
 	Apply(ctx context.Context, node string, calls []Call, pos Position) error
 
 	// JournalPosition returns where the journal of node was applied up to; zero if never.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"tollgate/internal/account"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
 )
@@ -92,6 +93,9 @@ func (s *Store) Apply(ctx context.Context, node string, calls []ledger.Call, pos
 }
 
 func (s *Store) spend(c ledger.Call) {
+	if c.AccountID == account.RootID {
+		return
+	}
 	at := time.UnixMilli(c.AtMillis)
 	p := s.purse(c.AccountID)
 	moves, uncovered := ledger.Spend(p.cards, at, c.Cost)
