@@ -128,7 +128,11 @@ func (r *reader) choice(p *jsonpull.Parser, top *chunk, out []canon.Event) ([]ca
 		return out, nil
 	}
 	c.stopped = true
-	return append(out, canon.Stopped{Choice: c.number, Why: stop(reason), Raw: reason}), nil
+	why := stop(reason)
+	if why == canon.StopEnd && len(c.calls) > 0 {
+		why = canon.StopTools // Google always says stop, and so does OpenAI of a call that tool_choice forced
+	}
+	return append(out, canon.Stopped{Choice: c.number, Why: why, Raw: reason}), nil
 }
 
 // message is a delta or a message, read but not yet in order: members come in any.

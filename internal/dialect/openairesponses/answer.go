@@ -3,6 +3,7 @@ package openairesponses
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 
 	"tollgate/internal/canon"
@@ -82,6 +83,10 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 	}
 	if err != nil {
 		return out[:mark], err
+	}
+	if !r.started && r.seen { // a stored stream that is continued begins in the middle
+		r.started = true
+		out = slices.Insert(out, mark, canon.Event(canon.Start{ID: r.head.StoredID}))
 	}
 	return out, nil
 }
