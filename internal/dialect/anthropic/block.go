@@ -58,7 +58,11 @@ func readBlock(dst []canon.Block, raw string) ([]canon.Block, error) {
 		rest = o.Rest("type", "source", "title", "cache_control")
 	case "tool_use":
 		b, err = readToolUse(o)
-		rest = o.Rest("type", "id", "name", "input", "cache_control")
+		known := []string{"type", "id", "name", "input", "cache_control"}
+		if isDirect(o.Find("caller")) {
+			known = append(known, "caller")
+		}
+		rest = o.Rest(known...)
 	case "tool_result":
 		b, err = readToolResult(o)
 		rest = o.Rest("type", "tool_use_id", "is_error", "content", "cache_control")
@@ -213,6 +217,13 @@ func readToolUse(o jsonfield.Object) (canon.Block, error) {
 	}
 	b.Name, err = o.Needed("name")
 	return b, err
+}
+
+// isDirect reports whether the model itself made a call, which is what a call without a caller is too.
+// Code in a container can make others.
+func isDirect(caller string) bool {
+	o, err := jsonfield.ReadObject(caller)
+	return err == nil && len(o) == 1 && o[0] == jsonfield.Member{Name: "type", Raw: `"direct"`}
 }
 
 func readToolResult(o jsonfield.Object) (canon.Block, error) {
