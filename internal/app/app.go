@@ -172,6 +172,7 @@ func (a *App) openServer() error {
 	} else if a.metricsListener, err = listen(c.MetricsAddr); err != nil {
 		return fmt.Errorf("METRICS_LISTEN: %w", err)
 	}
+	a.profiling(routes)
 	a.server = server.New(server.Options{
 		Relay: a.relay, Protocols: protocols, Routes: routes, Ready: a.ready,
 		MaxHeaderBytes: int(c.MaxHeaderBytes), Shutdown: c.TimeoutShutdown, Log: a.log,

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/netip"
 	"time"
 
@@ -31,6 +32,22 @@ func countChannels(p *pool.Pool, is func(pool.Status) bool) float64 {
 		}
 	}
 	return n
+}
+
+// profiling adds Go's profiles for whoever has root's key.
+func (a *App) profiling(routes map[string]http.Handler) {
+	guarded := func(h http.HandlerFunc) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if caller, err := a.relay.Authenticate(r, time.Now()); err != nil || !caller.IsRoot() {
+				http.Error(w, "profiles are shown to root's key", http.StatusUnauthorized)
+				return
+			}
+			h(w, r)
+		})
+	}
+	routes["GET /debug/pprof/"] = guarded(pprof.Index)
+	routes["GET /debug/pprof/profile"] = guarded(pprof.Profile)
+	routes["GET /debug/pprof/trace"] = guarded(pprof.Trace)
 }
 
 // guardMetrics lets in peers on this machine and whoever has root's key.

@@ -10,11 +10,8 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
-	"tollgate/internal/provider"
 	"tollgate/internal/tokens"
 )
-
-const abortDrain = provider.AbortDrain
 
 // settle closes the books of the call: it prices what was consumed, appends the record to the
 // journal and releases the hold. It comes before the last byte of an answer; only when it returns nil

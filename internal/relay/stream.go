@@ -213,7 +213,7 @@ func (f *flow) flush() {
 // lost notes that the client takes no more bytes.
 func (f *flow) lost() {
 	f.mute = true
-	if f.lease.Provider.OnAbort == abortDrain {
+	if f.c.drains(f.lease) {
 		f.a.gone.Store(true)
 		return
 	}

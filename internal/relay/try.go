@@ -39,7 +39,7 @@ func (c *call) begin(l *pool.Lease, wait time.Duration) *attempt {
 	first := errFirstByte
 	a.cause.Store(&first)
 	a.timer = time.AfterFunc(min(wait, time.Until(a.end)), func() { a.cancel(*a.cause.Load()) })
-	drain := l.Provider.OnAbort == provider.AbortDrain
+	drain := c.drains(l)
 	a.unhook = context.AfterFunc(c.r.Context(), func() {
 		if errors.Is(context.Cause(c.r.Context()), ErrShutdown) {
 			a.cancel(ErrShutdown)
@@ -52,6 +52,12 @@ func (c *call) begin(l *pool.Lease, wait time.Duration) *attempt {
 		a.cancel(errClientGone)
 	})
 	return a
+}
+
+// drains reports whether the upstream is read to its end though the client has gone: where it is
+// billed all the same. A plain answer always is: closing stops nobody from writing it.
+func (c *call) drains(l *pool.Lease) bool {
+	return !c.head.Stream || l.Provider.OnAbort == provider.AbortDrain
 }
 
 // wait gives the upstream until d from now, or the end of the call if that is sooner.

@@ -63,7 +63,16 @@ func serveProxy(ctx context.Context, listen, to string) error {
 		Transport:     transport,
 		FlushInterval: -1,
 	}
-	srv := &http.Server{Addr: listen, Handler: rp, ReadHeaderTimeout: 10 * time.Second}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Else the server may close the request's body while the transport still waits for its end, and
+		// a stream whose answer comes at once breaks.
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		rp.ServeHTTP(w, r)
+	})
+	srv := &http.Server{Addr: listen, Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // a measuring tool: nothing to lose
 	defer stop()
 	if err := srv.ListenAndServe(); err != http.ErrServerClosed {

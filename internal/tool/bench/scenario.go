@@ -66,7 +66,7 @@ func (t target) one(ctx context.Context, c *http.Client, body []byte) (time.Dura
 	}
 	n, err := io.Copy(io.Discard, resp.Body)
 	if err = errors.Join(err, resp.Body.Close()); err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%s after %d bytes: %w", t.name, n, err)
 	}
 	if resp.StatusCode != http.StatusOK || n == 0 {
 		return 0, fmt.Errorf("%s answered %d with %d bytes", t.name, resp.StatusCode, n)
