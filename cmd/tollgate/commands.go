@@ -84,13 +84,13 @@ func (c simulateCmd) Run(ctx context.Context, w world) error {
 	}
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := server.Shutdown(bounded); err != nil {
+	if err = server.Shutdown(bounded); err != nil {
 		err = server.Close() // answers that hang on purpose do not finish
-		<-ended
-		return err
 	}
-	<-ended
-	return nil
+	if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	return err
 }
 
 type receiptCmd struct {
