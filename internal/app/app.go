@@ -19,9 +19,9 @@ import (
 	"tollgate/internal/config"
 	"tollgate/internal/dialect"
 	"tollgate/internal/dialect/anthropic"
-	// "tollgate/internal/dialect/gemini"
+	"tollgate/internal/dialect/gemini"
 	"tollgate/internal/dialect/openaichat"
-	// "tollgate/internal/dialect/openairesponses"
+	"tollgate/internal/dialect/openairesponses"
 	"tollgate/internal/journal"
 	"tollgate/internal/ledger"
 	"tollgate/internal/limit"
@@ -145,7 +145,7 @@ func (a *App) openPool(ctx context.Context) error {
 
 // openServer builds the way of a call and listens.
 func (a *App) openServer() error {
-	protocols := []dialect.Protocol{openaichat.New(), anthropic.New()}
+	protocols := []dialect.Protocol{openaichat.New(), openairesponses.New(), anthropic.New(), gemini.New()}
 	byName := map[canon.Dialect]dialect.Protocol{}
 	for _, p := range protocols {
 		byName[p.Dialect()] = p

@@ -291,3 +291,102 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// Every dialect, streamed and not, is answered and metered.
+func TestDialects(t *testing.T) {
+	_, url := simulate(t)
+	g := startGateway(t, channels(url, "sk-up-1"))
+	gem := []string{"X-Goog-Api-Key", userKey}
+	ant := []string{"X-Api-Key", userKey}
+	for _, c := range []struct {
+		name, path, body string
+		headers          []string
+		ends             string // how the answer ends
+	}{
+		{"chat", "/v1/chat/completions", `{"model":"sim-gpt","messages":[{"role":"user","content":"hi"}]}`, nil, "}"},
+		{"chat stream", "/v1/chat/completions", `{"model":"sim-gpt","stream":true,"messages":[{"role":"user","content":"hi"}]}`, nil, "data: [DONE]\n\n"},
+		{"completions", "/v1/completions", `{"model":"sim-gpt","prompt":"hi"}`, nil, "}"},
+		{"completions stream", "/v1/completions", `{"model":"sim-gpt","prompt":"hi","stream":true}`, nil, "data: [DONE]\n\n"},
+		{"embeddings", "/v1/embeddings", `{"model":"sim-embed","input":["hi","you"]}`, nil, "}"},
+		{"responses", "/v1/responses", `{"model":"sim-gpt","input":"hi"}`, nil, "}"},
+		{"responses stream", "/v1/responses", `{"model":"sim-gpt","input":"hi","stream":true}`, nil, "\n\n"},
+		{"messages", "/v1/messages", `{"model":"sim-claude","max_tokens":64,"messages":[{"role":"user","content":"hi"}]}`, ant, "}"},
+		{"messages stream", "/v1/messages", `{"model":"sim-claude","max_tokens":64,"stream":true,"messages":[{"role":"user","content":"hi"}]}`, ant, "{\"type\":\"message_stop\"}\n\n"},
+		{"gemini", "/v1beta/models/sim-gemini:generateContent", `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`, gem, "}"},
+		{"gemini sse", "/v1beta/models/sim-gemini:streamGenerateContent?alt=sse", `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`, gem, "\n\n"},
+		{"gemini array", "/v1/models/sim-gemini:streamGenerateContent", `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`, gem, "]"},
+		{"gemini key in query", "/v1beta/models/sim-gemini:generateContent?key=" + userKey, `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`, []string{"Authorization", ""}, "}"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := len(g.lines("call"))
+			a := g.send("POST", c.path, c.body, c.headers...)
+			if a.status != 200 || !strings.HasSuffix(a.body, c.ends) && !strings.HasSuffix(strings.TrimSpace(a.body), c.ends) {
+				t.Fatalf("%d …%s", a.status, a.body[max(0, len(a.body)-200):])
+			}
+			if c.name == "gemini array" && !json.Valid([]byte(a.body)) {
+				t.Errorf("not a JSON array: %s", a.body)
+			}
+			line := g.lines("call")
+			if len(line) != before+1 || line[before]["usage"] != "measured" || line[before]["nanos"].(float64) <= 0 {
+				t.Errorf("log: %v", line[before:])
+			}
+		})
+	}
+	for _, c := range []struct {
+		name, path, body string
+		headers          []string
+		says             string
+	}{
+		{"moderations", "/v1/moderations", `{"input":"hi"}`, nil, "flagged"},
+		{"count anthropic", "/v1/messages/count_tokens", `{"model":"sim-claude","messages":[{"role":"user","content":"hi"}]}`, ant, "input_tokens"},
+		{"count gemini", "/v1beta/models/sim-gemini:countTokens", `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`, gem, "totalTokens"},
+		{"embed gemini", "/v1beta/models/sim-embed:embedContent", `{"content":{"parts":[{"text":"hi"}]}}`, gem, "values"},
+		{"batch embed gemini", "/v1beta/models/sim-embed:batchEmbedContents", `{"requests":[{"model":"models/sim-embed","content":{"parts":[{"text":"hi"}]}}]}`, gem, "values"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := g.send("POST", c.path, c.body, c.headers...)
+			if a.status != 200 || !strings.Contains(a.body, c.says) {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+		})
+	}
+	if a := g.send("GET", "/v1beta/models", "", gem...); a.status != 200 || !strings.Contains(a.body, `"models/sim-gemini"`) {
+		t.Errorf("gemini list: %d %s", a.status, a.body)
+	}
+}
+
+// A stored response is found by its account alone, at the channel that keeps it.
+func TestStoredResponses(t *testing.T) {
+	_, url := simulate(t)
+	dir := t.TempDir()
+	g := startGatewayIn(t, dir, channels(url, "sk-up-1", "sk-up-2", "sk-up-3"))
+	a := g.send("POST", "/v1/responses", `{"model":"sim-gpt","input":"echo: keep this"}`)
+	var made struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal([]byte(a.body), &made); err != nil || made.ID == "" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	for range 4 {
+		if a := g.send("GET", "/v1/responses/"+made.ID, ""); a.status != 200 || !strings.Contains(a.body, "keep this") {
+			t.Fatalf("get: %d %s", a.status, a.body)
+		}
+	}
+	if a := g.send("GET", "/v1/responses/"+made.ID, "", "Authorization", "Bearer "+adminKey); a.status != 404 {
+		t.Errorf("another account got it: %d %s", a.status, a.body)
+	}
+	if a := g.send("POST", "/v1/responses", `{"model":"sim-gpt","input":"and now","previous_response_id":"`+made.ID+`"}`); a.status != 200 {
+		t.Errorf("continue: %d %s", a.status, a.body)
+	}
+	g.stop()
+	g = startGatewayIn(t, dir, channels(url, "sk-up-1", "sk-up-2", "sk-up-3"))
+	if a := g.send("GET", "/v1/responses/"+made.ID+"/input_items", ""); a.status != 200 || !strings.Contains(a.body, "echo: keep this") {
+		t.Errorf("items after a restart: %d %s", a.status, a.body)
+	}
+	if a := g.send("DELETE", "/v1/responses/"+made.ID, ""); a.status != 200 {
+		t.Errorf("delete: %d %s", a.status, a.body)
+	}
+	if a := g.send("GET", "/v1/responses/"+made.ID, ""); a.status != 404 {
+		t.Errorf("get after delete: %d %s", a.status, a.body)
+	}
+}
