@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -141,7 +142,7 @@ func killOne(t *testing.T, dir string, round int, last map[[2]int]int) (acked in
 	goal := 20 + rand.IntN(3000) // acknowledgements to wait for: a moment that does not depend on the machine
 	for {
 		line, err := in.ReadString('\n')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break // the rest of the pipe has been read
 		}
 		if err != nil {

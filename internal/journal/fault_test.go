@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,7 @@ func crcOf(p []byte) (sum [4]byte) {
 	return sum
 }
 
-var errFull = errors.New("no space left on device")
+var errFull error = syscall.ENOSPC
 
 // disk makes files fail. Room bytes can still be written; noTruncate and noSync fail these.
 type disk struct {
@@ -440,4 +441,19 @@ func TestProbeKeepsTheReserveOpen(t *testing.T) {
 	if got := readAll(t, j, Position{}); !slices.Equal(got, want) {
 		t.Errorf("%d records, want %d", len(got), len(want))
 	}
+}
+
+// TestReserveIsForFullDisksOnly breaks a disk that has room: its reserve would not help.
+func TestReserveIsForFullDisksOnly(t *testing.T) {
+	dir := t.TempDir()
+	d := &disk{room: 1 << 30}
+	j := open(t, dir, Options{Create: d.create, ProbeEvery: time.Hour, ReserveBytes: 1000})
+	d.change(func(d *disk) { d.noSync = true })
+	if _, err := j.Append([]byte("x")); err == nil {
+		t.Error("appended")
+	}
+	if info, err := os.Stat(j.reservePath()); err != nil || info.Size() != 1000 {
+		t.Errorf("the reserve: %v, %v", info, err)
+	}
+	d.change(func(d *disk) { d.noSync = false })
 }

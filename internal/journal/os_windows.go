@@ -49,3 +49,8 @@ func (f seekingFile) Truncate(size int64) error {
 	_, err := f.Seek(size, 0)
 	return err
 }
+
+// isFull reports whether err says that there is no room: ERROR_DISK_FULL, ERROR_HANDLE_DISK_FULL.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.Errno(112)) || errors.Is(err, syscall.Errno(39))
+}

@@ -17,10 +17,10 @@ func (j *Journal) fail(cause error) error {
 	return t.err
 }
 
-// spendReserve gives the disk the reserve back, after a write failed, and reports whether it is worth
-// trying again. From then on the journal is not healthy but takes records. The caller holds writing.
+// spendReserve gives a full disk the reserve back and reports whether it is worth trying again. From
+// then on the journal is not healthy but takes records. The caller holds writing.
 func (j *Journal) spendReserve(cause error) bool {
-	if !j.reserve {
+	if !j.reserve || !isFull(cause) {
 		return false
 	}
 	j.reserve = false

@@ -107,7 +107,7 @@ func (b *Book) drain(pos journal.Position) {
 		case b.ctx.Err() != nil:
 			return
 		case err != nil:
-			b.log.Error("ledger: the store does not take calls; they wait in the journal", "error", err, "position", pos, "again_in", pause)
+			b.log.Error("ledger: calls wait in the journal", "error", err, "position", pos, "again_in", pause)
 			wait = time.After(pause)
 			pause, limit = min(2*pause, longestPause), max(1, limit/2)
 		case n == 0:
@@ -132,8 +132,11 @@ func (b *Book) drain(pos journal.Position) {
 // carry brings one batch behind pos to the store and returns where it ends and how many records it had.
 func (b *Book) carry(pos journal.Position, limit int) (next journal.Position, n int, err error) {
 	records, next, err := b.journal.Read(pos, limit, batchBytes)
-	if err != nil || next == pos {
-		return pos, 0, err
+	if err != nil {
+		return pos, 0, fmt.Errorf("ledger: what was settled cannot be read back: %w", err)
+	}
+	if next == pos {
+		return pos, 0, nil
 	}
 	calls := make([]Call, 0, len(records))
 	for _, r := range records {
@@ -152,7 +155,7 @@ func (b *Book) carry(pos journal.Position, limit int) (next journal.Position, n 
 	ctx, cancel := context.WithTimeout(b.ctx, applyTimeout)
 	defer cancel()
 	if err := b.store.Apply(ctx, b.node, calls, Position(next)); err != nil {
-		return pos, 0, err
+		return pos, 0, fmt.Errorf("ledger: the store does not take calls: %w", err)
 	}
 	b.progress.oldest.Store(0)
 	b.progress.carried.Add(int64(len(records)))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -216,7 +217,7 @@ func (f diskFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p[:fits])
 	f.disk.room -= n
 	if err == nil && n < len(p) {
-		err = errors.New("no space left on device")
+		err = syscall.ENOSPC
 	}
 	return n, err
 }
@@ -265,7 +266,7 @@ type onceFile struct {
 
 func (f onceFile) Write(p []byte) (int, error) {
 	if f.fail.CompareAndSwap(true, false) {
-		return 0, errors.New("no space left on device")
+		return 0, syscall.ENOSPC
 	}
 	return f.File.Write(p)
 }

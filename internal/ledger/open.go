@@ -88,12 +88,12 @@ func (b *Book) replay(ctx context.Context, pos journal.Position) error {
 		}
 	}
 	if end := b.journal.End(); end.Compare(pos) < 0 {
-		b.log.Error("ledger: the store is ahead of the journal; the journal was lost or is an old copy, and goes on behind the store's position",
+		b.log.ErrorContext(ctx, "ledger: the store is ahead of the journal; the journal was lost or is an old copy, and goes on behind the store's position",
 			"store", pos, "journal", end, "dir", b.journal.Dir())
 		return b.journal.Advance(pos)
 	}
 	if start := b.journal.Start(); pos.Segment < start.Segment && (pos.Segment > 0 || start.Segment > 1) {
-		b.log.Error("ledger: the journal does not reach back to the store's position; the store is an old copy, and the calls between are missing in it",
+		b.log.ErrorContext(ctx, "ledger: the journal does not reach back to the store's position; the store is an old copy, and the calls between are missing in it",
 			"store", pos, "journal", start, "dir", b.journal.Dir())
 	}
 	for {
@@ -250,7 +250,7 @@ func (b *Book) doubt(ctx context.Context, p *purse, card Card, cause error) (Car
 		return Card{}, fmt.Errorf("ledger: grant to account %s: nobody knows yet whether it happened, look at the account before trying again: %w", p.id, cause)
 	}
 	if i := find(); i >= 0 && !had {
-		b.log.Warn("ledger: the store answered a grant with an error but has it", "card", card.ID, "error", cause)
+		b.log.WarnContext(ctx, "ledger: the store answered a grant with an error but has it", "card", card.ID, "error", cause)
 		return p.cards[i], nil
 	}
 	return Card{}, fmt.Errorf("ledger: grant to account %s: %w", p.id, cause)
