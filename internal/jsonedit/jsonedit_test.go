@@ -227,6 +227,21 @@ func TestManyNames(t *testing.T) {
 	}
 }
 
+// Every byte at every place of a string that is longer than what is looked at together.
+func TestEveryByteInAString(t *testing.T) {
+	const length = 40
+	for c := range 256 {
+		for at := range length {
+			inside := []byte(strings.Repeat("x", length))
+			inside[at] = byte(c)
+			_, err := Scan([]byte(`{"a":"`+string(inside)+`"}`), 10)
+			if want := c >= ' ' && c != '"' && c != '\\' && c < 0x80; want != (err == nil) {
+				t.Fatalf("byte 0x%02x at %d: %v", c, at, err)
+			}
+		}
+	}
+}
+
 func TestScanAccepts(t *testing.T) {
 	for _, raw := range []string{
 		`{}`, " \t\r\n{ } \n", `{"":0}`, `{"a":{},"b":[],"c":[[],{}]}`,
@@ -253,6 +268,10 @@ func TestStats(t *testing.T) {
 	}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+	quoting := base64ish + " is what " + text + " looks like in base64: " + base64ish
+	if got := mustScan(t, `{"":"`+quoting+`"}`).Stats(); got.MediaParts != 0 || got.TextBytes != int64(len(quoting)) {
+		t.Errorf("text that quotes base64: %+v", got)
 	}
 }
 
@@ -336,6 +355,21 @@ func TestEdits(t *testing.T) {
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s: got  %s, %v\nwant %s", c.name, got, err, c.want)
 		}
+	}
+	nested := `{"a":{},"b":{}}`
+	o := mustScan(t, nested)
+	var many []Edit
+	for i := range 50 {
+		for _, name := range []string{"b", "a"} {
+			in, _, err := o.Object(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			many = append(many, in.Set(fmt.Sprintf("n%d", i), fmt.Append(nil, i)))
+		}
+	}
+	if got, err := Apply([]byte(nested), many...); err != nil || string(got) != `{"a":`+object(0, 50)+`,"b":`+object(0, 50)+`}` {
+		t.Errorf("insertions change their order: %s, %v", got, err)
 	}
 	if _, ok := mustScan(t, abc).Remove("x"); ok {
 		t.Error("Remove of an absent member")
