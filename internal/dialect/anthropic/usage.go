@@ -188,7 +188,8 @@ func take(p *jsonpull.Parser, dst *int64) error {
 		return nil
 	}
 	number := p.Kind() == '0'
-	name, raw := p.Name, p.Raw()
+	name := p.Name
+	raw := p.Raw()
 	if number {
 		n, err := strconv.ParseInt(raw, 10, 64)
 		if err != nil { // 12.0 and 1e3 are integers too

@@ -243,7 +243,8 @@ func (r *reader) candidate(p *jsonpull.Parser, out []canon.Event) ([]canon.Event
 		case "finishReason":
 			reason = p.String()
 		case "groundingMetadata", "citationMetadata", "urlContextMetadata":
-			name, raw := p.Name, p.Raw()
+			name := p.Name
+			raw := p.Raw()
 			if name == "groundingMetadata" {
 				r.searched.read(raw)
 			}
@@ -314,6 +315,9 @@ func (c *choice) part(p *jsonpull.Parser, out []canon.Event) []canon.Event {
 			otherName = p.Name
 			p.Skip()
 		}
+	}
+	if hasText && text == "" && seal == "" && !thought {
+		return out // the last chunk often has such a part, with nothing but the reason to stop beside it
 	}
 	if hasText && thought {
 		return append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block(kindThought), Text: text, Seal: seal})
