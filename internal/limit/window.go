@@ -110,7 +110,7 @@ func (w *window) add(bucket, n int64) {
 	*w.entry(w.len - 1) = entry{bucket, n}
 }
 
-// giveBack takes back n that were counted in the bucket, unless that has expired.
+// giveBack takes back n of what was counted in the bucket, unless that has expired.
 func (w *window) giveBack(bucket, n int64) {
 	for i := w.len; i > 0; i-- {
 		e := w.entry(i - 1)
@@ -118,7 +118,6 @@ func (w *window) giveBack(bucket, n int64) {
 			continue
 		}
 		if e.bucket == bucket {
-			n = min(n, e.count)
 			e.count -= n
 			w.total -= n
 		}
