@@ -26,7 +26,8 @@ func benchCall(id, account string) ledger.Call {
 		Receipt: &catalog.Receipt{Model: "gpt-5.2", Version: "2026-08-20", Total: 100, Items: []catalog.Item{
 			{What: "input", Quantity: 1200, Rate: 1250000000, Amount: 1500000},
 			{What: "cache_read", Quantity: 8000, Rate: 125000000, Amount: 1000000},
-			{What: "output", Quantity: 431, Rate: 10000000000, Amount: 4310000}}},
+			{What: "output", Quantity: 431, Rate: 10000000000, Amount: 4310000},
+		}},
 		Cost: 100,
 	}
 }

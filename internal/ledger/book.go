@@ -104,8 +104,10 @@ func (b *Book) Hold(accountID string, amount catalog.Nanos, at time.Time, above 
 		return nil, fmt.Errorf("ledger: a hold of $%v on account %s", amount, accountID)
 	}
 	if err := b.journal.Healthy(); err != nil {
-		return nil, &canon.Error{Kind: canon.KindOverloaded, Message: "calls cannot be recorded at the moment, so none are taken; try again later",
-			RetryAfter: 5 * time.Second, Cause: err}
+		return nil, &canon.Error{
+			Kind: canon.KindOverloaded, Message: "calls cannot be recorded at the moment, so none are taken; try again later",
+			RetryAfter: 5 * time.Second, Cause: err,
+		}
 	}
 	h := &Hold{book: b, payer: b.purse(accountID), amount: amount}
 	if len(above) == 0 {

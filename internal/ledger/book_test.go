@@ -66,7 +66,7 @@ func (d *desk) stop() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = d.Book.Close(ctx) // says that records are left in the journal, if any are
+	_ = d.Close(ctx) // says that records are left in the journal, if any are
 	if err := d.journal.Close(); err != nil {
 		d.t.Error(err)
 	}

@@ -101,8 +101,10 @@ func TestBookFollowsTheModel(t *testing.T) {
 			"grant": func(rt *rapid.T) {
 				n++
 				a := rapid.SampledFrom(accounts).Draw(rt, "account")
-				c := ledger.Card{ID: fmt.Sprint(n), AccountID: a, Amount: catalog.Nanos(rapid.IntRange(1, 40).Draw(rt, "amount")), GrantedAt: now,
-					ExpiresAt: now.Add(time.Duration(rapid.IntRange(1, 20).Draw(rt, "life")) * time.Second)}
+				c := ledger.Card{
+					ID: fmt.Sprint(n), AccountID: a, Amount: catalog.Nanos(rapid.IntRange(1, 40).Draw(rt, "amount")), GrantedAt: now,
+					ExpiresAt: now.Add(time.Duration(rapid.IntRange(1, 20).Draw(rt, "life")) * time.Second),
+				}
 				got, err := d.Grant(t.Context(), c, "")
 				if err != nil {
 					rt.Fatal(err)
@@ -194,8 +196,10 @@ func TestManyAtOnceAgreeWithTheStore(t *testing.T) {
 					now := start.Add(time.Duration(clock.Add(1)) * time.Millisecond)
 					if r.IntN(6) == 0 {
 						amount := catalog.Nanos(1 + r.IntN(60))
-						_, err := d.Grant(t.Context(), ledger.Card{ID: fmt.Sprint(ids.Add(1)), AccountID: a, Amount: amount, GrantedAt: now,
-							ExpiresAt: now.Add(time.Duration(1+r.IntN(100)) * time.Millisecond)}, "")
+						_, err := d.Grant(t.Context(), ledger.Card{
+							ID: fmt.Sprint(ids.Add(1)), AccountID: a, Amount: amount, GrantedAt: now,
+							ExpiresAt: now.Add(time.Duration(1+r.IntN(100)) * time.Millisecond),
+						}, "")
 						if err != nil {
 							t.Error(err)
 						}

@@ -102,14 +102,18 @@ func (s *Store) spend(c ledger.Call) {
 	for _, m := range moves {
 		i := slices.IndexFunc(p.cards, func(k ledger.Card) bool { return k.ID == m.CardID })
 		p.cards[i].Balance -= m.Amount
-		s.enter(ledger.Entry{At: at, Kind: ledger.EntrySpend, Account: c.AccountID, Counter: ledger.SideRevenue,
-			Amount: -m.Amount, CardID: m.CardID, CallID: c.ID})
+		s.enter(ledger.Entry{
+			At: at, Kind: ledger.EntrySpend, Account: c.AccountID, Counter: ledger.SideRevenue,
+			Amount: -m.Amount, CardID: m.CardID, CallID: c.ID,
+		})
 	}
 	p.debt += uncovered
 	p.spent += c.Cost
 	if uncovered > 0 {
-		s.enter(ledger.Entry{At: at, Kind: ledger.EntryDebt, Account: c.AccountID, Counter: ledger.SideRevenue,
-			Amount: -uncovered, CallID: c.ID})
+		s.enter(ledger.Entry{
+			At: at, Kind: ledger.EntryDebt, Account: c.AccountID, Counter: ledger.SideRevenue,
+			Amount: -uncovered, CallID: c.ID,
+		})
 	}
 }
 
@@ -141,11 +145,15 @@ func (s *Store) Grant(ctx context.Context, card ledger.Card, note string) (ledge
 	p.debt -= repaid
 	card.Balance = card.Amount - repaid
 	p.cards = append(p.cards, card)
-	s.enter(ledger.Entry{At: card.GrantedAt, Kind: ledger.EntryGrant, Account: card.AccountID, Counter: ledger.SideOperator,
-		Amount: card.Amount, CardID: card.ID, Note: note})
+	s.enter(ledger.Entry{
+		At: card.GrantedAt, Kind: ledger.EntryGrant, Account: card.AccountID, Counter: ledger.SideOperator,
+		Amount: card.Amount, CardID: card.ID, Note: note,
+	})
 	if repaid > 0 {
-		s.enter(ledger.Entry{At: card.GrantedAt, Kind: ledger.EntryRepay, Account: card.AccountID, Counter: ledger.SideRevenue,
-			Amount: -repaid, CardID: card.ID})
+		s.enter(ledger.Entry{
+			At: card.GrantedAt, Kind: ledger.EntryRepay, Account: card.AccountID, Counter: ledger.SideRevenue,
+			Amount: -repaid, CardID: card.ID,
+		})
 	}
 	return card, s.end("Grant")
 }
