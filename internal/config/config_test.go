@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -422,14 +423,20 @@ func TestEverySettingIsDocumentedAndParses(t *testing.T) {
 	}
 }
 
-func TestExampleLoads(t *testing.T) {
-	text := Example
-	for _, path := range []string{"/run/secrets/admin", "/run/secrets/openai-spare"} {
-		text = strings.ReplaceAll(text, path, file(t, "secret", "sk-x"))
+// The examples of the documentation are what people start from.
+func TestExamplesLoad(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	cfg := load(t, Source{Environ: []string{"OPENAI_MAIN_KEY=sk-1", "ACME_CI_KEY=sk-2"}, File: file(t, "t.yaml", text)})
-	if len(cfg.Channels) != 3 || len(cfg.Models) != 2 || len(cfg.Accounts) != 1 {
-		t.Errorf("%d channels, %d models, %d accounts", len(cfg.Channels), len(cfg.Models), len(cfg.Accounts))
+	_, block, _ := strings.Cut(string(readme), "```yaml\n")
+	block, _, _ = strings.Cut(block, "```")
+	for name, text := range map[string]string{"docs/configuration.md": Example, "README.md": block} {
+		text = regexp.MustCompile(`/run/secrets/[a-z-]+`).ReplaceAllString(text, file(t, "secret", "sk-x"))
+		cfg := load(t, Source{Environ: []string{"OPENAI_MAIN_KEY=sk-1", "ACME_CI_KEY=sk-2"}, File: file(t, "t.yaml", text)})
+		if len(cfg.Channels) != 3 || len(cfg.Models) != 2 || len(cfg.Accounts) != 1 {
+			t.Errorf("%s: %d channels, %d models, %d accounts", name, len(cfg.Channels), len(cfg.Models), len(cfg.Accounts))
+		}
 	}
 }
 
