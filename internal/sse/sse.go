@@ -4,7 +4,8 @@
 // on exactly as it came while its events are read. What events mean is for the dialects, flushing
 // and timeouts are for relay. Standard library only.
 //
-// Source: https://html.spec.whatwg.org/multipage/server-sent-events.html (9.2.5 and 9.2.6), read 2026-08-20.
+// The grammar is that of https://html.spec.whatwg.org/multipage/server-sent-events.html (9.2.5), as quoted
+// in public parsers on 2026-11-20. Other than browsers we hand out an event that the end cuts off, and say so.
 package sse
 
 import (
