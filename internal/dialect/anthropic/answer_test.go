@@ -1,0 +1,145 @@
+package anthropic
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+)
+
+// TestUsageOfLies feeds figures that no answer can have: the frame is refused, so that a call is never
+// settled by them.
+func TestUsageOfLies(t *testing.T) {
+	for _, usage := range []string{
+		`{"input_tokens":-1}`, `{"input_tokens":"12"}`, `{"input_tokens":1e99}`, `{"input_tokens":1.5}`, `{"output_tokens":9223372036854775807}`,
+		`{"output_tokens":true}`, `{"cache_creation":{"ephemeral_1h_input_tokens":-5}}`, `{"output_tokens_details":{"thinking_tokens":[]}}`,
+		`{"server_tool_use":{"web_search_requests":-1}}`, `{"iterations":[{"type":"compaction","input_tokens":-1}]}`,
+	} {
+		for _, frame := range []string{
+			`{"type":"message_start","message":{"usage":%s}}`, `{"type":"message_delta","delta":{},"usage":%s}`, `{"type":"message","content":[],"usage":%s}`,
+		} {
+			data := fmt.Sprintf(frame, usage)
+			if events, err := New().NewReader(dialect.Head{Stream: true}).Read("", []byte(data), nil); err == nil {
+				t.Errorf("%s was read: %v", data, events)
+			}
+		}
+	}
+}
+
+// TestUsageAddsUp checks on any figures that the buckets are disjoint and lose nothing.
+func TestUsageAddsUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := func(name string) int64 { return rapid.Int64Range(0, 1e9).Draw(t, name) }
+		input, read, w5m, w1h, output := n("input"), n("read"), n("5m"), n("1h"), n("output")
+		thinking := rapid.Int64Range(0, output).Draw(t, "thinking")
+		start := fmt.Sprintf(`{"type":"message_start","message":{"usage":{"input_tokens":%d,"cache_read_input_tokens":%d,"cache_creation_input_tokens":%d,"cache_creation":{"ephemeral_5m_input_tokens":%d,"ephemeral_1h_input_tokens":%d},"output_tokens":1}}}`,
+			input, read, w5m+w1h, w5m, w1h)
+		deltas := []string{
+			fmt.Sprintf(`{"output_tokens":%d,"output_tokens_details":{"thinking_tokens":%d}}`, output, thinking),
+			fmt.Sprintf(`{"input_tokens":%d,"cache_read_input_tokens":%d,"cache_creation_input_tokens":%d,"output_tokens":%d,"output_tokens_details":{"thinking_tokens":%d}}`, input, read, w5m+w1h, output, thinking),
+			fmt.Sprintf(`{"input_tokens":null,"cache_creation":null,"output_tokens":%d,"output_tokens_details":{"thinking_tokens":%d}}`, output, thinking),
+		}
+		r := New().NewReader(dialect.Head{Stream: true})
+		if _, err := r.Read("", []byte(start), nil); err != nil {
+			t.Fatal(err)
+		}
+		delta := rapid.SampledFrom(deltas).Draw(t, "delta")
+		events, err := r.Read("", []byte(`{"type":"message_delta","delta":{},"usage":`+delta+`}`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := events[len(events)-1].(canon.Used).Usage
+		want := canon.Usage{Input: input, CacheRead: read, CacheWrite5m: w5m, CacheWrite1h: w1h, Output: output - thinking, Reasoning: thinking}
+		if got != want {
+			t.Fatalf("%+v, want %+v", got, want)
+		}
+	})
+}
+
+// stream is 100 events of an answer with text, as the upstream's SSE fields.
+func stream() (events []string, data [][]byte) {
+	add := func(event, text string) {
+		events = append(events, event)
+		data = append(data, []byte(text))
+	}
+	add("message_start", `{"type":"message_start","message":{"model":"claude-sonnet-5","id":"msg_011CdZqGg4K3tq97K7RDtTw7","type":"message","role":"assistant","content":[],"stop_reason":null,"stop_sequence":null,"stop_details":null,"usage":{"input_tokens":47,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":2,"service_tier":"standard","inference_geo":"global"}}  }`)
+	add("content_block_start", `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`)
+	for len(events) < 97 {
+		add("content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" applying successive division until"}             }`)
+	}
+	add("content_block_stop", `{"type":"content_block_stop","index":0        }`)
+	add("message_delta", `{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null,"stop_details":null},"usage":{"input_tokens":47,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":373,"output_tokens_details":{"thinking_tokens":62}}    }`)
+	add("message_stop", `{"type":"message_stop"               }`)
+	return events, data
+}
+
+// BenchmarkReader reads a stream of 100 events, which is what every passthrough answer costs.
+func BenchmarkReader(b *testing.B) {
+	names, data := stream()
+	var out []canon.Event
+	b.ReportAllocs()
+	for b.Loop() {
+		r := New().NewReader(dialect.Head{Op: canon.OpGenerate, Stream: true})
+		for i := range data {
+			var err error
+			if out, err = r.Read(names[i], data[i], out[:0]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(data)), "ns/event")
+}
+
+// FuzzReader checks that no bytes of an upstream trip the reader, and that what it reads is sane.
+func FuzzReader(f *testing.F) {
+	names, data := stream()
+	for i := range data {
+		f.Add(names[i], string(data[i]))
+	}
+	f.Add("", `{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"a","name":"b","input":{}}}`+"\n"+`{"type":"content_block_stop","index":1}`)
+	f.Add("error", `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`)
+	f.Add("", `{"input_tokens":5}`)
+	f.Fuzz(func(t *testing.T, event, lines string) {
+		for _, stream := range []bool{false, true} {
+			r := New().NewReader(dialect.Head{Stream: stream})
+			for line := range strings.SplitSeq(lines, "\n") {
+				events, err := r.Read(event, []byte(line), nil)
+				for _, e := range events {
+					switch e := e.(type) {
+					case canon.Used:
+						if u := e.Usage; min(u.Input, u.CacheRead, u.CacheWrite5m, u.CacheWrite1h, u.Output, u.Reasoning, u.WebSearches) < 0 || u.In() < 0 || u.Out() < 0 {
+							t.Fatalf("%q: %+v", line, u)
+						}
+					case canon.Failed:
+						if e.Err == nil || e.Err.Kind == "" || e.Err.Message == "" {
+							t.Fatalf("%q: %+v", line, e.Err)
+						}
+					}
+				}
+				if err != nil {
+					break
+				}
+			}
+		}
+	})
+}
+
+// FuzzReadRequest checks that no body trips ReadRequest, scanned or not.
+func FuzzReadRequest(f *testing.F) {
+	f.Add(`{"model":"m","max_tokens":5,"system":"s","messages":[{"role":"user","content":"x"}]}`)
+	f.Add(`{"system":[{"type":"text","text":"x","cache_control":{"type":"ephemeral","ttl":"1h"}}],"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"h","signature":"c"},{"type":"tool_use","id":"a","name":"b","input":{}}]}]}`)
+	f.Add(`{"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aa"}}]}]}],"tools":[{"name":"f","input_schema":{}}],"tool_choice":{"type":"any"},"thinking":{"type":"adaptive"},"output_config":{"effort":"high","format":{"type":"json_schema","schema":{}}}}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		req, err := New().ReadRequest(canon.OpGenerate, []byte(body))
+		if (req == nil) == (err == nil) {
+			t.Fatalf("%q: %v, %v", body, req, err)
+		}
+		if e, ok := err.(*canon.Error); err != nil && (!ok || e.Kind != canon.KindInvalid) {
+			t.Fatalf("%q: %v is not the client's fault", body, err)
+		}
+	})
+}
