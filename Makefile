@@ -34,7 +34,10 @@ e2e: build ## run the official SDKs against the real binary
 fuzz: ## fuzz every target for FUZZTIME (20s)
 	@GO='$(GO)' .ci/fuzz $(FUZZTIME)
 
-bench: ## run the benchmarks (BENCH=pattern, COUNT=6)
+bench: build ## measure a call against a bare reverse proxy, interleaved (ARGS=-help)
+	$(GO) run ./internal/tool/bench $(ARGS)
+
+microbench: ## run the Go benchmarks (BENCH=pattern, COUNT=6), for benchstat
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
 
 lint: $(GOLANGCI) ## run the linters, installing them first if need be
@@ -69,4 +72,4 @@ image: ## build the container image tollgate:VERSION
 clean: ## remove what was built; ./data stays
 	rm -rf bin
 
-.PHONY: help build run test test-race e2e fuzz bench lint fmt generate verify release image clean
+.PHONY: help build run test test-race e2e fuzz bench microbench lint fmt generate verify release image clean
