@@ -313,7 +313,7 @@ func TestDialects(t *testing.T) {
 		{"messages", "/v1/messages", `{"model":"sim-claude","max_tokens":64,"messages":[{"role":"user","content":"hi"}]}`, ant, "}"},
 		{"messages stream", "/v1/messages", `{"model":"sim-claude","max_tokens":64,"stream":true,"messages":[{"role":"user","content":"hi"}]}`, ant, "{\"type\":\"message_stop\"}\n\n"},
 		{"gemini", "/v1beta/models/sim-gemini:generateContent", `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`, gem, "}"},
-		{"gemini sse", "/v1beta/models/sim-gemini:streamGenerateContent?alt=sse", `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`, gem, "\n\n"},
+		{"gemini sse", "/v1beta/models/sim-gemini:streamGenerateContent?alt=sse", `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`, gem, "\r\n\r\n"},
 		{"gemini array", "/v1/models/sim-gemini:streamGenerateContent", `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`, gem, "]"},
 		{"gemini key in query", "/v1beta/models/sim-gemini:generateContent?key=" + userKey, `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`, []string{"Authorization", ""}, "}"},
 	} {

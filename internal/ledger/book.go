@@ -51,6 +51,7 @@ type Book struct {
 	progress progress
 
 	work    chan struct{} // tells the drain that there is something to read
+	now     chan struct{} // tells it to read at once
 	cancel  context.CancelFunc
 	drained chan struct{} // closed when the drain has returned
 	healing sync.WaitGroup
@@ -250,14 +251,18 @@ func (b *Book) record(p *purse, h *Hold, call Call) error {
 	if _, err := b.journal.Append(payload); err != nil {
 		return err
 	}
-	b.progress.appended.Add(1)
+	waiting := b.progress.appended.Add(1) - b.progress.carried.Load()
 	p.mu.Lock()
 	p.apply(&e.call)
 	if h != nil {
 		p.held -= h.amount
 	}
 	p.mu.Unlock()
-	b.nudge()
+	if waiting >= batchRecords {
+		b.hurry()
+	} else {
+		b.nudge()
+	}
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 const (
 	batchRecords = 500
 	batchBytes   = 1 << 20
+	gatherTime   = 250 * time.Millisecond // how long a settled call may wait for others
 	applyTimeout = 15 * time.Second
 	firstPause   = 10 * time.Millisecond // after a failure of the store; doubles …
 	longestPause = 5 * time.Second       // … up to this
@@ -71,7 +72,7 @@ func (b *Book) Flush(ctx context.Context) error {
 		if applied.Compare(target) >= 0 {
 			return nil
 		}
-		b.nudge()
+		b.hurry()
 		select {
 		case <-changed:
 		case <-b.drained:
@@ -88,9 +89,15 @@ func (b *Book) applied() journal.Position {
 	return b.progress.applied
 }
 
-func (b *Book) nudge() {
+// nudge tells the drain that there is something to carry, in a while.
+func (b *Book) nudge() { signal(b.work) }
+
+// hurry tells it to carry what there is now.
+func (b *Book) hurry() { signal(b.now) }
+
+func signal(c chan struct{}) {
 	select {
-	case b.work <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -113,20 +120,46 @@ func (b *Book) drain(pos journal.Position) {
 		case n == 0:
 			pos = next
 		default:
+			full := n == limit
 			pos, pause, limit = next, firstPause, min(2*limit, batchRecords)
-			continue
+			if full {
+				continue
+			}
 		}
-		work := b.work
-		if wait != nil {
-			work = nil // an impatient Flush does not shorten the pause
-		}
-		select {
-		case <-b.ctx.Done():
+		if !b.await(wait) {
 			return
-		case <-wait:
-		case <-work:
 		}
 	}
+}
+
+// await waits until there is something to carry: pause, if it is not nil; else until records have
+// gathered for a while, enough of them for a batch are there, or somebody waits for them. A batch
+// costs the store little more than a single call. It is false when the book closes.
+func (b *Book) await(pause <-chan time.Time) bool {
+	if pause != nil { // an impatient Flush does not shorten it
+		select {
+		case <-b.ctx.Done():
+			return false
+		case <-pause:
+			return true
+		}
+	}
+	select {
+	case <-b.ctx.Done():
+		return false
+	case <-b.now:
+		return true
+	case <-b.work:
+	}
+	gathered := time.NewTimer(gatherTime)
+	defer gathered.Stop()
+	select {
+	case <-b.ctx.Done():
+		return false
+	case <-b.now:
+	case <-gathered.C:
+	}
+	return true
 }
 
 // carry brings one batch behind pos to the store and returns where it ends and how many records it had.

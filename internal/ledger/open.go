@@ -22,7 +22,7 @@ func OpenBook(ctx context.Context, store Store, j *journal.Journal, node string,
 	}
 	b := &Book{
 		store: store, journal: j, node: node, log: log,
-		purses: map[string]*purse{}, work: make(chan struct{}, 1), drained: make(chan struct{}),
+		purses: map[string]*purse{}, work: make(chan struct{}, 1), now: make(chan struct{}, 1), drained: make(chan struct{}),
 	}
 	b.progress.changed = make(chan struct{})
 	pos, err := b.load(ctx)

@@ -102,7 +102,11 @@ func (c *call) limit(reserve int64) *canon.Error {
 	}
 	grant, refused := c.h.Limits.Admit(c.began, rules[:n], reserve)
 	if refused != nil {
-		return &canon.Error{Kind: canon.KindRateLimited, RetryAfter: refused.RetryAfter, Message: refused.Error()}
+		kind := canon.KindRateLimited
+		if refused.TooLarge {
+			kind = canon.KindTooLarge // waiting does not help
+		}
+		return &canon.Error{Kind: kind, RetryAfter: refused.RetryAfter, Message: refused.Error()}
 	}
 	c.grant, c.reserved = grant, reserve
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"tollgate/internal/canon"
@@ -60,6 +61,10 @@ func (f *flow) copy() *canon.Error {
 			f.a.idle(c.h.Settings.Idle)
 		} else {
 			f.a.wait(c.h.Settings.Idle)
+		}
+		if frame.Partial {
+			// The upstream stopped without the blank line. What follows must not join this event.
+			frame.Raw = append(slices.Clip(frame.Raw), "\n\n"...)
 		}
 		var err error
 		events, err = f.reader.Read(eventName(frame.Event), frame.Data, events[:0])
