@@ -78,8 +78,10 @@ func Bool(raw string) (bool, error) {
 // Float reads raw if it is a number.
 func Float(raw string) (float64, error) {
 	p := jsonpull.NewString(raw)
+	number := p.Kind() == '0'
+	p.Skip()
 	f, err := strconv.ParseFloat(raw, 64)
-	if p.Kind() != '0' || err != nil {
+	if !number || p.End() != nil || err != nil {
 		return 0, Wrong("a number", raw)
 	}
 	return f, nil
