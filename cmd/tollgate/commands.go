@@ -52,6 +52,9 @@ func (c serveCmd) Run(ctx context.Context, w world) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := a.Welcome(w.stdout); err != nil {
+		return errors.Join(err, a.Close())
+	}
 	return errors.Join(a.Run(ctx), a.Close())
 }
 

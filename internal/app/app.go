@@ -93,12 +93,9 @@ func (a *App) openBooks(ctx context.Context) error {
 	}
 	a.store = store
 	opts := journal.DefaultOptions()
-	opts.SyncEvery = a.cfg.JournalSync
+	opts.SyncEvery, opts.Logger = a.cfg.JournalSync, a.log
 	if a.journal, err = journal.Open(filepath.Join(a.cfg.Data, "journal"), opts); err != nil {
 		return err
-	}
-	for _, cut := range a.journal.Recovered() {
-		a.log.LogAttrs(ctx, slog.LevelWarn, "the journal's torn end was set aside", slog.Any("cut", cut))
 	}
 	node, err := ledger.NodeID(a.cfg.Data)
 	if err != nil {
@@ -129,7 +126,7 @@ func (a *App) openPool(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.cfg.Simulator == "on" || a.cfg.Simulator == "auto" {
+	if a.cfg.Simulator == "on" || a.cfg.Simulator == "auto" && !a.cfg.HasChannels() {
 		if a.sim, err = newSimulated(); err != nil {
 			return err
 		}

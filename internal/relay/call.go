@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -45,6 +46,8 @@ type call struct {
 
 	lease    *pool.Lease // the attempt that answers, or the last one
 	attempts []ledger.Attempt
+	trying   *ledger.Attempt // the attempt under way
+	tryBegan time.Time
 	meter    *meter
 	started  bool // bytes of an answer have left
 	firstAt  time.Time
@@ -161,9 +164,9 @@ func (c *call) pin(want *pool.Want) *canon.Error {
 	case err == nil:
 		want.Only = owner
 		return nil
-	case err == pool.ErrNotFound && c.head.StoredID != "":
+	case errors.Is(err, pool.ErrNotFound) && c.head.StoredID != "":
 		return canon.Errorf(canon.KindNotFound, "no stored object with the id %q", bounded(id, 80))
-	case err == pool.ErrNotFound:
+	case errors.Is(err, pool.ErrNotFound):
 		return &canon.Error{Kind: canon.KindNotFound, Param: "previous_response_id", Code: "previous_response_not_found",
 			Message: "no stored response with the id " + bounded(id, 80)}
 	}

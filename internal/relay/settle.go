@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -55,6 +56,14 @@ func (c *call) record() ledger.Call {
 		Dialect: c.ep.Dialect, Op: c.head.Op, Model: c.head.Model, Stream: c.head.Stream,
 		Status: c.status, Stop: c.meter.stop, Attempts: c.attempts,
 		TotalMs: now.Sub(c.began).Milliseconds(), ClientIP: c.h.ClientIP(c.r),
+	}
+	if t := c.trying; t != nil && len(rec.Attempts) < maxAttempts { // settled before the attempt is over
+		done := *t
+		done.Ms = now.Sub(c.tryBegan).Milliseconds()
+		if c.err != nil {
+			done.Kind = c.err.Kind
+		}
+		rec.Attempts = append(slices.Clip(rec.Attempts), done)
 	}
 	if !c.firstAt.IsZero() {
 		rec.FirstMs = c.firstAt.Sub(c.began).Milliseconds()

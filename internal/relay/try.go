@@ -84,15 +84,16 @@ func (a *attempt) close() {
 // try makes one attempt. Without an error the client has been answered; again says whether another
 // channel may be tried after the error.
 func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Error) {
-	began := time.Now()
+	c.tryBegan = time.Now()
 	c.meter.reset()
 	a := c.begin(l, min(c.h.Settings.FirstByte, time.Until(deadline)))
 	defer a.close()
 
-	status, err := c.send(a, l)
-	rec := ledger.Attempt{ChannelID: l.Channel.ID, Status: status, Ms: time.Since(began).Milliseconds()}
+	c.trying = &ledger.Attempt{ChannelID: l.Channel.ID}
+	err = c.send(a, l)
+	c.trying.Ms = time.Since(c.tryBegan).Milliseconds()
 	if err != nil {
-		rec.Kind = err.Kind
+		c.trying.Kind = err.Kind
 		if stored(c.head.Op) && err.Kind == canon.KindNotFound {
 			l.Dropped() // the object is gone, not the channel
 		} else {
@@ -101,10 +102,11 @@ func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Er
 	} else {
 		l.Succeeded()
 	}
-	c.h.Metrics.Attempt(l.Provider.Name, rec.Kind)
+	c.h.Metrics.Attempt(l.Provider.Name, c.trying.Kind)
 	if len(c.attempts) < maxAttempts {
-		c.attempts = append(c.attempts, rec)
+		c.attempts = append(c.attempts, *c.trying)
 	}
+	c.trying = nil
 	return err != nil && !c.started && retryable(err.Kind) && c.r.Context().Err() == nil, err
 }
 
@@ -112,34 +114,35 @@ func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Er
 const maxAttempts = 32
 
 // send makes the round trip and hands the answer to its reader.
-func (c *call) send(a *attempt, l *pool.Lease) (status int, err *canon.Error) {
+func (c *call) send(a *attempt, l *pool.Lease) *canon.Error {
 	req, err := c.request(a.ctx, l)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	resp, rerr := c.h.transport.RoundTrip(req)
 	if rerr != nil {
-		return 0, transportError(a.ctx, rerr)
+		return transportError(a.ctx, rerr)
 	}
 	defer func() { _ = resp.Body.Close() }() // nothing depends on how reading ended; what was read has been judged
+	c.trying.Status = resp.StatusCode
 	switch {
 	case resp.StatusCode >= 400:
-		return resp.StatusCode, c.readError(resp)
+		return c.readError(resp)
 	case resp.StatusCode >= 300 || resp.StatusCode < 200:
-		return resp.StatusCode, canon.Errorf(canon.KindUpstream, "the upstream answered with status %d, which is no answer", resp.StatusCode)
+		return canon.Errorf(canon.KindUpstream, "the upstream answered with status %d, which is no answer", resp.StatusCode)
 	}
 	body, err := decoded(resp)
 	if err != nil {
-		return resp.StatusCode, err
+		return err
 	}
 	stream := isEventStream(resp.Header)
 	switch {
 	case c.head.Stream && stream:
-		return resp.StatusCode, c.stream(a, l, resp, body)
+		return c.stream(a, l, resp, body)
 	case stream:
-		return resp.StatusCode, canon.Errorf(canon.KindUpstream, "the upstream streamed though no stream was asked for")
+		return canon.Errorf(canon.KindUpstream, "the upstream streamed though no stream was asked for")
 	}
-	return resp.StatusCode, c.whole(a, l, resp, body)
+	return c.whole(a, l, resp, body)
 }
 
 // stored reports the operations on an object that an upstream keeps.

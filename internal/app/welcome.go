@@ -1,0 +1,33 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"net"
+)
+
+// Welcome tells the person who started the gateway where it is and how to make the first call. The
+// admin key is shown only when it was made at this start.
+func (a *App) Welcome(w io.Writer) error {
+	_, port, err := net.SplitHostPort(a.Addr().String())
+	if err != nil {
+		return fmt.Errorf("listen address: %w", err)
+	}
+	base := "http://localhost:" + port
+	text := fmt.Sprintf("\nTollgate %s\n\n  OpenAI     %s/v1\n  Anthropic  %s\n  Gemini     %s\n  admin API  %s/api/v1\n", a.version, base, base, base, base)
+	key := "YOUR_KEY"
+	switch {
+	case a.root.fresh:
+		key = a.root.plain.Reveal()
+		text += fmt.Sprintf("\n  admin key  %s\n             shown this once; kept in %s\n", key, a.root.path)
+	case a.root.path != "":
+		text += fmt.Sprintf("\n  admin key  in %s\n", a.root.path)
+	default:
+		text += "\n  admin key  from the environment\n"
+	}
+	if a.sim != nil {
+		text += fmt.Sprintf("\nA first call, answered by the built-in simulator:\n\n  curl %s/v1/chat/completions -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' \\\n    -d '{\"model\":\"sim-gpt\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n", base, key)
+	}
+	_, err = io.WriteString(w, text+"\n")
+	return err
+}
