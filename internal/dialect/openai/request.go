@@ -24,13 +24,14 @@ type Request struct {
 // Begin parses raw and starts a request; the returned result is its object.
 func Begin(origin canon.Dialect, raw []byte) (*Request, gjson.Result) {
 	q := &Request{Origin: origin, Out: &canon.Request{}}
-	p := jsonpull.New(raw)
+	text := string(raw) // owns the memory of all that is read
+	p := jsonpull.NewString(text)
 	object := p.Kind() == '{'
 	if p.Skip(); p.End() != nil || !object {
 		q.Fail("", "The request body must be one JSON object.")
 		return q, gjson.Result{}
 	}
-	return q, gjson.ParseBytes(raw)
+	return q, gjson.Parse(text)
 }
 
 // Fail keeps the first thing that is wrong.

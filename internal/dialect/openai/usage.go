@@ -55,9 +55,7 @@ func (c *counts) fill(p *jsonpull.Parser) {
 			c.readInput(p)
 		case "completion_tokens_details", "output_tokens_details":
 			c.readOutput(p)
-		case "num_search_queries": // Perplexity
-			c.searches = count(p)
-		case "server_tool_use":
+		case "server_tool_use": // of Anthropic's models behind OpenRouter and other proxies
 			if p.Object() {
 				for p.Member() {
 					if p.Name == "web_search_requests" {

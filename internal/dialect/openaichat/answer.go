@@ -90,10 +90,8 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 		r.started = true
 		out = slices.Insert(out, mark, canon.Event(canon.Start{ID: c.id, Model: c.model}))
 	}
-	used := false
 	if c.usage != "" {
-		var u canon.Usage
-		if u, used = openai.ReadUsage(c.usage, r.tier); used {
+		if u, ok := openai.ReadUsage(c.usage, r.tier); ok {
 			out = append(out, canon.Used{Usage: u})
 		}
 	}
@@ -105,7 +103,7 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 		return out, nil
 	}
 	if r.head.Stream {
-		r.hidden = used && c.choices && c.alternatives == 0 && !r.head.IncludeUsage
+		r.hidden = c.usage != "" && c.choices && c.alternatives == 0 && !r.head.IncludeUsage
 		if len(out) == mark && !c.choices {
 			out = append(out, canon.Other{Name: first(c.kind, c.object, event, "unknown")})
 		}
@@ -212,7 +210,7 @@ func (r *reader) fault(event string, c *chunk, data []byte) *canon.Error {
 	return c.stopFault
 }
 
-// stops maps finish_reason. https://developers.openai.com/api/reference/resources/chat, read 2026-11-20; the
+// stop maps finish_reason. https://developers.openai.com/api/reference/resources/chat, read 2026-11-20; the
 // others are vendors': Mistral model_length, Zhipu sensitive, DeepSeek repetition_truncation.
 func stop(reason string) canon.Stop {
 	switch reason {

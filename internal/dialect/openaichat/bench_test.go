@@ -2,6 +2,7 @@ package openaichat_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"tollgate/internal/canon"
@@ -33,4 +34,30 @@ func BenchmarkReader(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/chunk")
+}
+
+// BenchmarkReadRequest reads a request of a coding agent: 25 tools, 40 messages, 77 KB.
+func BenchmarkReadRequest(b *testing.B) {
+	schema := `{"type":"object","properties":{` + strings.Repeat(`"p":{"type":"string","description":"What the tool needs to know before it can start."},`, 9) + `"q":{"type":"string"}}}`
+	var raw []byte
+	raw = append(raw, `{"model":"m","stream":true,"tools":[`...)
+	for i := range 25 {
+		if i > 0 {
+			raw = append(raw, ',')
+		}
+		raw = fmt.Appendf(raw, `{"type":"function","function":{"name":"tool_%d","description":"Does one thing and does it well.","parameters":%s}}`, i, schema)
+	}
+	raw = append(raw, `],"messages":[{"role":"system","content":"You are an agent."}`...)
+	for i := range 20 {
+		raw = fmt.Appendf(raw, `,{"role":"assistant","content":null,"tool_calls":[{"id":"call_%d","type":"function","function":{"name":"tool_1","arguments":"{\"path\":\"a.go\"}"}}]},{"role":"tool","tool_call_id":"call_%d","content":%q}`, i, i, strings.Repeat("line of a file\n", 160))
+	}
+	raw = append(raw, `]}`...)
+	p := openaichat.New()
+	b.ReportAllocs()
+	b.SetBytes(int64(len(raw)))
+	for b.Loop() {
+		if _, err := p.ReadRequest(canon.OpGenerate, raw); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
