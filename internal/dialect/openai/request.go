@@ -21,17 +21,15 @@ type Request struct {
 	Err    *canon.Error
 }
 
-// Begin parses raw and starts a request; the returned result is its object.
+// Begin starts a request; the returned result is its object. raw has passed jsonedit.Scan, so it is
+// not checked again.
 func Begin(origin canon.Dialect, raw []byte) (*Request, gjson.Result) {
 	q := &Request{Origin: origin, Out: &canon.Request{}}
-	text := string(raw) // owns the memory of all that is read
-	p := jsonpull.NewString(text)
-	object := p.Kind() == '{'
-	if p.Skip(); p.End() != nil || !object {
+	body := gjson.ParseBytes(raw) // a copy, which owns the memory of all that is read
+	if !body.IsObject() {
 		q.Fail("", "The request body must be one JSON object.")
-		return q, gjson.Result{}
 	}
-	return q, gjson.Parse(text)
+	return q, body
 }
 
 // Fail keeps the first thing that is wrong.

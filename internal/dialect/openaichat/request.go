@@ -119,22 +119,27 @@ func readReasoning(q *openai.Request, path string, v gjson.Result) {
 }
 
 func readTool(q *openai.Request, path string, v gjson.Result) {
-	kind := q.String(path+".type", v.Get("type"))
-	if kind != "" && kind != "function" {
-		q.Out.Tools = append(q.Out.Tools, canon.Tool{Name: kind, Raw: json.RawMessage(v.Raw)})
-		return
-	}
+	var kind string
+	var function gjson.Result
+	var rest []canon.Field
 	q.Members(path, v, func(name string, v gjson.Result) {
 		switch name {
 		case "type":
+			kind = q.String(path+".type", v)
 		case "function":
-			q.Out.Tools = append(q.Out.Tools, q.Tool(path+".function", v))
+			function = v
 		default:
-			q.Extra(path+"."+name, v)
+			rest = append(rest, canon.Field{Name: path + "." + name, Value: json.RawMessage(v.Raw)})
 		}
 	})
-	if !v.Get("function").Exists() {
+	switch {
+	case kind != "" && kind != "function":
+		q.Out.Tools = append(q.Out.Tools, canon.Tool{Name: kind, Raw: json.RawMessage(v.Raw)})
+	case openai.Absent(function):
 		q.Fail(path+".function", "Missing required parameter: '%s.function'.", path)
+	default:
+		q.Out.Tools = append(q.Out.Tools, q.Tool(path+".function", function))
+		q.Out.Extra = append(q.Out.Extra, rest...)
 	}
 }
 
