@@ -73,7 +73,7 @@ func (c *call) fail(f *fault) {
 func openAIFault(f *fault, c *call) (int, jsonBuf) {
 	status, typ, code, param, msg := http.StatusBadRequest, "invalid_request_error", f.code, f.param, f.msg
 	switch f.kind {
-	case badRequest:
+	case badRequest, answered:
 	case noKey:
 		status = http.StatusUnauthorized
 		msg = "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API from your browser and are prompted for a username and password. You can obtain an API key from https://platform.openai.com/account/api-keys."
@@ -159,7 +159,7 @@ func openAIError(indent, msg, typ, param, code string) jsonBuf {
 func (c *call) anthropicFault(f *fault) (int, jsonBuf) {
 	status, typ, msg := http.StatusBadRequest, "invalid_request_error", f.msg
 	switch f.kind {
-	case badRequest:
+	case badRequest, answered:
 	case noKey:
 		status, typ, msg = http.StatusUnauthorized, "authentication_error", "x-api-key header is required"
 	case badKey:
@@ -219,7 +219,7 @@ func (c *call) anthropicFault(f *fault) (int, jsonBuf) {
 func (c *call) geminiFault(f *fault) (int, jsonBuf) {
 	status, word, msg, details := http.StatusBadRequest, "INVALID_ARGUMENT", f.msg, ""
 	switch f.kind {
-	case badRequest:
+	case badRequest, answered:
 	case noKey:
 		status, word = http.StatusForbidden, "PERMISSION_DENIED"
 		msg = "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or other form of API consumer identity to call this API."

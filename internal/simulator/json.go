@@ -30,14 +30,6 @@ func (b *jsonBuf) bool(v bool) *jsonBuf {
 	return b
 }
 
-// or appends raw, or other when raw is empty.
-func (b *jsonBuf) or(raw, other string) *jsonBuf {
-	if raw == "" {
-		raw = other
-	}
-	return b.raw(raw)
-}
-
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	from := 0

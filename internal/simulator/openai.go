@@ -52,7 +52,6 @@ func serveCompletions(c *call) *fault {
 	c.rec.AnswerID = id
 	if stream {
 		usage := c.top.get("stream_options").Get("include_usage").Bool()
-		a = nil
 		c.streamCompletion(p, id, usage && !p.noUsage)
 		return nil
 	}

@@ -268,6 +268,7 @@ func (c *call) promptUsage(a *ask, p *plan) {
 		u.InputImage, u.InputAudio = a.imageTokens, a.audioTokens
 	case openAI:
 		u.InputAudio = a.audioTokens
+	case responses, anthropic: // one count for all kinds of input
 	}
 	if a.speaks {
 		u.OutputAudio = 2 * u.Output

@@ -70,7 +70,6 @@ func serveResponses(c *call) *fault {
 		c.s.store.put(c.storedOf(r, a, input))
 	}
 	if stream {
-		a, input = nil, nil
 		c.streamReply(r, -1)
 		return nil
 	}
