@@ -44,7 +44,7 @@ func (p *promptCache) put(h uint64, until int64) {
 // prefix returns how many prompt tokens were seen before from the same key and model: automatic
 // caching as OpenAI and Gemini do it, in steps of 128 tokens from 1024 on.
 //
-// Source: https://platform.openai.com/docs/guides/prompt-caching, read 2026-08.
+// Source: https://platform.openai.com/docs/guides/prompt-caching, 2026-11-20.
 func (p *promptCache) prefix(key string, a *ask, now time.Time) int64 {
 	if a.promptTokens()*4 < cacheLeast {
 		return 0
@@ -89,7 +89,7 @@ func (p *promptCache) prefix(key string, a *ask, now time.Time) int64 {
 
 // marked returns what Anthropic reads from and writes to its cache: up to the last cache_control that
 // the request carries. Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching,
-// read 2026-08.
+// 2026-11-20.
 func (p *promptCache) marked(key string, a *ask, now time.Time) (read, write5m, write1h int64) {
 	if len(a.marks) == 0 {
 		return 0, 0, 0

@@ -69,7 +69,7 @@ func (c *call) fail(f *fault) {
 }
 
 // openAIFault words f. Source: https://platform.openai.com/docs/guides/error-codes and the bodies that
-// the API answers, read 2026-08.
+// the API answers, as quoted in public issues (e.g. https://github.com/openai/codex/issues/8145), 2026-11-20.
 func openAIFault(f *fault, c *call) (int, jsonBuf) {
 	status, typ, code, param, msg := http.StatusBadRequest, "invalid_request_error", f.code, f.param, f.msg
 	switch f.kind {
@@ -155,7 +155,8 @@ func openAIError(indent, msg, typ, param, code string) jsonBuf {
 	return b
 }
 
-// anthropicFault words f. Source: https://platform.claude.com/docs/en/api/errors, read 2026-08.
+// anthropicFault words f. Source: https://platform.claude.com/docs/en/api/errors, and bodies quoted in
+// public issues (e.g. https://github.com/anthropics/claude-code/issues/66297), 2026-11-20.
 func (c *call) anthropicFault(f *fault) (int, jsonBuf) {
 	status, typ, msg := http.StatusBadRequest, "invalid_request_error", f.msg
 	switch f.kind {
@@ -215,7 +216,8 @@ func (c *call) anthropicFault(f *fault) (int, jsonBuf) {
 }
 
 // geminiFault words f. A wrong key is a 400 and a missing one a 403 there.
-// Source: https://ai.google.dev/gemini-api/docs/troubleshooting and google.rpc.Status, read 2026-08.
+// Source: https://ai.google.dev/gemini-api/docs/troubleshooting and bodies quoted in public
+// issues (e.g. https://github.com/cequence-io/openai-scala-client/issues/109), 2026-11-20.
 func (c *call) geminiFault(f *fault) (int, jsonBuf) {
 	status, word, msg, details := http.StatusBadRequest, "INVALID_ARGUMENT", f.msg, ""
 	switch f.kind {

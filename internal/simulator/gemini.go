@@ -9,7 +9,8 @@ import (
 )
 
 // This file is the Gemini API. Members may be written in camel or snake case there.
-// Source: https://ai.google.dev/api/generate-content and .../embeddings, .../tokens, read 2026-08.
+// Source: https://ai.google.dev/api/generate-content and .../embeddings, .../tokens;
+// read by genai v1.77.0 without complaint, 2026-11-20.
 
 var (
 	generateMembers = set(`contents tools toolConfig safetySettings systemInstruction generationConfig cachedContent model store serviceTier labels`)
@@ -324,7 +325,7 @@ func (c *call) readContent(a *ask, m gjson.Result, i int, calls *int) *fault {
 }
 
 // checkPartSeal refuses a signature that is not ours; two words are taken in place of one, as documented
-// at https://ai.google.dev/gemini-api/docs/thought-signatures (read 2026-08).
+// at https://ai.google.dev/gemini-api/docs/thought-signatures (2026-11-20).
 func (c *call) checkPartSeal(sig string) *fault {
 	if sig == "skip_thought_signature_validator" || sig == "context_engineering_is_the_way_to_go" {
 		return nil

@@ -8,7 +8,8 @@ import (
 )
 
 // This file is Anthropic Messages.
-// Source: https://platform.claude.com/docs/en/api/messages and .../build-with-claude/streaming, read 2026-08.
+// Source: https://platform.claude.com/docs/en/api/messages and .../build-with-claude/streaming;
+// read by anthropic-sdk-go v1.84.0 without complaint, 2026-11-20.
 
 var (
 	messagesMembers = set(`model messages max_tokens system stream temperature top_p top_k stop_sequences tools tool_choice

@@ -6,7 +6,7 @@ import (
 )
 
 // This file is the model lists. Sources: https://platform.openai.com/docs/api-reference/models,
-// https://platform.claude.com/docs/en/api/models-list, https://ai.google.dev/api/models, read 2026-08.
+// https://platform.claude.com/docs/en/api/models-list, https://ai.google.dev/api/models, 2026-11-20.
 
 const (
 	modelsSince     = 1735689600 // when every model was made, unix seconds

@@ -8,7 +8,8 @@ import (
 )
 
 // This file is OpenAI Responses: requests and their checks; responses_write.go writes the answers.
-// Source: https://platform.openai.com/docs/api-reference/responses, read 2026-08.
+// Source: https://platform.openai.com/docs/api-reference/responses;
+// read by openai-go v3.95.0 without complaint, 2026-11-20.
 
 var responsesMembers = set(`background context_management conversation include input instructions max_output_tokens max_tool_calls metadata model
 	moderation parallel_tool_calls previous_response_id prompt prompt_cache_key prompt_cache_retention prompt_cache_options reasoning safety_identifier
