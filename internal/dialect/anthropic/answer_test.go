@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -138,7 +139,7 @@ func FuzzReadRequest(f *testing.F) {
 		if (req == nil) == (err == nil) {
 			t.Fatalf("%q: %v, %v", body, req, err)
 		}
-		if e, ok := err.(*canon.Error); err != nil && (!ok || e.Kind != canon.KindInvalid) {
+		if e, ok := errors.AsType[*canon.Error](err); err != nil && (!ok || e.Kind != canon.KindInvalid) {
 			t.Fatalf("%q: %v is not the client's fault", body, err)
 		}
 	})

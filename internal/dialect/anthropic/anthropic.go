@@ -56,10 +56,7 @@ func (*Protocol) RequestHeaders() []string { return []string{"Anthropic-Version"
 // Head reads model, stream and max_tokens.
 func (*Protocol) Head(ep dialect.Endpoint, r *http.Request, body *jsonedit.Object) (dialect.Head, *canon.Error) {
 	head := dialect.Head{Op: ep.Op, Choices: 1}
-	switch ep.Op {
-	case canon.OpListModels:
-		return head, nil
-	case canon.OpGetModel:
+	if ep.Op == canon.OpListModels || ep.Op == canon.OpGetModel {
 		head.Model = r.PathValue("model")
 		return head, nil
 	}

@@ -174,7 +174,7 @@ func readMedia(o jsonfield.Object, kind canon.MediaKind) (canon.Block, error) {
 	if err != nil {
 		return nil, jsonfield.Within(err, "source")
 	}
-	known := "media_type"
+	var known string
 	switch from {
 	case "base64":
 		known = "data"

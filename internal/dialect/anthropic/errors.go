@@ -229,6 +229,7 @@ func wordsOf(k canon.Kind) (status int, word string) {
 		return 502, "api_error"
 	case canon.KindCanceled:
 		return 499, "api_error"
+	case canon.KindInternal:
 	}
 	return 500, "api_error"
 }

@@ -1,6 +1,8 @@
 package anthropic
 
 import (
+	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -32,18 +34,18 @@ func TestHeadRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, bad := New().Head(messages, httptest.NewRequest("POST", "/v1/messages", nil), o)
+		_, bad := New().Head(messages, httptest.NewRequest(http.MethodPost, "/v1/messages", nil), o)
 		if bad == nil || bad.Kind != canon.KindInvalid || bad.Param != param || !strings.Contains(bad.Message, param) {
 			t.Errorf("%s: %+v, want invalid at %s, named in the message", body, bad, param)
 		}
 	}
-	if _, bad := New().Head(messages, httptest.NewRequest("POST", "/v1/messages", nil), nil); bad == nil || bad.Kind != canon.KindInvalid {
+	if _, bad := New().Head(messages, httptest.NewRequest(http.MethodPost, "/v1/messages", nil), nil); bad == nil || bad.Kind != canon.KindInvalid {
 		t.Errorf("no body: %+v", bad)
 	}
 }
 
 func TestHeadOfModel(t *testing.T) {
-	r := httptest.NewRequest("GET", "/v1/models/openai/gpt-6", nil)
+	r := httptest.NewRequest(http.MethodGet, "/v1/models/openai/gpt-6", nil)
 	r.SetPathValue("model", "openai/gpt-6")
 	head, bad := New().Head(dialect.Endpoint{Op: canon.OpGetModel}, r, nil)
 	if bad != nil || head.Model != "openai/gpt-6" || head.Choices != 1 {
@@ -87,7 +89,7 @@ func TestReadRequestSaysWhere(t *testing.T) {
 		`{"stop_sequences":["a",1]}`:                                "stop_sequences[1] must be a string",
 	} {
 		_, err := New().ReadRequest(canon.OpGenerate, []byte(body))
-		e, ok := err.(*canon.Error)
+		e, ok := errors.AsType[*canon.Error](err)
 		if !ok || e.Kind != canon.KindInvalid || !strings.HasPrefix(e.Message, want) || !strings.HasPrefix(e.Message, e.Param+" ") {
 			t.Errorf("%s\n got %v\nwant %s", body, err, want)
 		}

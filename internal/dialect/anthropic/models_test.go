@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ func TestModelPages(t *testing.T) {
 		"?after_id=a&before_id=c": "! before_id",
 	} {
 		rec := httptest.NewRecorder()
-		New().WriteModels(rec, httptest.NewRequest("GET", "/v1/models"+query, nil), models)
+		New().WriteModels(rec, httptest.NewRequest(http.MethodGet, "/v1/models"+query, nil), models)
 		var p page
 		if err := json.Unmarshal(rec.Body.Bytes(), &p); err != nil {
 			t.Fatal(err)

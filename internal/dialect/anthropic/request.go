@@ -26,8 +26,7 @@ func (*Protocol) ReadRequest(_ canon.Op, raw []byte) (*canon.Request, error) {
 
 // place makes the path in Param part of the message: Anthropic's errors have no field for it.
 func place(err error) error {
-	var e *canon.Error
-	if errors.As(err, &e) && e.Param != "" {
+	if e, ok := errors.AsType[*canon.Error](err); ok && e.Param != "" {
 		e.Message = e.Param + " " + e.Message
 	}
 	return err

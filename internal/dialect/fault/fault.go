@@ -50,8 +50,9 @@ func MayWait(k canon.Kind) bool {
 	switch k {
 	case canon.KindRateLimited, canon.KindOverloaded, canon.KindUpstream, canon.KindTimeout, canon.KindQuota:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // AnsweredAt is the upstream's own clock, or ours if it does not say: times in an answer are compared

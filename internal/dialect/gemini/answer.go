@@ -28,7 +28,6 @@ type reader struct {
 	blocked  bool // the prompt was; there are no candidates
 	answered bool // an operation without candidates was
 	usage    counters
-	used     canon.Usage // as last reported
 	choices  []choice
 	searched searches
 }

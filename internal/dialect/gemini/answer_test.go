@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -166,7 +167,7 @@ func FuzzReadRequest(f *testing.F) {
 		if (req == nil) == (err == nil) {
 			t.Fatalf("%q: %v, %v", body, req, err)
 		}
-		if e, ok := err.(*canon.Error); err != nil && (!ok || e.Kind != canon.KindInvalid) {
+		if e, ok := errors.AsType[*canon.Error](err); err != nil && (!ok || e.Kind != canon.KindInvalid) {
 			t.Fatalf("%q: %v is not the client's fault", body, err)
 		}
 		o, err := jsonedit.Scan([]byte(body), 100)

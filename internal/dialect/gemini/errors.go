@@ -316,6 +316,7 @@ func wordsOf(k canon.Kind) (code int, word string) {
 		return 504, "DEADLINE_EXCEEDED"
 	case canon.KindCanceled:
 		return 499, "CANCELLED"
+	case canon.KindInternal:
 	}
 	return 500, "INTERNAL"
 }

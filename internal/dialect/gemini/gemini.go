@@ -81,10 +81,7 @@ var actions = [...]struct {
 // from the body.
 func (*Protocol) Head(ep dialect.Endpoint, r *http.Request, body *jsonedit.Object) (dialect.Head, *canon.Error) {
 	head := dialect.Head{Op: ep.Op, Choices: 1}
-	switch ep.Op {
-	case canon.OpListModels:
-		return head, nil
-	case canon.OpGetModel:
+	if ep.Op == canon.OpListModels || ep.Op == canon.OpGetModel {
 		head.Model = strings.TrimPrefix(r.PathValue("model"), "models/")
 		return head, nil
 	}

@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -26,7 +27,7 @@ func head(t *testing.T, target, body string) (h dialect.Head, bad *canon.Error) 
 			h, bad = New().Head(ep, r, o)
 		})
 	}
-	mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", target, strings.NewReader(body)))
+	mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, target, strings.NewReader(body)))
 	if !served {
 		t.Fatalf("%s is not served", target)
 	}
@@ -120,7 +121,7 @@ func TestHeadRefusesBody(t *testing.T) {
 }
 
 func TestNoBody(t *testing.T) {
-	r := httptest.NewRequest("POST", "/v1beta/models/m:generateContent", nil)
+	r := httptest.NewRequest(http.MethodPost, "/v1beta/models/m:generateContent", nil)
 	r.SetPathValue("rest", "m:generateContent")
 	if _, bad := New().Head(dialect.Endpoint{Op: canon.OpGenerate, Path: "/v1beta/models/{rest...}"}, r, nil); bad == nil || bad.Kind != canon.KindInvalid {
 		t.Errorf("%v", bad)
@@ -148,7 +149,7 @@ func TestReadRequestSaysWhere(t *testing.T) {
 		`{"requests":[{"content":{"parts":[{"text":{}}]}}]}`:                                          "requests[0].content.parts[0].text must be a string",
 	} {
 		_, err := New().ReadRequest(canon.OpGenerate, []byte(body))
-		e, ok := err.(*canon.Error)
+		e, ok := errors.AsType[*canon.Error](err)
 		if !ok || e.Kind != canon.KindInvalid || !strings.HasPrefix(e.Message, want) || !strings.HasPrefix(e.Message, e.Param+" ") {
 			t.Errorf("%s\n got %v\nwant %s", body, err, want)
 		}

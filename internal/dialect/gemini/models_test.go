@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
@@ -22,7 +23,7 @@ type modelPage struct {
 func getModels(t *testing.T, query string, models []dialect.Model) (p modelPage, code int) {
 	t.Helper()
 	rec := httptest.NewRecorder()
-	New().WriteModels(rec, httptest.NewRequest("GET", "/v1beta/models?"+query, nil), models)
+	New().WriteModels(rec, httptest.NewRequest(http.MethodGet, "/v1beta/models?"+query, nil), models)
 	if err := json.Unmarshal(rec.Body.Bytes(), &p); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"tollgate/internal/canon"
@@ -12,7 +13,7 @@ import (
 func (*Protocol) ReadRequest(op canon.Op, raw []byte) (*canon.Request, error) {
 	req := &canon.Request{}
 	err := readBody(req, op, string(raw))
-	if e, ok := err.(*canon.Error); ok && e.Param != "" {
+	if e, ok := errors.AsType[*canon.Error](err); ok && e.Param != "" {
 		e.Message = e.Param + " " + e.Message
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ package jsonfield
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 
 	"tollgate/internal/canon"
@@ -189,7 +190,7 @@ func Wrong(want, raw string) error {
 
 // Within puts where in front of the place that err names. err may be nil.
 func Within(err error, where string) error {
-	if e, ok := err.(*canon.Error); ok {
+	if e, ok := errors.AsType[*canon.Error](err); ok {
 		if e.Param == "" || e.Param[0] == '[' {
 			e.Param = where + e.Param
 		} else {
