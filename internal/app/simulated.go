@@ -24,7 +24,7 @@ func newSimulated() (*simulated, error) {
 	}
 	s := &simulated{
 		listener: ln,
-		http:     &http.Server{Handler: simulator.New(simulator.Config{}).Handler(), ReadHeaderTimeout: 10 * time.Second},
+		http:     &http.Server{Handler: simulator.New(simulator.Config{MaxCalls: 10_000}).Handler(), ReadHeaderTimeout: 10 * time.Second},
 		done:     make(chan error, 1),
 	}
 	go func() { s.done <- s.http.Serve(ln) }()

@@ -49,6 +49,7 @@ type Book struct {
 	held     atomic.Int64 // sum of all holds, nano-dollars
 	buffers  sync.Pool    // *encoding
 	progress progress
+	recent   recent
 
 	work    chan struct{} // tells the drain that there is something to read
 	now     chan struct{} // tells it to read at once
@@ -251,6 +252,7 @@ func (b *Book) record(p *purse, h *Hold, call Call) error {
 	if _, err := b.journal.Append(payload); err != nil {
 		return err
 	}
+	b.recent.put(&call)
 	waiting := b.progress.appended.Add(1) - b.progress.carried.Load()
 	p.mu.Lock()
 	p.apply(&e.call)

@@ -6,6 +6,8 @@
 package ledger
 
 import (
+	"encoding/json"
+
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 )
@@ -39,6 +41,9 @@ type Call struct {
 	Cost       catalog.Nanos     `json:"cost"`                 // what the account is charged
 	Quarantine string            `json:"quarantine,omitempty"` // why the price is not known; then Cost is 0 and an operator must look
 	ObjectID   string            `json:"object,omitempty"`     // stored response that ChannelID now owns
+
+	// Document is this call as JSON, where whoever made it has that already; nil otherwise.
+	Document json.RawMessage `json:"-"`
 }
 
 // Attempt is one try at one channel.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -173,7 +174,7 @@ func (b *Book) carry(pos journal.Position, limit int) (next journal.Position, n 
 	}
 	calls := make([]Call, 0, len(records))
 	for _, r := range records {
-		call, err := decode(r)
+		call, err := b.recall(r)
 		if err != nil {
 			if err := b.quarantine(r, err); err != nil {
 				return pos, 0, err
@@ -203,6 +204,57 @@ func (b *Book) carry(pos journal.Position, limit int) (next journal.Position, n 
 		}
 	}
 	return next, len(records), nil
+}
+
+// maxRecent bounds the calls kept in memory until they are carried; what is beyond is decoded again.
+const maxRecent = 4 * batchRecords
+
+// recent keeps calls between their settling and their way to the store, so that the drain need not
+// decode what this process has just encoded.
+type recent struct {
+	mu   sync.Mutex
+	byID map[string]Call
+}
+
+func (r *recent) put(call *Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byID == nil {
+		r.byID = map[string]Call{}
+	}
+	if len(r.byID) < maxRecent {
+		r.byID[call.ID] = *call
+	}
+}
+
+// take returns the call with this id and forgets it.
+func (r *recent) take(id []byte) (Call, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	call, ok := r.byID[string(id)]
+	if ok {
+		delete(r.byID, string(id))
+	}
+	return call, ok
+}
+
+// recall returns the call of a record, from memory if it is there.
+func (b *Book) recall(record []byte) (Call, error) {
+	var call Call
+	known := false
+	if rest, ok := bytes.CutPrefix(record, []byte(`{"id":"`)); ok {
+		if id, _, ok := bytes.Cut(rest, []byte{'"'}); ok {
+			call, known = b.recent.take(id)
+		}
+	}
+	if !known {
+		var err error
+		if call, err = decode(record); err != nil {
+			return Call{}, err
+		}
+	}
+	call.Document = record
+	return call, nil
 }
 
 // quarantine saves a record that is no call beside the journal, for a person to look at: it must

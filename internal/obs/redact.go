@@ -81,15 +81,48 @@ func redactAttr(_ []string, a slog.Attr) slog.Attr {
 }
 
 // suspicious reports cheaply whether Redact could find something: a wide line has twenty attributes,
-// most of them short words.
+// most of them ids and short words. It errs on the side of true.
 func suspicious(s string) bool {
-	if len(s) < 12 {
+	if len(s) < 8 {
 		return false
 	}
-	return strings.ContainsAny(s, "-_=@ ") || strings.Contains(s, "AIza")
+	for i := 2; i < len(s); i++ {
+		switch s[i] {
+		case '-', '_':
+			if keyPrefix(s[:i]) {
+				return true
+			}
+		case 'z':
+			if strings.HasSuffix(s[:i], "AI") {
+				return true
+			}
+		case ' ', '\t', '\n', '=', '@':
+			return true
+		}
+	}
+	return false
+}
+
+// keyPrefix reports whether s ends in letters that begin providers' keys.
+func keyPrefix(s string) bool {
+	switch string([]byte{s[len(s)-2] | 0x20, s[len(s)-1] | 0x20}) { // in lower case
+	case "sk", "rk", "pk", "r8", "hf", "fw", "ai", "lx": // xai, gsk and pplx by their ends
+		return true
+	}
+	return false
+}
+
+// plainNames are the attributes of the wide line of a call; they are asked about for every call.
+var plainNames = map[string]bool{
+	"time": true, "level": true, "msg": true, "call": true, "account": true, "key": true, "dialect": true, "op": true, "model": true,
+	"upstream": true, "provider": true, "channel": true, "stream": true, "status": true, "attempts": true, "in": true, "cached": true,
+	"out": true, "usage": true, "nanos": true, "first_ms": true, "ms": true, "ip": true, "error": true, "reason": true,
 }
 
 func secretName(name string) bool {
+	if plainNames[name] {
+		return false
+	}
 	n := strings.ReplaceAll(strings.ToLower(name), "-", "_")
 	if secretNames[n] {
 		return true
