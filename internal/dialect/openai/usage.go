@@ -141,9 +141,13 @@ func count(p *jsonpull.Parser) int64 { return min(max(p.Int(), 0), most) }
 func (c *counts) outside(cacheRead, cacheWrite int64) {
 	cache := cacheRead + cacheWrite
 	gap := c.total - c.in - c.out
-	if cache > c.in && (c.total == 0 || gap >= cache) || cache > 0 && gap == cache && gap != c.reasoning {
+	switch {
+	case cache > c.in && (c.total == 0 || gap >= cache):
 		c.in += cache
 		gap -= cache
+	case gap > 0 && gap != c.reasoning && (gap == cache || gap == cacheRead || gap == cacheWrite):
+		c.in += gap
+		gap = 0
 	}
 	switch {
 	case c.reasoning > c.out && c.total == 0, c.reasoning > 0 && gap >= c.reasoning:

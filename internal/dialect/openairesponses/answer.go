@@ -33,7 +33,8 @@ func (*Protocol) NewReader(head dialect.Head) dialect.Reader { return &reader{he
 // Hidden is always false: usage is part of every answer.
 func (r *reader) Hidden() bool { return false }
 
-// Complete reports whether the terminal event has come. response.failed is one: the client knows.
+// Complete reports whether the terminal event has come. response.failed is none of them: it is a
+// failure, and reads as one.
 func (r *reader) Complete() bool { return r.ended }
 
 var (
@@ -281,19 +282,21 @@ func (r *reader) finish(b *body, out []canon.Event) ([]canon.Event, error) {
 		u.InputImage += b.imageIn
 		u.OutputImage += b.imageOut
 	}
-	switch b.status {
-	case "queued", "in_progress": // background: the answer is to be fetched later
+	failed := b.status == "failed" && r.head.Op == canon.OpGenerate
+	switch {
+	case failed:
+	case b.status == "failed", // fetched by its id: to learn that it has failed is no failure
+		b.status == "queued", b.status == "in_progress": // background: the answer is to be fetched later
 		out = append(out, canon.Other{Name: "response." + b.status, Content: true})
-	case "failed":
 	default:
 		out = append(out, canon.Stopped{Why: r.stop(b), Raw: b.why()})
 	}
 	if used {
 		out = append(out, canon.Used{Usage: u})
 	}
-	if b.status == "failed" {
+	if failed {
 		fault := openai.ParseFault(b.fault)
-		out = r.fail(fault.Err(200), out)
+		return r.fail(fault.Err(200), out), nil
 	}
 	r.ended = true
 	return append(out, canon.Ended{}), nil

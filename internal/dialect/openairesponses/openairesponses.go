@@ -140,9 +140,9 @@ func (*Protocol) Edits(_ dialect.Head, body *jsonedit.Object, upstreamModel stri
 // WriteError writes e as the whole answer.
 func (*Protocol) WriteError(w http.ResponseWriter, e *canon.Error) { openai.WriteError(w, e) }
 
-// errorEvent ends a broken stream. The reference documents code, message and param beside type; what
-// OpenAI sends, and what its SDKs look for before they raise, is an error object. So both are there.
-// Recorded 2025-11-18: vercel/ai, packages/openai/src/responses/__fixtures__/openai-error.1.chunks.txt.
+// errorEvent says that a stream is broken. The reference documents code, message and param beside
+// type; what OpenAI sends, and what its SDKs look for before they raise, is an error object. So both
+// are there. Recorded 2025-11-18: vercel/ai, packages/openai/src/responses/__fixtures__/openai-error.1.chunks.txt.
 type errorEvent struct {
 	Type     string           `json:"type"`
 	Sequence int              `json:"sequence_number"`
@@ -152,12 +152,44 @@ type errorEvent struct {
 	Error    openai.ErrorBody `json:"error"`
 }
 
-// AppendStreamError appends e as an error event. Its sequence number is 0: what was passed on before
-// is not counted here, and after an error no client continues by it.
-func (*Protocol) AppendStreamError(dst []byte, _ dialect.Head, e *canon.Error) []byte {
+// failedEvent follows it, as in that recording. Codex looks at nothing else: without it, a stream that
+// we broke off for a reason is one that fell silent.
+// https://github.com/openai/codex, codex-rs/codex-api/src/sse/responses.rs, read 2026-11-20.
+type failedEvent struct {
+	Type     string         `json:"type"`
+	Sequence int            `json:"sequence_number"`
+	Response failedResponse `json:"response"`
+}
+
+type failedResponse struct {
+	ID         string        `json:"id"`
+	Object     string        `json:"object"`
+	Status     string        `json:"status"`
+	Error      responseError `json:"error"`
+	Incomplete *struct{}     `json:"incomplete_details"`
+	Output     []struct{}    `json:"output"`
+	Usage      *struct{}     `json:"usage"`
+}
+
+type responseError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// AppendStreamError appends e as the two events with which OpenAI itself breaks off. Their sequence
+// numbers begin at 0, and the id is empty unless the client named it: what was passed on before is not
+// kept here, and after an error no client continues by it.
+func (*Protocol) AppendStreamError(dst []byte, head dialect.Head, e *canon.Error) []byte {
 	b := openai.Body(e)
 	dst = append(dst, "event: error\n"...)
-	return openai.AppendData(dst, errorEvent{Type: "error", Code: b.Code, Message: b.Message, Param: b.Param, Error: b})
+	dst = openai.AppendData(dst, errorEvent{Type: "error", Code: b.Code, Message: b.Message, Param: b.Param, Error: b})
+	failed := failedResponse{ID: head.StoredID, Object: "response", Status: "failed", Output: []struct{}{}}
+	failed.Error = responseError{Code: "server_error", Message: b.Message}
+	if b.Code != nil {
+		failed.Error.Code = *b.Code
+	}
+	dst = append(dst, "event: response.failed\n"...)
+	return openai.AppendData(dst, failedEvent{Type: "response.failed", Sequence: 1, Response: failed})
 }
 
 // WriteModels writes the list of models.
