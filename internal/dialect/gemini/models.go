@@ -14,11 +14,10 @@ import (
 	"tollgate/internal/dialect/fault"
 )
 
-// wireModel is a model as Google lists it.
+// wireModel is a model as Google lists it. What a gateway does not know (version, description, defaults of
+// sampling) is left out rather than made up.
 type wireModel struct {
 	Name             string   `json:"name"`
-	BaseModelID      string   `json:"baseModelId,omitempty"`
-	Version          string   `json:"version"`
 	DisplayName      string   `json:"displayName"`
 	InputTokenLimit  int64    `json:"inputTokenLimit,omitempty"`
 	OutputTokenLimit int64    `json:"outputTokenLimit,omitempty"`
@@ -72,7 +71,7 @@ func toWire(m dialect.Model) wireModel {
 		name = "models/" + name
 	}
 	wire := wireModel{
-		Name: name, Version: "001", DisplayName: title,
+		Name: name, DisplayName: title,
 		InputTokenLimit: m.ContextTokens, OutputTokenLimit: m.OutputTokens,
 		Methods: []string{},
 	}
