@@ -192,6 +192,7 @@ func (a *App) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { a.pool.Run(background, a.relay.Check) })
+	wg.Go(func() { pace(background) })
 	if a.metricsListener != nil {
 		wg.Go(func() { a.serveMetrics(background) })
 	}

@@ -1,7 +1,9 @@
 package pool
 
 import (
+	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tollgate/internal/canon"
@@ -23,6 +25,9 @@ type Candidate struct {
 	Provider provider.Provider
 	Spoken   provider.Spoken // the dialect to call it in
 	Upstream string          // its own name for the model
+
+	// Targets keeps where attempts go, plain and streamed, once their URLs have been built.
+	Targets [2]atomic.Pointer[url.URL]
 
 	health *health
 	model  *modelHealth

@@ -16,12 +16,8 @@ func (h *Handler) Check(ctx context.Context, c pool.Channel, v provider.Provider
 	if v.Check == "" || len(v.Speaks) == 0 {
 		return nil // nothing free to ask: only a call can tell
 	}
-	base := c.BaseURL
-	if base == "" {
-		base = v.Base
-	}
 	spoken := v.Speaks[0]
-	url, err := v.URL(base, provider.Spoken{Dialect: spoken.Dialect, Base: spoken.Base, Paths: map[canon.Op]string{canon.OpListModels: v.Check}}, provider.Target{Op: canon.OpListModels})
+	url, err := v.URL(c.BaseURL, provider.Spoken{Dialect: spoken.Dialect, Base: spoken.Base, Paths: map[canon.Op]string{canon.OpListModels: v.Check}}, provider.Target{Op: canon.OpListModels})
 	if err != nil {
 		return &canon.Error{Kind: canon.KindInternal, Message: "the channel's address is not usable", Cause: err}
 	}

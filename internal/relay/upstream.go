@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -44,21 +45,15 @@ func (c *call) request(ctx context.Context, l *pool.Lease) (*http.Request, *cano
 	if cerr != nil {
 		return nil, cerr
 	}
-	base := l.Channel.BaseURL
-	if base == "" {
-		base = l.Provider.Base
-	}
-	url, err := l.Provider.URL(base, l.Spoken, provider.Target{Op: c.head.Op, Model: l.Upstream, ID: c.head.StoredID, Stream: c.head.Stream, Query: c.r.URL.RawQuery})
+	to, err := c.target(l)
 	if err != nil {
 		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the channel's address is not usable", Cause: err}
 	}
-	var rd io.Reader
+	req := (&http.Request{Method: c.ep.Method, URL: to, Host: to.Host, Header: make(http.Header, 12), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
 	if body != nil {
-		rd = bytes.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(ctx, c.ep.Method, url, rd)
-	if err != nil {
-		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the channel's address is not usable", Cause: err}
+		req.ContentLength = int64(len(body))
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
 	hd := req.Header
 	for _, name := range c.h.allow[c.ep.Dialect] {
@@ -88,6 +83,28 @@ func (c *call) request(ctx context.Context, l *pool.Lease) (*http.Request, *cano
 	}
 	sign(hd, l.Provider.AuthFor(l.Spoken), l.Channel.Secret.Reveal())
 	return req, nil
+}
+
+// target returns where the attempt goes. The URL of a candidate is built once, but for calls that
+// bring a part of it along.
+func (c *call) target(l *pool.Lease) (*url.URL, error) {
+	slot := &l.Targets[0]
+	if c.head.Stream {
+		slot = &l.Targets[1]
+	}
+	own := c.head.StoredID != "" || c.r.URL.RawQuery != ""
+	if u := slot.Load(); u != nil && !own {
+		return u, nil
+	}
+	text, err := l.Provider.URL(l.Channel.BaseURL, l.Spoken, provider.Target{Op: c.head.Op, Model: l.Upstream, ID: c.head.StoredID, Stream: c.head.Stream, Query: c.r.URL.RawQuery})
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(text)
+	if err == nil && !own {
+		slot.Store(u)
+	}
+	return u, err
 }
 
 var (
