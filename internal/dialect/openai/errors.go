@@ -235,7 +235,7 @@ func (f *Fault) readError(p *jsonpull.Parser) {
 	}
 }
 
-// readMetadata reads what OpenRouter says beside an error: https://openrouter.ai/docs/api-reference/errors, read 2026-11-20.
+// readMetadata reads what OpenRouter says beside an error: https://openrouter.ai/docs/api/reference/errors-and-debugging, read 2026-11-20.
 func (f *Fault) readMetadata(p *jsonpull.Parser) {
 	if !p.Object() {
 		return

@@ -135,8 +135,9 @@ const most = 1 << 48
 func count(p *jsonpull.Parser) int64 { return min(max(p.Int(), 0), most) }
 
 // outside adds to in and out what a vendor leaves out of them. Its own total tells:
-//   - xAI counts reasoning beside completion_tokens: https://docs.x.ai/docs/guides/reasoning, read 2026-11-20;
-//   - Google's compatible endpoint leaves thinking out of completion_tokens and names it nowhere;
+//   - xAI counts reasoning beside completion_tokens: https://github.com/vercel/ai/pull/12425, 2026-02-11;
+//   - what speaks for Gemini may leave thinking out of completion_tokens and name it nowhere:
+//     https://github.com/mozilla-ai/any-llm/issues/1290, 2026-08-16;
 //   - proxies that copy Anthropic's figures leave cache reads and writes out of prompt_tokens.
 func (c *counts) outside(cacheRead, cacheWrite int64) {
 	cache := cacheRead + cacheWrite

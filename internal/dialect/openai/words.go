@@ -7,10 +7,12 @@ import (
 )
 
 // byWord is the meaning of a vendor's code or type, in lower case, that holds whatever the status.
-// "" if it has none. Sources, all read 2026-11-20:
-// OpenAI https://developers.openai.com/api/docs/guides/error-codes · Azure: the same and DeploymentNotFound ·
-// Moonshot https://platform.moonshot.ai/docs/api/chat#error-handling · DashScope https://help.aliyun.com/en/model-studio/error-code ·
-// Zhipu https://docs.bigmodel.cn/cn/api/api-code (four digits) · SiliconFlow (five digits) · Volcengine Ark (CamelCase).
+// "" if it has none. Sources, read 2026-11-20:
+// OpenAI https://developers.openai.com/api/docs/guides/error-codes and, for billing,
+// https://help.openai.com/en/articles/6614457-troubleshooting-api-usage-and-spend-limits ·
+// DashScope https://help.aliyun.com/en/model-studio/error-code-start · Zhipu https://docs.bigmodel.cn/cn/api/api-code (four digits) ·
+// Volcengine Ark https://volcengine.com/docs/82379/1299023 (CamelCase; its limits and overload are hearsay).
+// Moonshot's (…_error) and SiliconFlow's (five digits) are hearsay of clients: no document of theirs was at hand.
 func byWord(word string) canon.Kind {
 	switch word {
 	case "invalid_api_key", "incorrect_api_key", "incorrect_api_key_error", "invalid_authentication", "invalid_authentication_error",
@@ -21,6 +23,7 @@ func byWord(word string) canon.Kind {
 	case "insufficient_quota", "billing_not_active", "billing_hard_limit_reached", "exceeded_current_quota_error", "insufficient_balance",
 		"insufficient_user_quota", "insufficient_credits", "payment_required", "arrearage", "accountoverdueerror", "quotaexceeded",
 		"setlimitexceeded", "allocationquota.freetieronly",
+		"credit_balance_exhausted", "organization_spend_limit_exceeded", "project_spend_limit_exceeded", "organization_usage_limit_exceeded",
 		"1113", "1309", "30001":
 		return canon.KindQuota
 	case "rate_limit_exceeded", "rate_limit_error", "rate_limit_reached_error", "limit_requests", "limit_burst_rate", "throttling",
@@ -28,7 +31,7 @@ func byWord(word string) canon.Kind {
 		"1302", "1303", "1304", "1308", "1310", "1313":
 		return canon.KindRateLimited
 	case "engine_overloaded", "engine_overloaded_error", "overloaded_error", "server_overloaded", "server_is_overloaded", "serveroverloaded",
-		"slow_down", "capacity_exceeded", "unavailable",
+		"capacity_exceeded", "unavailable",
 		"1305", "1312", "50505":
 		return canon.KindOverloaded
 	case "model_not_found", "modelnotfound", "resource_not_found_error", "deploymentnotfound", "modelnotopen", "invalidendpointormodel.notfound",
@@ -49,6 +52,8 @@ func byWord(word string) canon.Kind {
 // byVagueWord is the meaning of a word where no status says more: in an answer of status 200.
 func byVagueWord(word string) canon.Kind {
 	switch word {
+	case "slow_down": // with a status, 429 and 503 say it better
+		return canon.KindOverloaded
 	case "invalid_request_error", "invalid_argument", "bad_request", "invalid_image", "invalid_image_format", "invalid_base64_image",
 		"invalid_image_url", "image_too_large", "image_too_small", "image_parse_error", "invalid_image_mode", "image_file_too_large",
 		"unsupported_image_media_type", "empty_image_file", "failed_to_download_image", "image_file_not_found":
@@ -81,7 +86,8 @@ func byMessage(low string) canon.Kind {
 	return ""
 }
 
-// minimax is the meaning of base_resp.status_code: https://platform.minimax.io/docs/api-reference/errorcode, read 2026-11-20.
+// minimax is the meaning of base_resp.status_code: https://platform.minimax.io/docs/api-reference/errorcode, read
+// 2026-11-20 as far as 1033; the codes above it are hearsay of clients.
 func minimax(code string) canon.Kind {
 	switch code {
 	case "1001":

@@ -125,7 +125,7 @@ func AppendData(dst []byte, v any) []byte {
 	return append(dst, "\n\n"...)
 }
 
-// model is an entry of the list of models: https://developers.openai.com/api/reference/resources/models, read 2026-11-20.
+// model is an entry of the list of models: https://developers.openai.com/api/reference/resources/models.
 type model struct {
 	ID      string `json:"id"`
 	Object  string `json:"object"`

@@ -155,7 +155,7 @@ func (r *reader) top(p *jsonpull.Parser, c *chunk, out []canon.Event) ([]canon.E
 			c.fault = p.Raw()
 		case "base_resp":
 			c.minimax, _ = openai.MiniMaxFault(p.Raw())
-		case "x_groq": // https://console.groq.com/docs/api-reference, read 2026-11-20
+		case "x_groq": // https://console.groq.com/docs/api-reference; clients of it read usage here
 			if !p.Object() {
 				continue
 			}
@@ -210,7 +210,7 @@ func (r *reader) fault(event string, c *chunk, data []byte) *canon.Error {
 	return c.stopFault
 }
 
-// stop maps finish_reason. https://developers.openai.com/api/reference/resources/chat, read 2026-11-20; the
+// stop maps finish_reason. https://developers.openai.com/api/reference/resources/chat; the
 // others are vendors': Mistral model_length, Zhipu sensitive, DeepSeek repetition_truncation.
 func stop(reason string) canon.Stop {
 	switch reason {
@@ -234,7 +234,7 @@ func stop(reason string) canon.Stop {
 
 // broken returns the error that a finish_reason stands for, nil if it is a reason to end.
 // DeepSeek: https://api-docs.deepseek.com/api/create-chat-completion, OpenRouter:
-// https://openrouter.ai/docs/api-reference/errors, Zhipu: https://docs.bigmodel.cn, read 2026-11-20.
+// https://openrouter.ai/docs/api/reference/errors-and-debugging (read 2026-11-20), Zhipu: https://docs.bigmodel.cn.
 func broken(reason string) *canon.Error {
 	switch reason {
 	case "insufficient_system_resource":

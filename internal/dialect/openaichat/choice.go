@@ -230,7 +230,7 @@ func (c *choice) message(m *message, out []canon.Event) ([]canon.Event, error) {
 }
 
 // details reads OpenRouter's reasoning_details: seals always, text only if it stands nowhere else.
-// https://openrouter.ai/docs/use-cases/reasoning-tokens, read 2026-11-20.
+// Types as in OpenRouter's own @openrouter/ai-sdk-provider 0.7.2, read 2026-11-20.
 func (c *choice) details(raw string, withText bool, out []canon.Event) []canon.Event {
 	p := jsonpull.NewString(raw)
 	p.Array()
@@ -262,7 +262,7 @@ func (c *choice) details(raw string, withText bool, out []canon.Event) []canon.E
 }
 
 // parts reads content that is an array: Mistral's text and thinking.
-// https://docs.mistral.ai/capabilities/reasoning, read 2026-11-20.
+// Recorded 2026-07-22: vercel/ai, packages/openai-compatible/src/chat/__fixtures__/issue-13703-mistral-thinking.chunks.txt.
 func (c *choice) parts(raw string, out []canon.Event) []canon.Event {
 	p := jsonpull.NewString(raw)
 	p.Array()
@@ -359,7 +359,7 @@ func (c *choice) sound(raw string, out []canon.Event) []canon.Event {
 }
 
 // images reads the pictures that OpenRouter's image models answer with.
-// https://openrouter.ai/docs/features/multimodal/image-generation, read 2026-11-20.
+// https://openrouter.ai/docs/features/multimodal/image-generation.
 func (c *choice) images(raw string, out []canon.Event) []canon.Event {
 	p := jsonpull.NewString(raw)
 	p.Array()

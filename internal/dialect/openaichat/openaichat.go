@@ -17,7 +17,7 @@ import (
 )
 
 // defaultModeration is the model of POST /v1/moderations without one:
-// https://developers.openai.com/api/reference/resources/moderations, read 2026-11-20.
+// https://developers.openai.com/api/reference/resources/moderations.
 const defaultModeration = "omni-moderation-latest"
 
 // Bounds of what one request may ask for. n is bounded at 128 by OpenAI; max_tokens only against nonsense.

@@ -92,7 +92,7 @@ func readCommon(q *openai.Request, name string, v gjson.Result) {
 	}
 }
 
-// readReasoning reads OpenRouter's form. https://openrouter.ai/docs/use-cases/reasoning-tokens, read 2026-11-20.
+// readReasoning reads OpenRouter's form. https://openrouter.ai/docs/use-cases/reasoning-tokens.
 func readReasoning(q *openai.Request, path string, v gjson.Result) {
 	e := canon.Effort{}
 	if q.Out.Reasoning != nil {

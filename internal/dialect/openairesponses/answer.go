@@ -138,7 +138,7 @@ func (f *frame) read(p *jsonpull.Parser) {
 }
 
 // event reads one event of a stream. The list of types is that of
-// https://developers.openai.com/api/reference/resources/responses/streaming-events, read 2026-11-20.
+// openai/openai-python, src/openai/types/responses/response_stream_event.py, read 2026-11-20.
 func (r *reader) event(f *frame, data []byte, out []canon.Event) ([]canon.Event, error) {
 	switch f.kind {
 	case "response.output_text.delta", "response.audio.transcript.delta":

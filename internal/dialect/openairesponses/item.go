@@ -204,8 +204,8 @@ func (it *item) acts() bool {
 	return false
 }
 
-// isSearch reports whether the item is a web search that is billed: opening a page that was found is not.
-// https://developers.openai.com/api/docs/pricing, read 2026-11-20.
+// isSearch reports whether the item is a web search. To open a page that was found, or to look into it,
+// is none: OpenAI's guide prices search actions, https://developers.openai.com/api/docs/guides/tools-web-search.
 func (it *item) isSearch() bool {
 	return it.kind == "web_search_call" && (it.action == "" || it.action == "search")
 }
