@@ -26,10 +26,18 @@ type flow struct {
 	reader dialect.Reader
 	framer dialect.Framer
 
-	held  []byte // frames that have not left yet: setup before the first content, or a possible last one
-	mute  bool   // the client is gone; the upstream is read on for the bill
-	dirty bool   // written but not flushed
+	held []byte    // frames that must not leave yet: setup before the first content, or a possible last one
+	out  []byte    // frames on their way to the client; sent when the upstream has no more ready
+	at   time.Time // of the first frame
+	mute bool      // the client is gone; the upstream is read on for the bill
 }
+
+// maxOut bounds what gathers before it is sent, in bytes.
+const maxOut = 32 << 10
+
+// maxHold is how long setup events wait for the first content. A model may think for minutes before
+// it, and a client that sees nothing at all may give up.
+const maxHold = 10 * time.Second
 
 // stream copies a streamed answer to the client, frame by frame, feeding the meter. Nothing leaves
 // before the first content, so that a broken start can be discarded; the frame that ends the answer
@@ -52,15 +60,19 @@ func (c *call) stream(a *attempt, l *pool.Lease, resp *http.Response, body io.Re
 func (f *flow) copy() *canon.Error {
 	c, m := f.c, f.c.meter
 	var events []canon.Event
-	for first := true; ; first = false {
+	for {
+		if !f.frames.Buffered() { // before waiting, the client gets what there is
+			f.flush()
+			if !f.at.IsZero() {
+				f.a.idle(c.h.Settings.Idle)
+			}
+		}
 		frame, rerr := f.frames.Next()
 		if rerr != nil {
 			return f.finish(rerr)
 		}
-		if first {
-			f.a.idle(c.h.Settings.Idle)
-		} else {
-			f.a.wait(c.h.Settings.Idle)
+		if f.at.IsZero() {
+			f.at = time.Now()
 		}
 		if frame.Partial {
 			// The upstream stopped without the blank line. What follows must not join this event.
@@ -72,39 +84,38 @@ func (f *flow) copy() *canon.Error {
 			return &canon.Error{Kind: canon.KindUpstream, Message: "the upstream sent an event that can't be read", Cause: err}
 		}
 		m.observe(events)
-		if m.failed != nil {
+		switch {
+		case m.failed != nil:
 			return m.failed
-		}
-		if f.reader.Hidden() {
+		case f.reader.Hidden():
 			continue
 		}
-		last := f.reader.Complete()
-		if len(f.held) > 0 && c.started {
-			f.write(f.held) // it was not the last one after all
+		if c.started && len(f.held) > 0 { // it was not the last one after all
+			f.out = append(f.out, f.held...)
 			f.held = f.held[:0]
 		}
 		switch {
 		case m.ended:
 			// The whole answer is here. It is recorded before its last event leaves.
-			return f.end(frame)
-		case last, !c.started && !m.content && len(f.held)+len(frame.Raw) <= maxHeld:
+			f.held = f.framer.Append(f.held, frame.Raw, frame.Data)
+			return f.complete()
+		case f.reader.Complete(), !c.started && !m.content && f.mayHold(len(frame.Raw)):
 			f.held = f.framer.Append(f.held, frame.Raw, frame.Data)
 			continue
 		}
 		if !c.started {
 			f.start()
 		}
-		f.emit(frame)
-		if !f.frames.Buffered() {
+		f.out = f.framer.Append(f.out, frame.Raw, frame.Data)
+		if len(f.out) > maxOut {
 			f.flush()
 		}
 	}
 }
 
-// end settles the call and lets the terminal frame go.
-func (f *flow) end(frame sse.Frame) *canon.Error {
-	f.held = f.framer.Append(f.held, frame.Raw, frame.Data)
-	return f.complete()
+// mayHold reports whether a setup frame of n bytes may wait for the first content.
+func (f *flow) mayHold(n int) bool {
+	return len(f.held)+n <= maxHeld && time.Since(f.at) < maxHold
 }
 
 // complete settles the call and lets what is held go.
@@ -119,8 +130,7 @@ func (f *flow) complete() *canon.Error {
 	if !f.c.started {
 		f.start()
 	}
-	f.held = f.framer.Close(f.held)
-	f.write(f.held)
+	f.out = f.framer.Close(append(f.out, f.held...))
 	f.flush()
 	return nil
 }
@@ -149,7 +159,7 @@ func (f *flow) breakOff(err *canon.Error) *canon.Error {
 	if serr := c.settle(); serr != nil {
 		err = serr
 	}
-	f.write(f.framer.Fail(nil, err))
+	f.out = f.framer.Fail(f.out, err)
 	f.flush()
 	return err
 }
@@ -167,7 +177,7 @@ func (f *flow) start() {
 	f.mute = f.a.gone.Load()
 	c.clientDeadline(c.firstAt)
 	c.w.WriteHeader(f.resp.StatusCode)
-	f.write(f.held)
+	f.out = append(f.out, f.held...)
 	f.held = f.held[:0]
 }
 
@@ -176,40 +186,26 @@ var (
 	noBuffering = []string{"no"}
 )
 
-// emit writes one frame.
-func (f *flow) emit(frame sse.Frame) {
-	if f.c.head.Framing == dialect.FramingSSE {
-		f.write(frame.Raw)
+// flush sends the client what is on its way. Whether the upstream is read on for a client that is gone
+// is decided by what its provider bills.
+func (f *flow) flush() {
+	if len(f.out) == 0 {
 		return
 	}
-	f.held = f.framer.Append(f.held[:0], frame.Raw, frame.Data)
-	f.write(f.held)
-	f.held = f.held[:0]
-}
-
-// write sends bytes to the client. A client that is gone is remembered; whether the upstream is read
-// on is decided by what its provider bills.
-func (f *flow) write(b []byte) {
-	if f.mute || len(b) == 0 {
-		return
+	out := f.out
+	f.out = f.out[:0]
+	if cap(f.out) > 2*maxOut {
+		f.out = nil // after a huge frame
 	}
-	if f.a.gone.Load() {
+	if f.mute || f.a.gone.Load() {
 		f.mute = true
 		return
 	}
 	f.c.clientDeadline(time.Now())
-	if _, err := f.c.w.Write(b); err != nil {
+	if _, err := f.c.w.Write(out); err != nil {
 		f.lost()
 		return
 	}
-	f.dirty = true
-}
-
-func (f *flow) flush() {
-	if !f.dirty || f.mute {
-		return
-	}
-	f.dirty = false
 	if err := f.c.control().Flush(); err != nil {
 		f.lost()
 	}

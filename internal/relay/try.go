@@ -36,8 +36,7 @@ type attempt struct {
 func (c *call) begin(l *pool.Lease, wait time.Duration) *attempt {
 	a := &attempt{end: c.began.Add(c.h.Settings.Call)}
 	a.ctx, a.cancel = detach(c.r)
-	first := errFirstByte
-	a.cause.Store(&first)
+	a.cause.Store(&errFirstByte)
 	a.timer = time.AfterFunc(min(wait, time.Until(a.end)), func() { a.cancel(*a.cause.Load()) })
 	drain := c.drains(l)
 	a.unhook = context.AfterFunc(c.r.Context(), func() {
@@ -60,19 +59,14 @@ func (c *call) drains(l *pool.Lease) bool {
 	return !c.head.Stream || l.Provider.OnAbort == provider.AbortDrain
 }
 
-// wait gives the upstream until d from now, or the end of the call if that is sooner.
-func (a *attempt) wait(d time.Duration) {
-	a.timer.Reset(min(d, time.Until(a.end)))
-}
-
-// idle changes what the clock measures, once the answer has begun.
+// idle gives an upstream whose answer has begun d from now, or until the end of the call.
 func (a *attempt) idle(d time.Duration) {
-	cause := errIdle
-	if time.Until(a.end) < d {
-		cause = errCallTime
+	cause := &errIdle
+	if left := time.Until(a.end); left < d {
+		d, cause = left, &errCallTime
 	}
-	a.cause.Store(&cause)
-	a.wait(d)
+	a.cause.Store(cause)
+	a.timer.Reset(d)
 }
 
 func (a *attempt) close() {
