@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -91,6 +92,19 @@ func grant(ctx context.Context, tx *txn, card ledger.Card, note string) (ledger.
 		return card, err
 	}
 	return card, errors.Join(insertEntries(ctx, tx, entries), saveMoney(ctx, tx, accounts))
+}
+
+// Card returns one card, empty or expired ones too, or ledger.ErrNotFound.
+func (s *Store) Card(ctx context.Context, id string) (ledger.Card, error) {
+	c, err := scanCard(s.read.QueryRowContext(ctx, `
+		SELECT id, account_id, amount, balance, reference, granted_ms, expires_ms FROM cards WHERE id = $1`, clean(id)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return ledger.Card{}, ledger.ErrNotFound
+	}
+	if err != nil {
+		return ledger.Card{}, fmt.Errorf("read card %q: %w", id, err)
+	}
+	return c, nil
 }
 
 // loadCards gives the accounts the cards that their calls can be paid from.
