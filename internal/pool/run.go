@@ -101,12 +101,7 @@ func (p *Pool) recheck(ctx context.Context, check Checker) {
 			e.health.retire(reason, p.now())
 			continue
 		}
-		// The key is known again. Whether it has money only a call can tell: one may try, and if it
-		// fails the client is served by another channel.
-		e.health.mu.Lock()
-		e.health.trial = true
-		e.health.nextCheck = p.now().Add(e.health.interval)
-		e.health.mu.Unlock()
+		e.health.allowTrial(p.now())
 	}
 }
 
