@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -170,6 +171,11 @@ func (a *App) openServer() error {
 		return fmt.Errorf("METRICS_LISTEN: %w", err)
 	}
 	a.profiling(routes)
+	managed, err := a.adminRoutes()
+	if err != nil {
+		return err
+	}
+	maps.Copy(routes, managed)
 	a.server = server.New(server.Options{
 		Relay: a.relay, Protocols: protocols, Routes: routes, Ready: a.ready,
 		MaxHeaderBytes: int(c.MaxHeaderBytes), Shutdown: c.TimeoutShutdown, Log: a.log,

@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
+	"tollgate/internal/admin"
 	"tollgate/internal/catalog"
 	"tollgate/internal/config"
 	"tollgate/internal/wildcard"
@@ -37,6 +40,11 @@ func (m *Models) Snapshot() *catalog.Snapshot { return m.snap.Load() }
 func (m *Models) Reload(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.reload(ctx)
+}
+
+// reload is Reload for whoever holds mu.
+func (m *Models) reload(ctx context.Context) error {
 	stored, err := m.store.Models(ctx)
 	if err != nil {
 		return err
@@ -49,27 +57,33 @@ func (m *Models) Reload(ctx context.Context) error {
 	return nil
 }
 
-// Put adds or replaces a model. It is refused, and nothing changes, when the catalogue would not be
-// sound with it.
+// Put adds or replaces a model. It is refused with admin.ErrUnsound, and nothing changes, when the
+// catalogue would not be sound with it.
 func (m *Models) Put(ctx context.Context, model catalog.Model) error {
-	if err := model.Check(); err != nil {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stored, err := m.store.Models(ctx)
+	if err != nil {
 		return err
 	}
-	if _, err := catalog.NewSnapshot(m.builtin, m.file, []catalog.Model{model}); err != nil {
-		return err
+	stored = slices.DeleteFunc(stored, func(x catalog.Model) bool { return x.Name == model.Name })
+	if _, err := catalog.NewSnapshot(m.builtin, m.file, append(stored, model)); err != nil {
+		return fmt.Errorf("%w: %w", admin.ErrUnsound, err)
 	}
 	if err := m.store.PutModel(ctx, model); err != nil {
 		return err
 	}
-	return m.Reload(ctx)
+	return m.reload(ctx)
 }
 
 // Delete removes what operators said of a model; what is built in comes back.
 func (m *Models) Delete(ctx context.Context, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if err := m.store.DeleteModel(ctx, name); err != nil {
 		return err
 	}
-	return m.Reload(ctx)
+	return m.reload(ctx)
 }
 
 // mapper returns the gateway's own mapping of model names: the first rule that matches.

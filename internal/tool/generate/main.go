@@ -1,5 +1,5 @@
 // Command generate writes the files of the repository that are made from code: the configuration
-// page and the table of providers. With -check it writes nothing and fails if one is stale.
+// page, the table of providers and the OpenAPI document of the admin API. With -check it writes nothing and fails if one is stale.
 //
 // Run it from the root of the repository, through make generate and make verify.
 package main
@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 
+	"tollgate/internal/admin"
 	"tollgate/internal/canon"
 	"tollgate/internal/config"
 	"tollgate/internal/provider"
@@ -36,6 +37,7 @@ func run(check bool) error {
 	outputs := []output{
 		{"docs/configuration.md", configuration},
 		{"README.md", readme},
+		{"api/openapi.json", func([]byte) ([]byte, error) { return admin.OpenAPI() }},
 	}
 	var stale []string
 	for _, o := range outputs {

@@ -1,0 +1,118 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tollgate/internal/jsonedit"
+)
+
+// maxDepth bounds the nesting of a body.
+const maxDepth = 32
+
+// unmarshal decodes a body that has one meaning only: an object without a name twice. What a client
+// sent is not repeated in the error.
+func unmarshal(data []byte, v any) error {
+	if _, err := jsonedit.Scan(data, maxDepth); err != nil {
+		return err
+	}
+	err := json.Unmarshal(data, v)
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return errors.New(wrong.Field + " must be " + wrong.Type.String() + ", not " + wrong.Value)
+	}
+	return err
+}
+
+// optional is a field of a PATCH: absent, null or a value. null means the zero value, nothing; of a
+// bool it is refused, because nothing is neither yes nor no.
+type optional[T any] struct {
+	set, null bool
+	value     T
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *optional[T]) UnmarshalJSON(raw []byte) error {
+	o.set, o.null = true, bytes.Equal(raw, []byte("null"))
+	return json.Unmarshal(raw, &o.value)
+}
+
+// Schema implements huma.SchemaProvider.
+func (o optional[T]) Schema(r huma.Registry) *huma.Schema {
+	s := r.Schema(reflect.TypeFor[T](), true, "")
+	if _, isBool := any(o.value).(bool); !isBool && s.Ref == "" {
+		s.Nullable = true
+	}
+	return s
+}
+
+// Resolve implements huma.ResolverWithPath.
+func (o *optional[T]) Resolve(_ huma.Context, path *huma.PathBuffer) []error {
+	if _, isBool := any(o.value).(bool); isBool && o.null {
+		return []error{&huma.ErrorDetail{Location: path.String(), Message: "must be true or false"}}
+	}
+	return nil
+}
+
+// to changes dst if the field is there.
+func (o optional[T]) to(dst *T) {
+	if o.set {
+		*dst = o.value
+	}
+}
+
+// Page is how a list is asked for.
+type Page struct {
+	After string `query:"after" maxLength:"100" doc:"The next of the page before; without it the list begins."`
+	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Most entries to answer."`
+}
+
+// List is one page of a list.
+type List[T any] struct {
+	Data []T    `json:"data"`
+	Next string `json:"next,omitempty" doc:"Cursor of the page after; missing on the last one."`
+}
+
+// listed is the answer of a list.
+type listed[T any] struct{ Body List[T] }
+
+// one is the answer of everything else.
+type one[T any] struct{ Body T }
+
+// none is an answer without a body.
+type none struct{}
+
+// paged answers the page of rows that begins with rows[0]; rows has one more than limit if there is a
+// page after.
+func paged[R, T any](rows []R, limit int, id func(R) string, view func(R) T) *listed[T] {
+	out := &listed[T]{Body: List[T]{Data: make([]T, 0, min(len(rows), limit))}}
+	for _, r := range rows[:min(len(rows), limit)] {
+		out.Body.Data = append(out.Body.Data, view(r))
+	}
+	if len(rows) > limit {
+		out.Body.Next = id(rows[limit-1])
+	}
+	return out
+}
+
+// listOf returns l, never nil, so that it is written as [].
+func listOf[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return slices.Clip(l)
+}
+
+// quoted writes a name of a client's into a message, bounded.
+func quoted(s string) string {
+	if len(s) > 60 {
+		s = s[:60] + "…"
+	}
+	return strconv.Quote(s)
+}
