@@ -21,6 +21,7 @@ type reader struct {
 	ended   bool // [DONE] came, or the whole body
 	tier    string
 	choices []choice
+	repeat  repeat
 }
 
 // NewReader returns a reader for one answer to head.
@@ -73,6 +74,10 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 			return append(out, canon.Ended{}), nil
 		}
 	}
+	if d, ok := r.repeat.match(data); ok {
+		return append(out, d), nil
+	}
+	r.repeat.forget()
 	mark := len(out)
 	p := jsonpull.New(data)
 	if p.Kind() != '{' {
@@ -107,6 +112,9 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 		if len(out) == mark && !c.choices {
 			out = append(out, canon.Other{Name: first(c.kind, c.object, event, "unknown")})
 		}
+		if d, ok := only(out[mark:]); ok {
+			r.repeat.learn(data, d)
+		}
 		return out, nil
 	}
 	if !c.choices && !c.payload {
@@ -114,6 +122,15 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 	}
 	r.ended = true
 	return append(out, canon.Ended{}), nil
+}
+
+// only returns the delta of text that events consist of.
+func only(events []canon.Event) (canon.TextDelta, bool) {
+	if len(events) != 1 {
+		return canon.TextDelta{}, false
+	}
+	d, ok := events[0].(canon.TextDelta)
+	return d, ok && d.Text != ""
 }
 
 // top reads the members of a chunk.
