@@ -154,7 +154,7 @@ func (a *App) openServer() error {
 		Settings: relay.Settings{
 			MaxBody: c.MaxBodyBytes, MaxAnswer: c.MaxAnswerBytes, MaxEvent: int(c.MaxEventBytes),
 			FirstByte: c.TimeoutFirstByte, Idle: c.TimeoutIdle, Call: c.TimeoutCall, Route: c.TimeoutRoute,
-			ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput,
+			ClientRead: c.TimeoutClientRead, ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput,
 		},
 		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Map: mapper(c.Mapper),
 		Pool: a.pool, Book: a.book, Limits: limit.New(nil), Tokens: tokens.New(), Metrics: a.metrics,
@@ -178,7 +178,7 @@ func (a *App) openServer() error {
 	maps.Copy(routes, managed)
 	a.server = server.New(server.Options{
 		Relay: a.relay, Protocols: protocols, Routes: routes, Ready: a.ready,
-		MaxHeaderBytes: int(c.MaxHeaderBytes), Shutdown: c.TimeoutShutdown, Log: a.log,
+		MaxHeaderBytes: int(c.MaxHeaderBytes), ClientRead: c.TimeoutClientRead, Shutdown: c.TimeoutShutdown, Log: a.log,
 	})
 	if a.listener, err = listen(c.Listen); err != nil {
 		return fmt.Errorf("LISTEN: %w", err)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -218,12 +219,15 @@ func join(pools []string) string {
 	return strings.Join(pools, " ")
 }
 
-// bounded cuts s to n bytes for a message.
+// bounded cuts s to n bytes at most for a message, between two characters.
 func bounded(s string, n int) string {
-	if len(s) > n {
-		return s[:n] + "…"
+	if len(s) <= n {
+		return s
 	}
-	return s
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
 }
 
 func (h *Handler) takeMeter() *meter {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -85,13 +86,13 @@ func (c *call) readBody() *canon.Error {
 	limit := c.h.Settings.MaxBody
 	if ct := c.r.Header["Content-Type"]; len(ct) > 0 && ct[0] != "application/json" {
 		if mt, _, err := mime.ParseMediaType(ct[0]); err != nil || mt != "application/json" && !strings.HasSuffix(mt, "+json") {
-			return canon.Errorf(canon.KindUnsupported, "the Content-Type is %.60q; send application/json", ct[0])
+			return unsupported("the Content-Type is %.60q; send application/json", ct[0])
 		}
 	}
 	if c.r.ContentLength > limit {
 		return tooLarge(limit)
 	}
-	body := io.Reader(http.MaxBytesReader(c.w, c.r.Body, limit))
+	body := io.Reader(http.MaxBytesReader(c.w, &paced{c: c, body: c.r.Body}, limit))
 	switch enc := strings.ToLower(c.r.Header.Get("Content-Encoding")); enc {
 	case "", "identity":
 	case "gzip":
@@ -101,7 +102,7 @@ func (c *call) readBody() *canon.Error {
 		}
 		body = zr
 	default:
-		return canon.Errorf(canon.KindUnsupported, "the Content-Encoding is %.20q; send gzip or none", enc)
+		return unsupported("the Content-Encoding is %.20q; send gzip or none", enc)
 	}
 	var err error
 	c.body, err = readAll(body, c.r.ContentLength, limit)
@@ -123,6 +124,9 @@ func (c *call) bodyError(err error, limit int64) *canon.Error {
 	if errors.As(err, &big) || errors.Is(err, errTooLarge) {
 		return tooLarge(limit)
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &canon.Error{Kind: canon.KindInvalid, Status: http.StatusRequestTimeout, Message: "the body did not come in time; send the request again", Cause: err}
+	}
 	if c.r.Context().Err() != nil {
 		return &canon.Error{Kind: canon.KindCanceled, Message: "the client closed the request", Cause: err}
 	}
@@ -130,8 +134,44 @@ func (c *call) bodyError(err error, limit int64) *canon.Error {
 }
 
 func tooLarge(limit int64) *canon.Error {
-	return canon.Errorf(canon.KindTooLarge, "the request body is over the limit of %d bytes", limit)
+	e := canon.Errorf(canon.KindTooLarge, "the request body is over the limit of %d bytes", limit)
+	e.Status = http.StatusRequestEntityTooLarge
+	return e
 }
+
+func unsupported(format string, args ...any) *canon.Error {
+	e := canon.Errorf(canon.KindUnsupported, format, args...)
+	e.Status = http.StatusUnsupportedMediaType
+	return e
+}
+
+// slowest is how slow a client may send its body, in bytes a second, once Settings.ClientRead is over.
+const slowest = 4 << 10
+
+// paced is the body of a request, with a deadline that moves as bytes come: a client that sends
+// nothing, or a byte now and then, must not keep a connection for good. The server has set the first
+// deadline, before anybody read, and lifts the last one at the end of the body.
+type paced struct {
+	c     *call
+	body  io.ReadCloser
+	came  int64
+	moved time.Time // when the deadline was last set
+}
+
+func (p *paced) Read(b []byte) (int, error) {
+	n, err := p.body.Read(b)
+	if p.came += int64(n); err != nil || p.came < slowest {
+		return n, err
+	}
+	wait := p.c.h.Settings.ClientRead
+	if now := time.Now(); now.Sub(p.moved) > wait/8 { // setting it costs as much as a small read
+		p.moved = now
+		_ = p.c.control().SetReadDeadline(p.c.began.Add(wait + time.Duration(p.came/slowest)*time.Second)) // not every writer has one
+	}
+	return n, nil
+}
+
+func (p *paced) Close() error { return p.body.Close() }
 
 // maxPrealloc bounds what a mere Content-Length can make us allocate.
 const maxPrealloc = 1 << 20

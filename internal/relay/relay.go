@@ -33,6 +33,7 @@ type Settings struct {
 	Idle          time.Duration // between two events
 	Call          time.Duration // whole call
 	Route         time.Duration // until some channel has started to answer
+	ClientRead    time.Duration // for a request's body to come, and a second for each 4 KiB of it
 	ClientWrite   time.Duration // one write to a client that stopped reading
 	Connect       time.Duration
 	DefaultOutput int64 // tokens reserved when the client names no maximum

@@ -86,9 +86,12 @@ func (f *flow) copy() *canon.Error {
 		m.observe(events)
 		switch {
 		case m.failed != nil:
-			return m.failed
+			return c.masked(m.failed)
 		case f.reader.Hidden():
 			continue
+		}
+		if !c.started && len(f.held) > maxHeld {
+			f.start() // an answer that is over, and goes on and on
 		}
 		if c.started && len(f.held) > 0 { // it was not the last one after all
 			f.out = append(f.out, f.held...)

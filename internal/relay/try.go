@@ -122,7 +122,7 @@ func (c *call) send(a *attempt, l *pool.Lease) *canon.Error {
 	switch {
 	case resp.StatusCode >= 400:
 		return c.readError(resp)
-	case resp.StatusCode >= 300 || resp.StatusCode < 200:
+	case resp.StatusCode >= 300 || resp.StatusCode < 200 || resp.StatusCode == http.StatusPartialContent:
 		return canon.Errorf(canon.KindUpstream, "the upstream answered with status %d, which is no answer", resp.StatusCode)
 	}
 	body, err := decoded(resp)
@@ -167,11 +167,18 @@ func (c *call) readError(resp *http.Response) *canon.Error {
 		body, _ = io.ReadAll(io.LimitReader(rd, maxErrorBody)) // a broken error body is an empty one
 	}
 	e := c.proto.ReadError(resp.StatusCode, resp.Header, body)
-	if key := c.lease.Channel.Secret.Reveal(); key != "" {
-		e.Message = strings.ReplaceAll(e.Message, key, "***")
-	}
 	if e.Status == 0 {
 		e.Status = resp.StatusCode
+	}
+	return c.masked(e)
+}
+
+// masked returns an upstream's error without the channel's key, which some quote.
+func (c *call) masked(e *canon.Error) *canon.Error {
+	if key := c.lease.Channel.Secret.Reveal(); key != "" {
+		e.Message = strings.ReplaceAll(e.Message, key, "***")
+		e.Code = strings.ReplaceAll(e.Code, key, "***")
+		e.Param = strings.ReplaceAll(e.Param, key, "***")
 	}
 	return e
 }
@@ -203,7 +210,7 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 		}
 		c.meter.observe(events)
 		if c.meter.failed != nil {
-			return c.meter.failed
+			return c.masked(c.meter.failed)
 		}
 	}
 	c.firstAt = time.Now()
@@ -232,7 +239,7 @@ func (c *call) inBand(data []byte) *canon.Error {
 	if err == nil {
 		for _, e := range events {
 			if f, ok := e.(canon.Failed); ok {
-				return f.Err
+				return c.masked(f.Err)
 			}
 		}
 	}

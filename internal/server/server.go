@@ -26,6 +26,7 @@ type Options struct {
 	Routes         map[string]http.Handler // further ServeMux patterns: admin API, metrics …
 	Ready          func(context.Context) error
 	MaxHeaderBytes int
+	ClientRead     time.Duration // for the header of a request to come, and again for its body
 	Shutdown       time.Duration // for running calls to finish
 	Log            *slog.Logger
 }
@@ -38,9 +39,6 @@ type Server struct {
 	closing atomic.Bool
 }
 
-// readHeaderTimeout bounds how long a client may take to send its headers.
-const readHeaderTimeout = 20 * time.Second
-
 // New returns a server that does not listen yet.
 func New(o Options) *Server {
 	base, abort := context.WithCancelCause(context.Background())
@@ -49,9 +47,9 @@ func New(o Options) *Server {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{
-		Handler:           s.mux(),
+		Handler:           s.bounded(s.mux()),
 		BaseContext:       func(net.Listener) context.Context { return base },
-		ReadHeaderTimeout: readHeaderTimeout,
+		ReadHeaderTimeout: o.ClientRead,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    o.MaxHeaderBytes,
 		Protocols:         &protocols,
@@ -88,6 +86,18 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	<-stopped
 	return err
+}
+
+// bounded gives every client a bounded time for the body of its request, whoever reads it: also where
+// nobody does, because the rest of a refused body is read before the answer goes out. Whoever takes
+// large bodies moves the deadline; net/http lifts it at the end of the body.
+func (s *Server) bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.ClientRead)) // not every writer has one
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // mux puts every route in one place.
