@@ -16,10 +16,10 @@ import (
 
 // settle closes the books of the call: it prices what was consumed, appends the record to the
 // journal and releases the hold. It comes before the last byte of an answer; only when it returns nil
-// may that byte leave. Settling again does nothing.
+// may that byte leave. Settling again does nothing, and fails if it failed before.
 func (c *call) settle() *canon.Error {
 	if c.settled {
-		return nil
+		return c.err // an answer of another channel can't be recorded either, once it failed
 	}
 	c.settled = true
 	if c.lease == nil && c.hold == nil {
@@ -40,7 +40,8 @@ func (c *call) settle() *canon.Error {
 		c.grant.Settle(rec.Usage.In() + rec.Usage.Out())
 	}
 	if err := c.h.Book.Settle(c.hold, rec); err != nil { // the book has logged it
-		return &canon.Error{Kind: canon.KindOverloaded, Message: "the call could not be recorded; its answer is withheld", Cause: err}
+		c.err = &canon.Error{Kind: canon.KindOverloaded, Message: "the call could not be recorded; its answer is withheld", Cause: err}
+		return c.err
 	}
 	c.h.Metrics.Settled(rec)
 	c.logLine(rec)
