@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -42,6 +43,36 @@ func TestKilled(t *testing.T) {
 		t.Logf("%d rounds: %d answers to their last byte, %d broken off, refused %v; %v", rounds, r.got.answered(), r.got.partial, r.got.refused, b)
 		if r.got.refusals() > 0 || r.got.answered() < rounds || r.got.partial == 0 {
 			t.Errorf("%d rounds: %d answers, %d broken off, refused %v", rounds, r.got.answered(), r.got.partial, r.got.refused)
+		}
+	})
+}
+
+// A first start that is killed half-way, while it makes database, keys and accounts, leaves nothing
+// that the next one can't finish: the accounts have their credit, once.
+func TestKilledFirstStarts(t *testing.T) {
+	if os.Getenv("CRASH_FIRST_STARTS") == "" {
+		t.Skip("a known fault: an account of the configuration file and its credit are made in two steps, and the second is never made up for (set CRASH_FIRST_STARTS=1 to see it)")
+	}
+	engines(t, func(t *testing.T, dsn string) {
+		rnd := random(t)
+		for n := range 8 {
+			if n > 0 && dsn != "" {
+				dsn = storetest.Postgres(t)
+			}
+			r := newRig(t, dsn)
+			for range 3 {
+				r.launch()
+				time.Sleep(between(rnd, 10*time.Millisecond, 150*time.Millisecond))
+				r.gate.kill()
+			}
+			r.start()
+			r.loaded(rnd, 2, func() { waitUntil(t, "calls", func() bool { return r.got.answered() > 10 || r.got.refusals() > 0 }) })
+			r.stop()
+			b := r.audit(0)
+			if t.Failed() || r.got.refusals() > 0 {
+				t.Fatalf("start %d: %v, refused %v", n, b, r.got.refused)
+			}
+			r.sim.kill()
 		}
 	})
 }

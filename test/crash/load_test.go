@@ -45,7 +45,7 @@ type tally struct {
 	mu      sync.Mutex
 	whole   map[string]string // id of every answer that came to its last byte, and its shape
 	partial int               // answers that broke off, or whose client hung up
-	refused map[string]int    // other statuses, with their message
+	refused map[string]int    // other statuses, and streams that end with an error, with their message
 	twice   []string          // ids that two answers had
 }
 
@@ -174,6 +174,8 @@ func (r *rig) call(client *http.Client, s shape, key string, rnd *rand.Rand) boo
 		r.got.refuse(resp.StatusCode, got)
 	case s.whole(got):
 		r.got.add(resp.Header.Get("X-Request-Id"), s.name)
+	case err == nil && bytes.Contains(got, []byte(`"error"`)):
+		r.got.refuse(resp.StatusCode, got[bytes.LastIndex(got, []byte("data: ")):]) // an event at the end of a stream
 	case err == nil:
 		r.t.Errorf("%s: the answer ends well but is not whole: …%.300s", s.name, got[max(0, len(got)-300):])
 	default:

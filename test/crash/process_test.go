@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -47,7 +48,7 @@ func spawn(t *testing.T, name string, env []string, args ...string) *child {
 	t.Cleanup(func() {
 		c.kill()
 		if t.Failed() {
-			t.Logf("the last words of %s:\n%s", name, c.tail(4000))
+			t.Logf("the last words of %s:\n%s", name, c.tail(1500))
 		}
 	})
 	return c
@@ -123,6 +124,17 @@ func (c *child) lines(text string) []string {
 		}
 	}
 	return found
+}
+
+// getBody returns the body at a URL.
+func getBody(url string) (string, error) {
+	resp, err := http.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
 }
 
 // freeAddr finds a loopback port. Somebody else may take it before the child does; then it does not
