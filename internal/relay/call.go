@@ -56,6 +56,8 @@ type call struct {
 	err      *canon.Error // how the call ended, nil when well
 	settled  bool
 
+	unrecorded bool // settling failed: nothing of an answer may be given any more
+
 	rc            *http.ResponseController
 	deadlineMoved time.Time
 }
@@ -112,6 +114,9 @@ func (c *call) route() *canon.Error {
 		again, err := c.try(lease, deadline)
 		if err == nil {
 			return nil
+		}
+		if c.unrecorded {
+			return err // between us and our disk; no upstream is at fault
 		}
 		if !again {
 			return public(err)

@@ -19,7 +19,7 @@ import (
 // may that byte leave. Settling again does nothing, and fails if it failed before.
 func (c *call) settle() *canon.Error {
 	if c.settled {
-		return c.err // an answer of another channel can't be recorded either, once it failed
+		return c.err // nil unless recording failed, or the answer broke off
 	}
 	c.settled = true
 	if c.lease == nil && c.hold == nil {
@@ -40,6 +40,7 @@ func (c *call) settle() *canon.Error {
 		c.grant.Settle(rec.Usage.In() + rec.Usage.Out())
 	}
 	if err := c.h.Book.Settle(c.hold, rec); err != nil { // the book has logged it
+		c.unrecorded = true
 		c.err = &canon.Error{Kind: canon.KindOverloaded, Message: "the call could not be recorded; its answer is withheld", Cause: err}
 		return c.err
 	}

@@ -86,22 +86,22 @@ func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Er
 	c.trying = &ledger.Attempt{ChannelID: l.Channel.ID}
 	err = c.send(a, l)
 	c.trying.Ms = time.Since(c.tryBegan).Milliseconds()
-	if err != nil {
-		c.trying.Kind = err.Kind
-		if stored(c.head.Op) && err.Kind == canon.KindNotFound {
-			l.Dropped() // the object is gone, not the channel
-		} else {
-			l.Failed(err, time.Now())
-		}
-	} else {
+	switch {
+	case err == nil:
 		l.Succeeded()
+	case c.unrecorded, stored(c.head.Op) && err.Kind == canon.KindNotFound:
+		c.trying.Kind = err.Kind
+		l.Dropped() // our own journal failed, or the object is gone; not the channel
+	default:
+		c.trying.Kind = err.Kind
+		l.Failed(err, time.Now())
 	}
 	c.h.Metrics.Attempt(l.Provider.Name, c.trying.Kind)
 	if len(c.attempts) < maxAttempts {
 		c.attempts = append(c.attempts, *c.trying)
 	}
 	c.trying = nil
-	return err != nil && !c.started && retryable(err.Kind) && c.r.Context().Err() == nil, err
+	return err != nil && !c.started && !c.unrecorded && retryable(err.Kind) && c.r.Context().Err() == nil, err
 }
 
 // maxAttempts bounds the attempts listed in a record; a pool may hold thousands of keys.
