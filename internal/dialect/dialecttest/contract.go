@@ -62,7 +62,7 @@ func contract(t *testing.T, p dialect.Protocol) {
 			t.Errorf("%s: Retry-After %q, want 2: whole seconds, rounded up", k, ra)
 		}
 		end := string(p.AppendStreamError([]byte("before"), dialect.Head{Op: canon.OpGenerate, Stream: true, Framing: dialect.FramingSSE, Choices: 1}, e))
-		if !strings.HasPrefix(end, "before") || !strings.HasSuffix(end, "\n\n") {
+		if !strings.HasPrefix(end, "before") || !strings.HasSuffix(end, "\n\n") && !strings.HasSuffix(end, "\r\n\r\n") {
 			t.Errorf("%s: a stream error must be appended as whole events: %q", k, end)
 		}
 		text, events, err := readBack(p, end[len("before"):])

@@ -57,7 +57,7 @@ func (g *golden) errors() {
 		}
 		g.check("fault.http", response(func(w http.ResponseWriter) { g.p.WriteError(w, e) }))
 		head := dialect.Head{Op: canon.OpGenerate, Stream: true, Framing: dialect.FramingSSE, Choices: 1}
-		g.check("fault.stream", strings.TrimSuffix(string(g.p.AppendStreamError(nil, head, e)), "\n"))
+		g.check("fault.stream", strings.TrimSuffix(strings.ReplaceAll(string(g.p.AppendStreamError(nil, head, e)), "\r\n", "\n"), "\n"))
 	}
 }
 

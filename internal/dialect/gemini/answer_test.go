@@ -65,7 +65,7 @@ func TestUsageAddsUp(t *testing.T) {
 func TestStreamError(t *testing.T) {
 	p := New()
 	for framing, want := range map[dialect.Framing]string{
-		dialect.FramingSSE:       "data: {\"candidates\":1}\r\n\r\ndata: {\"error\":{\"code\":503,\"message\":\"gone\",\"status\":\"UNAVAILABLE\"}}\n\n",
+		dialect.FramingSSE:       "data: {\"candidates\":1}\r\n\r\ndata: {\"error\":{\"code\":503,\"message\":\"gone\",\"status\":\"UNAVAILABLE\"}}\r\n\r\n",
 		dialect.FramingJSONArray: "[{\"candidates\":1},\r\n{\"error\":{\"code\":503,\"message\":\"gone\",\"status\":\"UNAVAILABLE\"}}]",
 	} {
 		f := dialect.NewFramer(p, dialect.Head{Framing: framing})

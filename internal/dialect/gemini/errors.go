@@ -214,14 +214,17 @@ func (*Protocol) WriteError(w http.ResponseWriter, e *canon.Error) {
 }
 
 // AppendStreamError appends e as the last event, or bare, as the last element of an array: brackets and
-// commas are the framer's.
+// commas are the framer's. Google ends its events with CR LF, and so does this one: its SDK for Go looks
+// for two bare line feeds first and would take all events that wait before such an end for one.
+//
+// Source: google.golang.org/genai v1.77.0, api_client.go (scan), read 2026-11-20.
 func (*Protocol) AppendStreamError(dst []byte, head dialect.Head, e *canon.Error) []byte {
 	if head.Framing == dialect.FramingJSONArray {
 		return appendError(dst, e)
 	}
 	dst = append(dst, "data: "...)
 	dst = appendError(dst, e)
-	return append(dst, "\n\n"...)
+	return append(dst, "\r\n\r\n"...)
 }
 
 type wireError struct {
