@@ -82,6 +82,9 @@ func status(e *canon.Error) int {
 	case canon.KindDenied:
 		return http.StatusForbidden
 	case canon.KindNotFound:
+		if e.Code == "previous_response_not_found" {
+			return http.StatusBadRequest // what a body refers to is a fault of the body; there the API says 404 of models alone
+		}
 		return http.StatusNotFound
 	case canon.KindTooLarge:
 		return http.StatusRequestEntityTooLarge
