@@ -156,13 +156,14 @@ func rank(id string) string {
 
 func (a *API) listAccounts(_ context.Context, who account.Caller, in *struct {
 	Page
-	Name string `query:"name" maxLength:"63" doc:"Only accounts whose name or alias holds this, whatever the case."`
+	Name     string `query:"name" maxLength:"63" doc:"Only accounts whose name or alias holds this, whatever the case."`
+	ParentID string `query:"parent_id" maxLength:"100" doc:"Only accounts right below this one."`
 },
 ) (*listed[Account], error) {
 	name := strings.ToLower(in.Name)
 	var rows []*account.Account
 	for x := range a.Accounts.Directory().Accounts {
-		if !visible(who, x) || in.After != "" && rank(x.ID) <= rank(in.After) ||
+		if !visible(who, x) || in.After != "" && rank(x.ID) <= rank(in.After) || in.ParentID != "" && x.ParentID != in.ParentID ||
 			!strings.Contains(strings.ToLower(x.Name), name) && !strings.Contains(strings.ToLower(x.Alias), name) {
 			continue
 		}

@@ -22,12 +22,33 @@ func unmarshal(data []byte, v any) error {
 	if _, err := jsonedit.Scan(data, maxDepth); err != nil {
 		return err
 	}
+	if hasNUL(data) {
+		return errors.New("the character NUL (\\u0000) can't be kept")
+	}
 	err := json.Unmarshal(data, v)
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
 		return errors.New(wrong.Field + " must be " + wrong.Type.String() + ", not " + wrong.Value)
 	}
 	return err
+}
+
+// hasNUL reports whether a string in scanned JSON holds the character NUL, which no database keeps.
+func hasNUL(data []byte) bool {
+	for {
+		i := bytes.Index(data, []byte(`\u0000`))
+		if i < 0 {
+			return false
+		}
+		slashes := 0
+		for slashes < i && data[i-1-slashes] == '\\' {
+			slashes++
+		}
+		if slashes%2 == 0 { // otherwise the backslash before u is itself escaped
+			return true
+		}
+		data = data[i+1:]
+	}
 }
 
 // optional is a field of a PATCH: absent, null or a value. null means the zero value, nothing; of a

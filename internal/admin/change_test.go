@@ -1,0 +1,468 @@
+package admin
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/catalog"
+	"tollgate/internal/ledger"
+)
+
+// A PATCH changes what it names, and nothing else.
+func TestPatchKeepsTheRest(t *testing.T) {
+	g := newGate(t)
+	before := g.must(201, g.do("root", "POST", "/accounts",
+		`{"name":"bob","email":"bob@example.com","alias":"b","models":["gpt-*"],"pools":["p1","p2"],"limits":{"rpm":10,"tpm":20}}`))
+	path := "/accounts/" + before["id"].(string)
+	for _, c := range []struct {
+		body string
+		want map[string]any
+	}{
+		{`{}`, nil},
+		{`{"alias":"\\u0000"}`, map[string]any{"alias": `\u0000`}},
+		{`{"alias":"c"}`, map[string]any{"alias": "c"}},
+		{`{"email":null}`, map[string]any{"email": ""}},
+		{`{"limits":{"rpm":11}}`, map[string]any{"limits": map[string]any{"rpm": 11.0, "tpm": 20.0}}},
+		{`{"limits":{"tpm":null}}`, map[string]any{"limits": map[string]any{"rpm": 11.0}}},
+		{`{"limits":null}`, map[string]any{"limits": map[string]any{}}},
+		{`{"models":[]}`, map[string]any{"models": []any{}}},
+		{`{"pools":null,"role":"manager"}`, map[string]any{"pools": []any{}, "role": "manager"}},
+		{`{"enabled":false}`, map[string]any{"enabled": false}},
+	} {
+		after := g.must(200, g.do("root", "PATCH", path, c.body))
+		for k, v := range c.want {
+			before[k] = v
+		}
+		before["version"], before["updated_at"] = after["version"], after["updated_at"]
+		if d := cmp.Diff(before, after); d != "" {
+			t.Errorf("%s: %s", c.body, d)
+		}
+		if read := g.must(200, g.do("root", "GET", path, "")); cmp.Diff(after, read) != "" {
+			t.Errorf("%s: read back %s", c.body, cmp.Diff(after, read))
+		}
+	}
+}
+
+func TestPatchOfKey(t *testing.T) {
+	g := newGate(t)
+	before := g.must(201, g.do("team", "POST", "/keys", `{"name":"k","expires_at":"2100-01-02T03:04:05Z","models":["a"],"limits":{"rpm":1}}`))
+	delete(before, "secret")
+	path := "/keys/" + before["id"].(string)
+	for _, c := range []struct {
+		body string
+		want map[string]any
+	}{
+		{`{"name":"n"}`, map[string]any{"name": "n"}},
+		{`{"expires_at":"2100-01-02T05:04:05+01:00"}`, map[string]any{"expires_at": "2100-01-02T04:04:05Z"}},
+		{`{"expires_at":null}`, map[string]any{"expires_at": nil}},
+		{`{"enabled":false,"limits":{"tpm":5}}`, map[string]any{"enabled": false, "limits": map[string]any{"rpm": 1.0, "tpm": 5.0}}},
+	} {
+		after := g.must(200, g.do("team", "PATCH", path, c.body))
+		for k, v := range c.want {
+			if before[k] = v; v == nil {
+				delete(before, k)
+			}
+		}
+		before["version"], before["updated_at"] = after["version"], after["updated_at"]
+		if d := cmp.Diff(before, after); d != "" {
+			t.Errorf("%s: %s", c.body, d)
+		}
+	}
+}
+
+// A version that is not the one there is refuses the change; so does one that another writer made old.
+func TestVersions(t *testing.T) {
+	g := newGate(t)
+	channel := "/channels/" + g.addChannel("sk-0123456789012345678901234567890")
+	key := "/keys/" + g.giveKey("leaf").ID
+	for _, path := range []string{"/accounts/" + g.ids["leaf"], channel, key} {
+		g.must(200, g.do("root", "PATCH", path, `{"version":1,"name":"new`+path[1:4]+`"}`))
+		m := g.must(409, g.do("root", "PATCH", path, `{"version":1,"name":"newer"}`))
+		if !strings.Contains(m["detail"].(string), "version") {
+			t.Errorf("%s: %v", path, m)
+		}
+		g.must(200, g.do("root", "PATCH", path, `{"version":2,"name":"newest`+path[1:4]+`"}`))
+	}
+}
+
+// What is wrong is refused with the field's name, and nothing changes.
+func TestRefusals(t *testing.T) {
+	g := newGate(t)
+	leaf, team := "/accounts/"+g.ids["leaf"], "/accounts/"+g.ids["team"]
+	channel := "/channels/" + g.addChannel("sk-0123456789012345678901234567890")
+	key := "/keys/" + g.giveKey("root").ID
+	before := g.must(200, g.do("root", "GET", leaf, ""))
+	for _, c := range []struct {
+		who, method, path, body string
+		code                    int
+		says                    string
+	}{
+		{"root", "PATCH", leaf, `{"colour":"red"}`, 422, `body.colour`},
+		{"root", "PATCH", leaf, `{"enabled":null}`, 422, `body.enabled`},
+		{"root", "PATCH", leaf, `{"enabled":"no"}`, 422, `body.enabled`},
+		{"root", "PATCH", leaf, `{"role":"king"}`, 422, `body.role`},
+		{"root", "PATCH", leaf, `{"role":null}`, 422, `body.role`},
+		{"root", "PATCH", leaf, `{"name":null}`, 422, `body.name`},
+		{"root", "PATCH", leaf, `{"name":"a@b"}`, 422, `body.name`},
+		{"root", "PATCH", leaf, `{"name":"team"}`, 409, `taken`},
+		{"root", "PATCH", leaf, `{"limits":{"rpm":-1}}`, 422, `body.limits.rpm`},
+		{"root", "PATCH", leaf, `{"limits":{"rpm":1.5}}`, 422, `body.limits.rpm`},
+		{"root", "PATCH", leaf, `{"alias":"x","alias":"y"}`, 400, `alias`},
+		{"root", "PATCH", leaf, `{"alias":`, 400, `JSON`},
+		{"root", "PATCH", leaf, `[]`, 400, `JSON`},
+		{"root", "PATCH", leaf, `{"alias":"a\u0000b"}`, 400, `NUL`},
+		{"root", "PATCH", leaf, ``, 400, `body`},
+		{"root", "PATCH", "/accounts/root", `{"enabled":false}`, 422, `body.enabled`},
+		{"root", "PATCH", "/accounts/nobody", `{"alias":"x"}`, 404, `account`},
+		{"root", "POST", "/accounts", `{}`, 422, `name`},
+		{"root", "POST", "/accounts", `{"name":"team"}`, 409, `taken`},
+		{"root", "POST", "/accounts", `{"name":"x","parent_id":"nobody"}`, 422, `body.parent_id`},
+		{"root", "GET", "/accounts?limit=0", ``, 422, `query.limit`},
+		{"root", "GET", "/accounts?limt=5", ``, 422, `query.limt`},
+		{"root", "GET", "/calls?from=yesterday", ``, 422, `query.from`},
+		{"root", "GET", "/calls?after=nothing", ``, 422, `query.after`},
+		{"root", "GET", "/usage?from=2020-01-01T00:00:00Z", ``, 422, `query.from`},
+		{"root", "GET", "/usage?group_by=colour", ``, 422, `query.group_by`},
+		{"root", "POST", leaf + "/credit", `{"amount":2.5}`, 422, `body.amount`},
+		{"root", "POST", leaf + "/credit", `{"amount":"-1"}`, 422, `body.amount`},
+		{"root", "POST", leaf + "/credit", `{"amount":"0"}`, 422, `body.amount`},
+		{"root", "POST", leaf + "/credit", `{"amount":"1e3"}`, 422, `body.amount`},
+		{"root", "POST", leaf + "/credit", `{"amount":"0.0000000001"}`, 422, `body.amount`},
+		{"root", "POST", leaf + "/credit", `{"amount":"99999999999999"}`, 422, `body.amount`},
+		{"root", "POST", leaf + "/credit", `{"amount":"1","days":0}`, 422, `body.days`},
+		{"root", "POST", "/accounts/root/credit", `{"amount":"1"}`, 422, `path.id`},
+		{"root", "POST", "/keys", `{"expires_at":"2001-01-01T00:00:00Z"}`, 422, `body.expires_at`},
+		{"root", "POST", "/keys", `{"account_id":"nobody"}`, 422, `body.account_id`},
+		{"root", "POST", "/channels", `{"key":"sk-0123456789012345678901234567890"}`, 422, `body.provider`},
+		{"root", "POST", "/channels", `{"provider":"nobody","key":"sk-0123456789012345678901234567890"}`, 422, `body.provider`},
+		{"root", "POST", "/channels", `{"provider":"openai"}`, 422, `body.key`},
+		{"root", "POST", "/channels", `{"provider":"openai","key":"two words"}`, 422, `body.key`},
+		{"root", "POST", "/channels", `{"base_url":"ftp://x","key":"sk-0123456789012345678901234567890"}`, 422, `body.base_url`},
+		{"root", "PATCH", channel, `{"weight":-1}`, 422, `body.weight`},
+		{"root", "PUT", "/models/m", `{"name":"n","free":true}`, 422, `body.name`},
+		{"root", "PUT", "/models/m", `{"name":"m","price":{"input":"cheap"}}`, 422, `cheap`},
+		{"root", "PUT", "/models/m", `{"name":"m","price":{"in":"1"}}`, 422, `body.price.in`},
+		{"root", "DELETE", "/models/m", ``, 404, ``},
+		{"root", "DELETE", key + "x", ``, 404, ``},
+		{"root", "PUT", leaf, `{}`, 405, `PATCH`},
+		{"root", "GET", "/nothing", ``, 404, `openapi.json`},
+		{"team", "PATCH", team, `{"limits":{"rpm":1}}`, 403, `above`},
+		{"team", "PATCH", team, `{"role":"caller"}`, 403, `above`},
+		{"leaf", "PATCH", leaf, `{"alias":"x"}`, 403, `manager`},
+	} {
+		r := g.do(c.who, c.method, c.path, c.body)
+		if r.code != c.code || !strings.Contains(r.body, c.says) {
+			t.Errorf("%s %s %s: %d %s, want %d with %q", c.method, c.path, c.body, r.code, r.body, c.code, c.says)
+		}
+		if ct := r.header.Get("Content-Type"); ct != "application/problem+json" {
+			t.Errorf("%s %s %s: the error is %s", c.method, c.path, c.body, ct)
+		}
+	}
+	if d := cmp.Diff(before, g.must(200, g.do("root", "GET", leaf, ""))); d != "" {
+		t.Errorf("something was changed: %s", d)
+	}
+	if r := g.do("root", "POST", "/accounts", `{"name":"`+strings.Repeat("x", maxBody)+`"}`); r.code != 413 {
+		t.Errorf("a body that is too large: %d", r.code)
+	}
+	if r := g.do("root", "POST", "/accounts", `name=x`, "Content-Type", "application/x-www-form-urlencoded"); r.code != 415 {
+		t.Errorf("a form: %d %s", r.code, r.body)
+	}
+}
+
+// A manager gives away what its account has, and no more.
+func TestManagerGivesWhatItHas(t *testing.T) {
+	g := newGate(t)
+	g.must(200, g.do("root", "PATCH", "/accounts/"+g.ids["team"], `{"limits":{"rpm":100},"models":["gpt-*","o3","-gpt-5*"],"pools":["default","gold"]}`))
+	made := g.must(201, g.do("team", "POST", "/accounts", `{"name":"heir"}`))
+	if d := cmp.Diff([]any{"gpt-*", "o3", "-gpt-5*"}, made["models"]); d != "" {
+		t.Errorf("models are not inherited: %s", d)
+	}
+	if d := cmp.Diff([]any{"default", "gold"}, made["pools"]); d != "" {
+		t.Errorf("pools are not inherited: %s", d)
+	}
+	if d := cmp.Diff(map[string]any{"rpm": 100.0}, made["limits"]); d != "" {
+		t.Errorf("limits are not inherited: %s", d)
+	}
+	path := "/accounts/" + made["id"].(string)
+	for body, code := range map[string]int{
+		`{"limits":{"rpm":101}}`:            422,
+		`{"limits":{"rpm":0}}`:              422,
+		`{"limits":null}`:                   422,
+		`{"limits":{"rpm":99,"tpm":5}}`:     200,
+		`{"pools":["gold"]}`:                200,
+		`{"pools":[]}`:                      200, // the default pool, which it has
+		`{"pools":["silver"]}`:              422,
+		`{"models":[]}`:                     422,
+		`{"models":["-gpt-5*"]}`:            422,
+		`{"models":["o3"]}`:                 422, // drops the exclusion
+		`{"models":["o3","-gpt-5*"]}`:       200,
+		`{"models":["gpt-4o","-gpt-5*"]}`:   200,
+		`{"models":["gpt-4*","-gpt-5*"]}`:   422,
+		`{"models":["claude-x","-gpt-5*"]}`: 422,
+	} {
+		if r := g.do("team", "PATCH", path, body); r.code != code {
+			t.Errorf("%s: %d %s, want %d", body, r.code, r.body, code)
+		}
+	}
+	if r := g.do("team", "POST", "/accounts", `{"name":"rich","limits":{}}`); r.code != 422 {
+		t.Errorf("no limits: %d %s", r.code, r.body)
+	}
+	if r := g.do("root", "PATCH", path, `{"limits":null,"models":[]}`); r.code != 200 {
+		t.Errorf("root decides: %d %s", r.code, r.body)
+	}
+}
+
+// Every account that was there when the walk began comes exactly once, whatever is added meanwhile.
+func TestPagesAreStable(t *testing.T) {
+	g := newGate(t)
+	want := map[string]bool{}
+	for i := range 23 {
+		want[g.must(201, g.do("root", "POST", "/accounts", fmt.Sprintf(`{"name":"a-%d"}`, i)))["id"].(string)] = true
+	}
+	for _, id := range g.ids {
+		want[id] = true
+	}
+	seen := map[string]int{}
+	after, extra := "", 0
+	for range 100 {
+		m := g.must(200, g.do("root", "GET", "/accounts?limit=5&after="+after, ""))
+		if n := len(m["data"].([]any)); n > 5 {
+			t.Fatalf("a page of %d", n)
+		}
+		for _, id := range column(m, "id") {
+			seen[id]++
+		}
+		next, ok := m["next"].(string)
+		if !ok {
+			break
+		}
+		if extra < 7 {
+			g.must(201, g.do("root", "POST", "/accounts", fmt.Sprintf(`{"name":"late-%d"}`, extra)))
+			extra++
+		}
+		after = next
+	}
+	for id := range want {
+		if seen[id] != 1 {
+			t.Errorf("%s came %d times", id, seen[id])
+		}
+	}
+	if len(seen) != len(want)+extra {
+		t.Errorf("%d accounts came, want %d", len(seen), len(want)+extra)
+	}
+	if m := g.must(200, g.do("root", "GET", "/accounts?name=LATE-3", "")); len(column(m, "id")) != 1 {
+		t.Errorf("by name: %v", m)
+	}
+	if m := g.must(200, g.do("root", "GET", "/accounts?parent_id="+g.ids["team"], "")); !same(column(m, "name"), []string{"leaf"}) {
+		t.Errorf("below team: %v", m)
+	}
+}
+
+func TestPagesOfKeysAndCalls(t *testing.T) {
+	g := newGate(t)
+	for range 6 {
+		g.giveKey("leaf")
+	}
+	for i := range 7 {
+		g.memory.calls = append(g.memory.calls, ledger.Call{ID: fmt.Sprintf("call-%d", 9-i), AccountID: g.ids["leaf"]})
+	}
+	for _, path := range []string{"/keys?limit=2", "/calls?limit=2"} {
+		seen := map[string]bool{}
+		after := ""
+		for range 10 {
+			m := g.must(200, g.do("leaf", "GET", path+after, ""))
+			for _, id := range column(m, "id") {
+				if seen[id] {
+					t.Errorf("%s: %s came twice", path, id)
+				}
+				seen[id] = true
+			}
+			next, ok := m["next"].(string)
+			if !ok {
+				break
+			}
+			after = "&after=" + next
+		}
+		if len(seen) != 7 {
+			t.Errorf("%s: %d rows, want 7", path, len(seen))
+		}
+	}
+}
+
+// Nothing but the answer to the POST that made a key ever holds it, and nothing ever holds a channel's.
+func TestSecretsStayInside(t *testing.T) {
+	g := newGate(t)
+	const canary, second = "sk-canary-7d1f0c55e2b94a67-first", "sk-canary-7d1f0c55e2b94a67-second"
+	id := g.addChannel(canary)
+	plain := g.must(201, g.do("root", "POST", "/keys", `{"name":"k"}`))["secret"].(string)
+	g.answer.Reset()
+	if m := g.must(200, g.do("root", "GET", "/channels/"+id, "")); m["hint"] != "irst" {
+		t.Errorf("hint: %v", m)
+	}
+	for _, r := range []struct{ method, path, body string }{
+		{"PATCH", "/channels/" + id, `{"key":"` + second + `"}`},
+		{"PATCH", "/channels/" + id, `{"key":"` + canary + ` with a space"}`},
+		{"PATCH", "/channels/" + id, `{"key":["` + canary + `"]}`},
+		{"PATCH", "/channels/" + id, `{"key":"` + canary + `","colour":"red"}`},
+		{"PATCH", "/channels/" + id, `{"key":"` + canary + ``},
+		{"PATCH", "/channels/" + id, `{"key":"` + canary + strings.Repeat("x", 20001) + `"}`},
+		{"POST", "/channels", `{"provider":"nobody","key":"` + canary + `"}`},
+		{"POST", "/channels", `"` + canary + `"`},
+		{"POST", "/channels/" + id + "/check", ``},
+		{"GET", "/channels", ``},
+		{"GET", "/channels/" + id, ``},
+		{"GET", "/keys", ``},
+		{"GET", "/me", ``},
+		{"GET", "/accounts", ``},
+		{"GET", "/status", ``},
+		{"GET", "/calls", ``},
+	} {
+		g.do("root", r.method, r.path, r.body)
+	}
+	g.do("no-such-key-"+canary, "GET", "/me", "")
+	g.do(plain, "GET", "/me", "")
+	for where, text := range map[string]string{"answers": g.answer.String(), "log": g.log.String()} {
+		for _, s := range []string{"sk-canary", plain, g.keys["root"]} {
+			if strings.Contains(text, s) {
+				t.Errorf("the %s hold %q: %s", where, s, text)
+			}
+		}
+	}
+	if g.memory.channels[id].Secret.Reveal() != second {
+		t.Error("the new key was not taken, so this test shows nothing")
+	}
+	if !strings.Contains(g.log.String(), "change-channel") {
+		t.Error("changes are not logged")
+	}
+}
+
+// A check retires a key that the provider refuses, and says so.
+func TestCheckChannel(t *testing.T) {
+	g := newGate(t)
+	path := "/channels/" + g.addChannel("sk-0123456789012345678901234567890")
+	if m := g.must(200, g.do("root", "POST", path+"/check", "")); m["ok"] != true {
+		t.Errorf("%v", m)
+	}
+	g.memory.verdict = canon.Errorf(canon.KindTimeout, "no answer")
+	if m := g.must(200, g.do("root", "POST", path+"/check", "")); m["ok"] != false || m["message"] != "no answer" || m["channel"].(map[string]any)["retired"] != false {
+		t.Errorf("%v", m)
+	}
+	g.memory.verdict = canon.Errorf(canon.KindAuth, "bad key")
+	g.must(200, g.do("root", "POST", path+"/check", ""))
+	m := g.must(200, g.do("root", "GET", path, ""))
+	if m["retired"] != true || !strings.Contains(m["reason"].(string), "bad key") || m["next_check"] == nil || m["retired_at"] == nil {
+		t.Errorf("%v", m)
+	}
+	if got := column(g.must(200, g.do("root", "GET", "/channels?retired=true", "")), "id"); len(got) != 1 {
+		t.Errorf("retired: %v", got)
+	}
+	m = g.must(200, g.do("root", "PATCH", path, `{"key":"sk-0123456789012345678901234567891"}`))
+	if m["retired"] != false {
+		t.Errorf("a new key: %v", m)
+	}
+}
+
+// Nobody takes the key out of service that the request is made with.
+func TestOwnKeyStays(t *testing.T) {
+	g := newGate(t)
+	own := "/keys/" + g.reg.Keys(g.ids["team"])[0].ID
+	g.must(409, g.do("team", "DELETE", own, ""))
+	g.must(409, g.do("team", "PATCH", own, `{"enabled":false}`))
+	g.must(409, g.do("team", "PATCH", own, `{"expires_at":"2001-01-01T00:00:00Z"}`))
+	g.must(200, g.do("team", "PATCH", own, `{"name":"mine"}`))
+	g.must(204, g.do("root", "DELETE", own, ""))
+	g.must(401, g.do("team", "GET", "/me", ""))
+}
+
+// The same key of a grant gives once, also when all come at the same time.
+func TestGrantOnce(t *testing.T) {
+	g := newGate(t)
+	path := "/accounts/" + g.ids["leaf"] + "/credit"
+	var wg sync.WaitGroup
+	codes := make([]int, 16)
+	for i := range codes {
+		wg.Go(func() {
+			r := request(g, path, `{"amount":"2.000000001","days":7}`, "k1")
+			codes[i] = r
+		})
+	}
+	wg.Wait()
+	for _, c := range codes {
+		if c != 201 {
+			t.Errorf("answers: %v", codes)
+			break
+		}
+	}
+	if left := g.must(200, g.do("leaf", "GET", "/accounts/"+g.ids["leaf"]+"/balance", ""))["left"]; left != "2.000000001" {
+		t.Errorf("left %v", left)
+	}
+	for body, code := range map[string]int{`{"amount":"2.000000001","days":7}`: 201, `{"amount":"2","days":7}`: 409, `{"amount":"2.000000001"}`: 409} {
+		if c := request(g, path, body, "k1"); c != code {
+			t.Errorf("%s again: %d, want %d", body, c, code)
+		}
+	}
+	// The same text is another grant at another account, and without it each one counts.
+	for _, c := range []int{
+		request(g, "/accounts/"+g.ids["team"]+"/credit", `{"amount":"1"}`, "k1"),
+		request(g, path, `{"amount":"1"}`, ""), request(g, path, `{"amount":"1"}`, ""),
+	} {
+		if c != 201 {
+			t.Errorf("%d", c)
+		}
+	}
+	if left := g.must(200, g.do("leaf", "GET", "/accounts/"+g.ids["leaf"]+"/balance", ""))["left"]; left != "4.000000001" {
+		t.Errorf("left %v", left)
+	}
+}
+
+// A receipt is recomputed, and says when it does not add up.
+func TestReceipt(t *testing.T) {
+	g := newGate(t)
+	snap, err := catalog.NewSnapshot([]catalog.Model{{Name: "m", Price: &catalog.Price{Rates: catalog.Rates{Input: "2", Output: "10"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := snap.Entry("m").Price(canon.Usage{Input: 1000, Output: 500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := ledger.Call{ID: "c", AccountID: g.ids["leaf"], AtMillis: 1, Receipt: &r, Cost: r.Total}
+	g.memory.calls = []ledger.Call{call}
+	m := g.must(200, g.do("leaf", "GET", "/receipts/c", ""))
+	if m["total"] != "0.007" || m["recomputed"] != "0.007" || m["charged"] != "0.007" || m["equal"] != true || len(m["items"].([]any)) != 2 {
+		t.Errorf("%v", m)
+	}
+	call.Cost++
+	g.memory.calls = []ledger.Call{call}
+	if m := g.must(200, g.do("leaf", "GET", "/receipts/c", "")); m["equal"] != false || m["charged"] != "0.007000001" || m["fault"] == nil {
+		t.Errorf("charged more: %v", m)
+	}
+	call.Cost--
+	bad := r
+	bad.Items = append([]catalog.Item(nil), r.Items...)
+	bad.Items[0].Quantity++
+	call.Receipt = &bad
+	g.memory.calls = []ledger.Call{call}
+	if m := g.must(200, g.do("leaf", "GET", "/receipts/c", "")); m["equal"] != false || m["fault"] == nil {
+		t.Errorf("another quantity: %v", m)
+	}
+}
+
+func TestModels(t *testing.T) {
+	g := newGate(t)
+	put := g.must(200, g.do("root", "PUT", "/models/vendor%2Fm-1", `{"name":"vendor/m-1","aliases":["m-one"],"price":{"input":"1.25","output":"10"},"price_source":"https://example.com/prices","price_date":"2026-11-01"}`))
+	if put["priced"] != true || put["origin"] != "api" || put["price_version"] == "" {
+		t.Errorf("%v", put)
+	}
+	if m := g.must(200, g.do("leaf", "GET", "/models/vendor%2Fm-1", "")); m["price"].(map[string]any)["input"] != "1.25" || m["price_source"] != "https://example.com/prices" {
+		t.Errorf("%v", m)
+	}
+	g.must(200, g.do("leaf", "GET", "/models/m-one", ""))
+	g.must(204, g.do("root", "DELETE", "/models/vendor%2Fm-1", ""))
+	g.must(404, g.do("leaf", "GET", "/models/vendor%2Fm-1", ""))
+}
