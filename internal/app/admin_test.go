@@ -3,6 +3,9 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -183,5 +186,114 @@ func TestGrantOnce(t *testing.T) {
 	}
 	if a := g.asRoot("POST", "/api/v1/accounts/"+id+"/credit", `{"amount":"3"}`, "Idempotency-Key", "order-2"); a.status != 201 {
 		t.Errorf("another order: %d %s", a.status, a.body)
+	}
+}
+
+// Secrets that came in over any way are in no answer, no log and no file as they are.
+func TestSecretsAreNowhere(t *testing.T) {
+	_, url := simulate(t)
+	const canary = "sk-canary-5e2b94a67d1f0c55"
+	g := startGateway(t, fmt.Sprintf("channels:\n  - {name: fixed, provider: simulator, base_url: %q, key: %s-file}\n", url, canary))
+	fixed := g.asRoot("GET", "/api/v1/channels", "").decode(t, 200)["data"].([]any)[0].(map[string]any)
+	if fixed["origin"] != "file" || fixed["hint"] != "file" {
+		t.Errorf("the channel of the file: %v", fixed)
+	}
+	body := func(more string) string {
+		return fmt.Sprintf(`{"provider":"simulator","base_url":%q,"key":%q}`, url, canary+more)
+	}
+	id := g.asRoot("POST", "/api/v1/channels", body("-api")).decode(t, 201)["id"].(string)
+	g.asRoot("POST", "/x-keys", fmt.Sprintf(`{"SecretKey":%q,"Provider":%q}`, canary+"-xkey", url)).decode(t, 200)
+	key := g.asRoot("POST", "/api/v1/keys", `{"name":"k"}`).decode(t, 201)["secret"].(string)
+	for range 3 { // over every channel
+		if a := g.send("POST", "/v1/chat/completions", hello, "Authorization", "Bearer "+key); a.status != 200 {
+			t.Errorf("call: %d %s", a.status, a.body)
+		}
+	}
+	var all strings.Builder
+	for _, path := range []string{
+		"/api/v1/channels", "/api/v1/channels/" + id, "/api/v1/keys", "/api/v1/me", "/api/v1/accounts", "/api/v1/calls", "/api/v1/status",
+		"/api/v1/usage?group_by=key,channel", "/api/v1/providers", "/x-keys", "/x-keys/" + id, "/api/v1/openapi.json", "/metrics",
+	} {
+		a := g.asRoot("GET", path, "")
+		if a.status != 200 {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+		all.WriteString(a.body)
+	}
+	all.WriteString(g.asRoot("PATCH", "/api/v1/channels/"+id, `{"key":"`+canary+` x"}`).body)
+	all.WriteString(g.asRoot("POST", "/api/v1/channels/"+id+"/check", "").body)
+	if a := g.asRoot("PATCH", "/api/v1/channels/"+fixed["id"].(string), `{"weight":2}`); a.status != 409 || !strings.Contains(a.body, "configuration file") {
+		t.Errorf("a channel of the file was changed: %d %s", a.status, a.body)
+	}
+	g.stop()
+	err := filepath.WalkDir(filepath.Join(g.dir, "data"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		all.Write(raw)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for where, text := range map[string]string{"answers and files": all.String(), "log": g.logs.String()} {
+		for _, s := range []string{"sk-canary", key, adminKey} {
+			if strings.Contains(text, s) {
+				t.Errorf("%s hold %q", where, s)
+			}
+		}
+	}
+	if !strings.Contains(g.logs.String(), "create-channel") {
+		t.Error("what root did is not in the log, so this shows little")
+	}
+}
+
+// What operators say of a model prices the next call; what would break the catalogue is refused, so
+// that the next start still works.
+func TestAdminModels(t *testing.T) {
+	_, url := simulate(t)
+	dir := t.TempDir()
+	g := startGatewayIn(t, dir, channels(url, "sk-up-1"))
+	if m := g.asRoot("GET", "/api/v1/models/sim-gpt", "").decode(t, 200); m["origin"] != "builtin" || m["priced"] != true {
+		t.Errorf("built in: %v", m)
+	}
+	g.asRoot("PUT", "/api/v1/models/sim-gpt", `{"name":"sim-gpt","price":{"per_request":"0.5"}}`).decode(t, 200)
+	if a := g.send("POST", "/v1/chat/completions", hello); a.status != 200 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if m := g.send("GET", "/api/v1/me", "").decode(t, 200); m["root"] != false {
+		t.Errorf("me: %v", m)
+	} else {
+		id := m["account"].(map[string]any)["id"].(string)
+		if b := g.send("GET", "/api/v1/accounts/"+id+"/balance", "").decode(t, 200); b["spent"] != "0.5" || b["left"] != "9.5" {
+			t.Errorf("balance: %v", b)
+		}
+	}
+	g.asRoot("PUT", "/api/v1/models/mine", `{"name":"mine","aliases":["shared"],"free":true}`).decode(t, 200)
+	for _, body := range []string{`{"name":"other","aliases":["shared"],"free":true}`, `{"name":"MINE","free":true}`} {
+		name := strings.Split(body, `"`)[3]
+		if a := g.asRoot("PUT", "/api/v1/models/"+name, body); a.status != 422 {
+			t.Errorf("%s: %d %s", body, a.status, a.body)
+		}
+	}
+	g.asRoot("PUT", "/api/v1/models/rule-%2A", `{"name":"rule-*","price":{"input":"1","output":"2"}}`).decode(t, 200)
+	g.asRoot("PUT", "/api/v1/models/rule-long-%2A", `{"name":"rule-long-*","free":true}`).decode(t, 200)
+	g.stop()
+
+	g = startGatewayIn(t, dir, channels(url, "sk-up-1"))
+	for name, origin := range map[string]string{"sim-gpt": "api", "shared": "api", "rule-%2A": "api", "rule-long-%2A": "api"} {
+		if m := g.asRoot("GET", "/api/v1/models/"+name, "").decode(t, 200); m["origin"] != origin {
+			t.Errorf("%s after a start: %v", name, m)
+		}
+	}
+	if a := g.asRoot("DELETE", "/api/v1/models/sim-gpt", ""); a.status != 204 {
+		t.Errorf("delete: %d %s", a.status, a.body)
+	}
+	if m := g.asRoot("GET", "/api/v1/models/sim-gpt", "").decode(t, 200); m["origin"] != "builtin" {
+		t.Errorf("after the delete: %v", m)
+	}
+	if a := g.asRoot("DELETE", "/api/v1/models/sim-gpt", ""); a.status != 404 {
+		t.Errorf("deleted twice: %d %s", a.status, a.body)
 	}
 }

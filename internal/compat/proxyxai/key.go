@@ -24,8 +24,8 @@ type xKey struct {
 	SecretKey string
 	Provider  string // base URL
 	Level     int
-	Status    bool   // in service: switched on, and not refused by the provider
-	Reason    string `json:",omitempty"` // why it is not, when the provider refuses it
+	Status    bool      // in service: switched on, and not refused by the provider
+	Reason    string    `json:",omitempty"` // why it is not, when the provider refuses it
 	CreatedAt time.Time `json:",omitzero"`
 	UpdatedAt time.Time `json:",omitzero"`
 }
