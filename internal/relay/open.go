@@ -60,11 +60,14 @@ func (h *Handler) Authenticate(r *http.Request, now time.Time) (account.Caller, 
 
 // KeyOf returns the key of a request, "" if there is none.
 func KeyOf(r *http.Request) string {
-	if v := r.Header["Authorization"]; len(v) > 0 && v[0] != "" {
-		if scheme, rest, ok := strings.Cut(v[0], " "); ok && strings.EqualFold(scheme, "bearer") {
-			return strings.TrimSpace(rest)
+	if v := r.Header["Authorization"]; len(v) > 0 {
+		key := v[0]
+		if scheme, rest, _ := strings.Cut(key, " "); strings.EqualFold(scheme, "bearer") {
+			key = rest
 		}
-		return strings.TrimSpace(v[0])
+		if key = strings.TrimSpace(key); key != "" { // a client without a key sends "Bearer" alone
+			return key
+		}
 	}
 	if v := r.Header["X-Api-Key"]; len(v) > 0 && v[0] != "" {
 		return v[0]

@@ -96,9 +96,16 @@ func (s *Server) bounded(next http.Handler) http.Handler {
 		if r.ContentLength != 0 {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.ClientRead)) // not every writer has one
 		}
+		if len(r.TransferEncoding) > 0 {
+			// There may have been a Content-Length too, which net/http has dropped by now; then what follows
+			// on the connection is not to be trusted (RFC 9112, 6.1).
+			w.Header()["Connection"] = closing
+		}
 		next.ServeHTTP(w, r)
 	})
 }
+
+var closing = []string{"close"}
 
 // mux puts every route in one place.
 func (s *Server) mux() http.Handler {
