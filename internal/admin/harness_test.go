@@ -299,10 +299,10 @@ func newGate(t *testing.T) *gate {
 		Authenticate: func(r *http.Request, now time.Time) (account.Caller, *canon.Error) {
 			plain, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 			who, refusal := g.reg.Directory().Authenticate(secret.HashKey(plain), now)
-			switch refusal {
-			case "":
+			if refusal == "" {
 				return who, nil
-			case account.AccountDisabled:
+			}
+			if refusal == account.AccountDisabled {
 				return who, canon.Errorf(canon.KindDenied, "disabled")
 			}
 			return who, canon.Errorf(canon.KindAuth, "who are you")
