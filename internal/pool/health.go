@@ -43,6 +43,7 @@ type modelHealth struct {
 	errorRate float64
 	coolUntil time.Time
 	firm      bool // the provider named the time: not tried before it
+	limited   bool // it rests because the provider limits our rate
 	trying    bool // one call is testing it after a rest
 }
 
@@ -140,10 +141,17 @@ func (m *modelHealth) take(now time.Time) {
 	}
 }
 
+// rateLimited reports whether the rest is about our rate alone.
+func (m *modelHealth) rateLimited() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.limited
+}
+
 func (m *modelHealth) succeed() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failures, m.coolUntil, m.firm, m.trying = 0, time.Time{}, false, false
+	m.failures, m.coolUntil, m.firm, m.limited, m.trying = 0, time.Time{}, false, false, false
 	m.errorRate *= 1 - errorDecay
 }
 
@@ -159,6 +167,7 @@ func (m *modelHealth) fail(kind canon.Kind, retryAfter time.Duration, now time.T
 	defer m.mu.Unlock()
 	m.trying = false
 	m.failures++
+	m.limited = kind == canon.KindRateLimited
 	switch kind {
 	case canon.KindRateLimited, canon.KindOverloaded:
 		// A busy channel is not a bad one: it rests, but its share does not shrink.

@@ -139,17 +139,19 @@ func (w *Walk) choose(t *tier, now time.Time) *Candidate {
 // why explains that no candidate is left, for the caller.
 func (w *Walk) why(now time.Time) *canon.Error {
 	var soonest time.Time
-	limited := false
+	kind := canon.KindRateLimited // if that is all that is wrong; clients know what to do then
 	for _, c := range w.route.all {
 		if st, until := c.model.look(now); st == barred {
-			limited = true
 			if soonest.IsZero() || until.Before(soonest) {
 				soonest = until
 			}
+			if !c.model.rateLimited() {
+				kind = canon.KindOverloaded
+			}
 		}
 	}
-	if limited {
-		e := canon.Errorf(canon.KindOverloaded, "every channel for this model is resting; try again later")
+	if !soonest.IsZero() {
+		e := canon.Errorf(kind, "every channel for this model is resting; try again later")
 		e.RetryAfter = max(soonest.Sub(now), time.Second)
 		return e
 	}

@@ -126,12 +126,19 @@ func (c *call) route() *canon.Error {
 }
 
 // worse chooses what to tell a client whose call nobody answered: what the last channel said, in
-// words that do not give away the operator's accounts there.
+// words that do not give away the operator's accounts there. When to come back is up to the channel
+// that can be used first, not to the last one.
 func worse(last, none *canon.Error) *canon.Error {
 	if last == nil {
 		return none
 	}
-	return public(last)
+	p := public(last)
+	if p.RetryAfter > 0 && none.RetryAfter > 0 {
+		told := *p
+		told.RetryAfter = none.RetryAfter
+		return &told
+	}
+	return p
 }
 
 // public returns what a client may know of an upstream's error. What is wrong with the request is
