@@ -27,7 +27,7 @@ func message(model, prompt string) anthropic.MessageNewParams {
 func checkMessageUsage(t *testing.T, h http.Header, u anthropic.Usage) {
 	t.Helper()
 	s := fix.sim.answered(t, requestID(t, h))
-	if u.InputTokens != s.Usage.Input || u.CacheReadInputTokens != s.Usage.CacheRead || u.OutputTokens != s.out() ||
+	if u.InputTokens != s.Usage.Input || u.CacheReadInputTokens != s.Usage.CacheRead || u.OutputTokens != s.Usage.out() ||
 		u.CacheCreationInputTokens != s.Usage.CacheWrite5m+s.Usage.CacheWrite1h ||
 		u.CacheCreation.Ephemeral5mInputTokens != s.Usage.CacheWrite5m || u.CacheCreation.Ephemeral1hInputTokens != s.Usage.CacheWrite1h {
 		t.Errorf("usage %+v, the simulator counted %+v", u, s.Usage)
@@ -340,4 +340,30 @@ func TestAnthropicModels(t *testing.T) {
 	}
 	_, err = client.Models.Get(t.Context(), "claude-none", anthropic.ModelGetParams{})
 	checkAnthropicError(t, err, http.StatusNotFound, anthropic.ErrorTypeNotFoundError)
+}
+
+// Coding agents use the beta side of the SDK: another query, more headers.
+func TestBetaMessages(t *testing.T) {
+	client := anthropicClient(fix.gw, aliceKey)
+	p := anthropic.BetaMessageNewParams{
+		Model: claude, MaxTokens: 100, Betas: []anthropic.AnthropicBeta{"interleaved-thinking-2025-05-14"},
+		Messages: []anthropic.BetaMessageParam{anthropic.NewBetaUserMessage(anthropic.NewBetaTextBlock("echo: beta"))},
+	}
+	got, err := client.Beta.Messages.New(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Content) != 1 || got.Content[0].Text != "beta" {
+		t.Errorf("%s", got.RawJSON())
+	}
+	stream := client.Beta.Messages.NewStreaming(t.Context(), p)
+	var acc anthropic.BetaMessage
+	for stream.Next() {
+		if err := acc.Accumulate(stream.Current()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := stream.Err(); err != nil || len(acc.Content) != 1 || acc.Content[0].Text != "beta" || acc.StopReason != "end_turn" {
+		t.Errorf("%+v, %v", acc.Content, err)
+	}
 }

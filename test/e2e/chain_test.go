@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -32,7 +34,7 @@ func TestChain(t *testing.T) {
 				t.Errorf("in front %+v\nbehind %+v", ours, theirs)
 			}
 			s := fix.sim.answered(t, theirs.Call)
-			if ours.In != s.in() || ours.Out != s.out() {
+			if ours.In != s.Usage.in() || ours.Out != s.Usage.out() {
 				t.Errorf("in front %+v\nsimulator %+v", ours, s.Usage)
 			}
 		})
@@ -49,4 +51,24 @@ func TestChain(t *testing.T) {
 			t.Errorf("%+v, %v", list, err)
 		}
 	})
+}
+
+// The gateway in front has an empty purse behind: its clients hear that nothing can answer now, not
+// that they should pay.
+func TestChainWithoutCredit(t *testing.T) {
+	front, err := startGateway("poor-front", fmt.Sprintf("channels:\n  - {name: back, provider: gateway, base_url: %q, key: %q}\n%saccounts:\n  - {name: carol, credit: \"5\", keys: [{name: main, key: %s}]}\n",
+		fix.gw.base, brokeKey, models(), shakyKey("front")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	front.chained = true
+	openaiSDK, claudeSDK := openaiClient(front, shakyKey("front")), anthropicClient(front, shakyKey("front"))
+	_, err = openaiSDK.Chat.Completions.New(t.Context(), chat("gpt-4o", "Hello."))
+	if e := checkOpenAIError(t, err, http.StatusServiceUnavailable, "server_error", "server_is_overloaded"); strings.Contains(e.Message, "credit") {
+		t.Errorf("%q", e.Message)
+	}
+	_, err = claudeSDK.Messages.New(t.Context(), message(claude, "Hello."))
+	if e := checkAnthropicError(t, err, 529, "overloaded_error"); strings.Contains(e.RawJSON(), "credit") {
+		t.Errorf("%s", e.RawJSON())
+	}
 }

@@ -38,7 +38,7 @@ func cost(s served) (nanos int64, ok bool) {
 		if s.Model == f.name || strings.HasPrefix(s.Model, f.name+"+") {
 			u, r := s.Usage, f.rate
 			return (u.Input+u.InputImage+u.InputAudio)*r.input + u.CacheRead*r.cacheRead + u.CacheWrite5m*r.write5m +
-				u.CacheWrite1h*r.write1h + s.out()*r.output, true
+				u.CacheWrite1h*r.write1h + s.Usage.out()*r.output, true
 		}
 	}
 	return 0, false
@@ -64,7 +64,7 @@ func models() string {
 // mainConfig is the configuration of the gateway that most tests use.
 func mainConfig(upstream string) string {
 	var b strings.Builder
-	b.WriteString("channels:\n")
+	b.WriteString("model_mapper: {\"house-*\": gpt-4o}\nchannels:\n")
 	for i := range 3 {
 		fmt.Fprintf(&b, "  - {name: up-%d, provider: simulator, base_url: %q, key: sk-up-%d, models: %s}\n", i, upstream, i, modelPatterns)
 	}

@@ -107,8 +107,8 @@ func checkGeminiUsage(t *testing.T, g *generated) {
 	if u == nil {
 		t.Fatal("no usage")
 	}
-	if int64(u.PromptTokenCount) != s.in() || int64(u.CandidatesTokenCount) != s.Usage.Output || int64(u.ThoughtsTokenCount) != s.Usage.Reasoning ||
-		int64(u.CachedContentTokenCount) != s.Usage.CacheRead || int64(u.TotalTokenCount) != s.in()+s.out() {
+	if int64(u.PromptTokenCount) != s.Usage.in() || int64(u.CandidatesTokenCount) != s.Usage.Output || int64(u.ThoughtsTokenCount) != s.Usage.Reasoning ||
+		int64(u.CachedContentTokenCount) != s.Usage.CacheRead || int64(u.TotalTokenCount) != s.Usage.in()+s.Usage.out() {
 		t.Errorf("usage %+v, the simulator counted %+v", u, s.Usage)
 	}
 }
@@ -395,6 +395,40 @@ func TestGeminiModels(t *testing.T) {
 	}
 	_, err = client.Models.Get(t.Context(), "gemini-none", nil)
 	checkGeminiError(t, err, http.StatusNotFound, "NOT_FOUND")
+}
+
+// Without alt=sse a stream is one JSON array, written piece by piece; the SDK for Go never asks for it, REST clients do.
+func TestGeminiArray(t *testing.T) {
+	url := func(model string) string {
+		return fix.gw.base + "/v1beta/models/" + model + ":streamGenerateContent"
+	}
+	const body = `{"contents":[{"role":"user","parts":[{"text":"echo: piece by piece"}]}]}`
+	_, answer, h := fetch(t, http.MethodPost, url(gemini), body, "X-Goog-Api-Key", aliceKey)
+	var pieces []*genai.GenerateContentResponse
+	if err := json.Unmarshal([]byte(answer), &pieces); err != nil {
+		t.Fatalf("%v in %s", err, answer)
+	}
+	g := &generated{}
+	for _, p := range pieces {
+		g.add(p)
+	}
+	g.header = h
+	if g.text() != "piece by piece" || g.finish != genai.FinishReasonStop || g.pieces < 2 {
+		t.Errorf("%s", answer)
+	}
+	checkGeminiUsage(t, g)
+
+	_, answer, h = fetch(t, http.MethodPost, url(gemini+"+events=20+cut=9"), body, "X-Goog-Api-Key", aliceKey)
+	var broken []struct {
+		Error *genai.APIError `json:"error"`
+	}
+	if err := json.Unmarshal([]byte(answer), &broken); err != nil {
+		t.Fatalf("%v in %s", err, answer)
+	}
+	if last := broken[len(broken)-1].Error; len(broken) < 2 || last == nil || last.Code < 500 || strings.Contains(answer, "finishReason") {
+		t.Errorf("%s", answer)
+	}
+	checkBroken(t, h)
 }
 
 // fetch makes a request that no SDK makes.

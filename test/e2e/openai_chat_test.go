@@ -60,7 +60,7 @@ func checkCity(t *testing.T, args string) {
 func checkChatUsage(t *testing.T, h http.Header, u openai.CompletionUsage) {
 	t.Helper()
 	s := fix.sim.answered(t, requestID(t, h))
-	if u.PromptTokens != s.in() || u.CompletionTokens != s.out() || u.TotalTokens != s.in()+s.out() ||
+	if u.PromptTokens != s.Usage.in() || u.CompletionTokens != s.Usage.out() || u.TotalTokens != s.Usage.in()+s.Usage.out() ||
 		u.PromptTokensDetails.CachedTokens != s.Usage.CacheRead || u.CompletionTokensDetails.ReasoningTokens != s.Usage.Reasoning {
 		t.Errorf("usage %+v, the simulator counted %+v", u, s.Usage)
 	}
@@ -364,4 +364,21 @@ func TestChatStructured(t *testing.T) {
 	checkWeather(t, got.Choices[0].Message.Content)
 	acc, _, _ := streamChat(t, client, p)
 	checkWeather(t, acc.Choices[0].Message.Content)
+}
+
+// A mapped name is the client's; what is sent and priced is the model behind it.
+func TestMappedModel(t *testing.T) {
+	client := openaiClient(fix.gw, aliceKey)
+	var resp *http.Response
+	got, err := client.Chat.Completions.New(t.Context(), chat("house-model", "echo: mapped"), into(&resp))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Choices[0].Message.Content != "mapped" {
+		t.Errorf("%s", got.RawJSON())
+	}
+	checkChatUsage(t, resp.Header, got.Usage)
+	if s, r := fix.sim.answered(t, requestID(t, resp.Header)), fix.gw.record(t, requestID(t, resp.Header)); s.Model != "gpt-4o" || r.Model != "house-model" {
+		t.Errorf("gateway %q, simulator %q", r.Model, s.Model)
+	}
 }

@@ -25,7 +25,7 @@ func TestEmbeddings(t *testing.T) {
 	if !slices.Equal(got.Data[0].Embedding, got.Data[2].Embedding) || slices.Equal(got.Data[0].Embedding, got.Data[1].Embedding) {
 		t.Error("vectors do not follow from the texts")
 	}
-	if s := fix.sim.answered(t, requestID(t, resp.Header)); got.Usage.PromptTokens != s.in() || got.Usage.TotalTokens != s.in() {
+	if s := fix.sim.answered(t, requestID(t, resp.Header)); got.Usage.PromptTokens != s.Usage.in() || got.Usage.TotalTokens != s.Usage.in() {
 		t.Errorf("usage %+v, the simulator counted %+v", got.Usage, s.Usage)
 	}
 	one, err := client.Embeddings.New(t.Context(), openai.EmbeddingNewParams{

@@ -17,7 +17,7 @@ func ask(model, prompt string) responses.ResponseNewParams {
 func checkResponseUsage(t *testing.T, h http.Header, u responses.ResponseUsage) {
 	t.Helper()
 	s := fix.sim.answered(t, requestID(t, h))
-	if u.InputTokens != s.in() || u.OutputTokens != s.out() || u.TotalTokens != s.in()+s.out() ||
+	if u.InputTokens != s.Usage.in() || u.OutputTokens != s.Usage.out() || u.TotalTokens != s.Usage.in()+s.Usage.out() ||
 		u.InputTokensDetails.CachedTokens != s.Usage.CacheRead || u.OutputTokensDetails.ReasoningTokens != s.Usage.Reasoning {
 		t.Errorf("usage %+v, the simulator counted %+v", u, s.Usage)
 	}

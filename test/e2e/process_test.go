@@ -109,26 +109,8 @@ type served struct {
 	Status   int    `json:"status"`
 	Complete bool   `json:"complete"`
 	Reported bool   `json:"reported"`
-	Usage    struct {
-		Input        int64 `json:"input"`
-		CacheRead    int64 `json:"cache_read"`
-		CacheWrite5m int64 `json:"cache_write_5m"`
-		CacheWrite1h int64 `json:"cache_write_1h"`
-		InputImage   int64 `json:"input_image"`
-		InputAudio   int64 `json:"input_audio"`
-		Output       int64 `json:"output"`
-		Reasoning    int64 `json:"reasoning"`
-		OutputAudio  int64 `json:"output_audio"`
-	} `json:"usage"`
+	Usage    usage  `json:"usage"`
 }
-
-// in and out are what the model read and wrote, in tokens.
-func (s served) in() int64 {
-	u := s.Usage
-	return u.Input + u.CacheRead + u.CacheWrite5m + u.CacheWrite1h + u.InputImage + u.InputAudio
-}
-
-func (s served) out() int64 { return s.Usage.Output + s.Usage.Reasoning + s.Usage.OutputAudio }
 
 // calls returns the count of the simulator.
 func (s *simulator) calls() ([]served, error) {

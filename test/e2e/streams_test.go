@@ -139,7 +139,7 @@ func TestCancel(t *testing.T) {
 			}
 			s := fix.sim.answered(t, requestID(t, h))
 			r := fix.gw.record(t, requestID(t, h))
-			if r.Usage != "measured" || r.Out != s.out() || r.In != s.in() {
+			if r.Usage != "measured" || r.Out != s.Usage.out() || r.In != s.Usage.in() {
 				t.Errorf("gateway %+v, simulator %+v", r, s.Usage)
 			}
 		})
@@ -180,7 +180,7 @@ func TestCancelPlain(t *testing.T) {
 		return rs[len(rs)-1], len(rs) > before
 	})
 	s := fix.sim.answered(t, r.Call)
-	if r.Usage != "measured" || r.Out != s.out() || r.Nanos == 0 {
+	if r.Usage != "measured" || r.Out != s.Usage.out() || r.Nanos == 0 {
 		t.Errorf("gateway %+v, simulator %+v", r, s.Usage)
 	}
 }
