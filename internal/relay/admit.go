@@ -60,7 +60,7 @@ func (c *call) admit() *canon.Error {
 		return c.limit(0)
 	}
 	if c.head.Background && !c.caller.IsRoot() {
-		return &canon.Error{Kind: canon.KindUnsupported, Param: "background",
+		return &canon.Error{Kind: canon.KindInvalid, Param: "background", Code: "unsupported_parameter",
 			Message: "background responses are not available to metered accounts: their usage is not known when the call ends"}
 	}
 	in := tokens.Quick(c.head.TextBytes, c.head.MediaParts)

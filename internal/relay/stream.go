@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -80,7 +81,11 @@ func (f *flow) copy() *canon.Error {
 		}
 		var err error
 		events, err = f.reader.Read(eventName(frame.Event), frame.Data, events[:0])
-		if err != nil {
+		switch {
+		case err == nil:
+		case context.Cause(f.a.ctx) != nil: // we hung up in the middle of it
+			return transportError(f.a.ctx, err)
+		default:
 			return &canon.Error{Kind: canon.KindUpstream, Message: "the upstream sent an event that can't be read", Cause: err}
 		}
 		m.observe(events)
