@@ -122,7 +122,7 @@ func (c *call) send(a *attempt, l *pool.Lease) *canon.Error {
 	switch {
 	case resp.StatusCode >= 400:
 		return c.readError(resp)
-	case resp.StatusCode >= 300 || resp.StatusCode < 200 || resp.StatusCode == http.StatusPartialContent:
+	case resp.StatusCode < 200 || resp.StatusCode > http.StatusNoContent: // a part of an answer is none either
 		return canon.Errorf(canon.KindUpstream, "the upstream answered with status %d, which is no answer", resp.StatusCode)
 	}
 	body, err := decoded(resp)
