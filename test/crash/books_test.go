@@ -70,8 +70,6 @@ func (r *rig) audit(allowed int) *books {
 		switch {
 		case len(served) == 0:
 			wrong(&b.unserved, "the provider never served call %s (%s %s, status %d %s)", id, c.Dialect, c.Model, c.Status, c.ErrorKind)
-		case len(served) > 1:
-			wrong(&b.double, "the provider served call %s %d times", id, len(served))
 		case c.Source != canon.Measured || c.Usage != usageOf(served[0].Usage):
 			wrong(&b.wrong, "call %s (%s %s stream %v, status %d %s): the ledger has %s %+v, the provider reported %+v (complete %v)",
 				id, c.Dialect, c.Model, c.Stream, c.Status, c.ErrorText, c.Source, c.Usage, served[0].Usage, served[0].Complete)
@@ -81,6 +79,11 @@ func (r *rig) audit(allowed int) *books {
 			if sum, err := catalog.Recompute(*c.Receipt); err != nil || sum != c.Cost || sum == 0 {
 				wrong(&b.wrong, "the receipt of %s recomputes to %v, charged is %v: %v", id, sum, c.Cost, err)
 			}
+		}
+	}
+	for id, calls := range b.served {
+		if len(calls) > 1 { // nothing here fails at the provider, so nothing is to be tried again
+			wrong(&b.double, "the provider served call %s %d times", id, len(calls))
 		}
 	}
 	if len(r.got.twice) > 0 {
