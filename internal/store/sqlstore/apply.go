@@ -22,7 +22,18 @@ var ErrBehind = errors.New("the journal is behind what was applied from it")
 // pos, all or nothing. Calls that are there already change nothing; a batch whose position is not after
 // the one stored is applied already, or ErrBehind.
 func (s *Store) Apply(ctx context.Context, node string, calls []ledger.Call, pos ledger.Position) error {
-	err := s.tx(ctx, func(tx *txn) error {
+	err := s.apply(ctx, node, calls, pos, false)
+	if errors.Is(err, errSomeKnown) {
+		err = s.apply(ctx, node, calls, pos, true)
+	}
+	if err != nil {
+		return fmt.Errorf("apply %d calls of node %s up to segment %d offset %d: %w", len(calls), node, pos.Segment, pos.Offset, err)
+	}
+	return nil
+}
+
+func (s *Store) apply(ctx context.Context, node string, calls []ledger.Call, pos ledger.Position, sort bool) error {
+	return s.tx(ctx, func(tx *txn) error {
 		moved, err := movePosition(ctx, tx, node, pos)
 		if err != nil {
 			return err
@@ -30,7 +41,7 @@ func (s *Store) Apply(ctx context.Context, node string, calls []ledger.Call, pos
 		if !moved {
 			return allApplied(ctx, tx, calls)
 		}
-		fresh, err := insertCalls(ctx, tx, calls)
+		fresh, err := insertCalls(ctx, tx, calls, sort)
 		if err != nil || len(fresh) == 0 {
 			return err
 		}
@@ -52,10 +63,6 @@ func (s *Store) Apply(ctx context.Context, node string, calls []ledger.Call, pos
 			addRollups(ctx, tx, fresh),
 			insertOwned(ctx, tx, fresh))
 	})
-	if err != nil {
-		return fmt.Errorf("apply %d calls of node %s up to segment %d offset %d: %w", len(calls), node, pos.Segment, pos.Offset, err)
-	}
-	return nil
 }
 
 // money is what an account has while a transaction holds its row of balances.

@@ -119,8 +119,14 @@ func (s *Store) callPage(ctx context.Context, where []string, args []any, limit 
 	return collect(ctx, s.read, scanCall, query, append(slices.Clip(args), int64(limit))...)
 }
 
-// insertCalls adds the calls that are not there yet and returns those, in their order.
-func insertCalls(ctx context.Context, tx *txn, calls []ledger.Call) ([]ledger.Call, error) {
+// errSomeKnown says that an insert found calls that are there already, and that its transaction must
+// be given up.
+var errSomeKnown = errors.New("some calls are there already")
+
+// insertCalls adds the calls that are not there yet and returns those, in their order. Nearly always
+// none is there; so unless it is told to sort them, it takes that for granted, and answers
+// errSomeKnown when it was wrong.
+func insertCalls(ctx context.Context, tx *txn, calls []ledger.Call, sort bool) ([]ledger.Call, error) {
 	rows := make([][]any, 0, len(calls))
 	seen := make(map[string]bool, len(calls))
 	for i := range calls {
@@ -129,11 +135,24 @@ func insertCalls(ctx context.Context, tx *txn, calls []ledger.Call) ([]ledger.Ca
 			continue
 		}
 		seen[c.ID] = true
-		doc, err := toJSON(c)
-		if err != nil {
-			return nil, fmt.Errorf("call %s: %w", c.ID, err)
+		doc := string(c.Document)
+		if doc == "" {
+			var err error
+			if doc, err = toJSON(c); err != nil {
+				return nil, fmt.Errorf("call %s: %w", c.ID, err)
+			}
 		}
 		rows = append(rows, []any{c.ID, c.AtMillis, c.AccountID, indexed(c.KeyID), indexed(c.Model), indexed(c.ChannelID), failed(c), c.Quarantine != "", doc})
+	}
+	if !sort {
+		const insert = `
+		INSERT INTO calls (id, at_ms, account_id, key_id, model, channel_id, failed, quarantined, doc) VALUES {rows}
+		ON CONFLICT (id) DO NOTHING`
+		n, err := countMany(ctx, tx, insert, rows)
+		if err == nil && n < int64(len(calls)) {
+			err = errSomeKnown
+		}
+		return calls, err
 	}
 	ids, err := queryMany(ctx, tx, scanString, `
 		INSERT INTO calls (id, at_ms, account_id, key_id, model, channel_id, failed, quarantined, doc) VALUES {rows}

@@ -61,9 +61,24 @@ func changed(r sql.Result, err, missing error) error {
 // execMany runs an INSERT whose text has "{rows}" for the values, for all rows.
 func execMany(ctx context.Context, tx *txn, query string, rows [][]any) error {
 	return eachChunk(tx.engine, query, rows, func(query string, args []any) error {
-		_, err := tx.ExecContext(ctx, query, args...)
+		_, err := tx.exec(ctx, query, args)
 		return err
 	})
+}
+
+// countMany is execMany that counts the rows it changed.
+func countMany(ctx context.Context, tx *txn, query string, rows [][]any) (int64, error) {
+	var n int64
+	err := eachChunk(tx.engine, query, rows, func(query string, args []any) error {
+		r, err := tx.exec(ctx, query, args)
+		if err != nil {
+			return err
+		}
+		some, err := r.RowsAffected()
+		n += some
+		return err
+	})
+	return n, err
 }
 
 // queryMany is execMany for statements that return rows.

@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 
 	"tollgate/internal/account"
 	"tollgate/internal/catalog"
@@ -36,6 +37,8 @@ type Store struct {
 	write  *sql.DB // on SQLite one connection, so that writers queue here and not in the file's lock
 	read   *sql.DB // may be the same as write
 	sealer *secret.Sealer
+
+	prepared prepared
 }
 
 var (
@@ -94,7 +97,8 @@ func (s *Store) snapshot() sql.IsolationLevel {
 // txn is a transaction and the engine it runs on.
 type txn struct {
 	*sql.Tx
-	engine migrations.Engine
+	engine   migrations.Engine
+	prepared *prepared
 }
 
 // tx runs f in one transaction, which is rolled back if f answers an error.
@@ -104,8 +108,62 @@ func (s *Store) tx(ctx context.Context, f func(*txn) error) error {
 		return err
 	}
 	defer tx.Rollback() // after Commit it does nothing
-	if err := f(&txn{tx, s.engine}); err != nil {
+	if err := f(&txn{tx, s.engine, &s.prepared}); err != nil {
 		return err
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	if s.engine == migrations.SQLite {
+		s.prepared.prepare(ctx, s.write)
+	}
+	return nil
+}
+
+// prepared keeps statements of many rows for SQLite, which takes as long to read their text as to run
+// them. The other engine's driver does so itself. A statement can't be prepared while a transaction
+// has the only connection, so it is noted there and prepared after it.
+type prepared struct {
+	mu     sync.Mutex
+	byText map[string]*sql.Stmt // nil: wanted, not there yet
+}
+
+// maxPrepared bounds the statements kept; there are a few tables times a few sizes.
+const maxPrepared = 64
+
+// exec runs a statement, prepared if it is.
+func (t *txn) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
+	if t.engine == migrations.SQLite {
+		if stmt := t.prepared.get(query); stmt != nil {
+			return t.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+		}
+	}
+	return t.ExecContext(ctx, query, args...)
+}
+
+func (p *prepared) get(query string) *sql.Stmt {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stmt, known := p.byText[query]
+	if !known && len(p.byText) < maxPrepared {
+		if p.byText == nil {
+			p.byText = map[string]*sql.Stmt{}
+		}
+		p.byText[query] = nil
+	}
+	return stmt
+}
+
+// prepare prepares what was wanted. What can't be prepared now is wanted again next time.
+func (p *prepared) prepare(ctx context.Context, db *sql.DB) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for query, stmt := range p.byText {
+		if stmt != nil {
+			continue
+		}
+		if stmt, err := db.PrepareContext(ctx, query); err == nil {
+			p.byText[query] = stmt
+		}
+	}
 }

@@ -92,7 +92,7 @@ CREATE TABLE balances (
 
 -- Append-only.
 CREATE TABLE entries (
-  id         TEXT   NOT NULL PRIMARY KEY, -- UUIDv7, in the order of writing
+  id         TEXT   NOT NULL, -- UUIDv7, in the order of writing
   at_ms      BIGINT NOT NULL,
   kind       TEXT   NOT NULL,
   account_id TEXT   NOT NULL,
@@ -100,11 +100,12 @@ CREATE TABLE entries (
   amount     BIGINT NOT NULL,
   card_id    TEXT   NOT NULL,
   call_id    TEXT   NOT NULL,
-  note       TEXT   NOT NULL
+  note       TEXT   NOT NULL,
+  PRIMARY KEY (account_id, id)
 );
-CREATE INDEX entries_account ON entries (account_id, id);
 
--- doc is the whole call; the other columns repeat what queries look for.
+-- doc is the whole call; the other columns repeat what queries look for. Every call pays for every
+-- index, so there are few: by key, model or channel one looks within an account or a time.
 CREATE TABLE calls (
   id          TEXT    NOT NULL PRIMARY KEY,
   at_ms       BIGINT  NOT NULL,
@@ -118,9 +119,6 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_at          ON calls (at_ms, id);
 CREATE INDEX calls_account     ON calls (account_id, at_ms, id);
-CREATE INDEX calls_key         ON calls (key_id, at_ms, id);
-CREATE INDEX calls_model       ON calls (model, at_ms, id);
-CREATE INDEX calls_channel     ON calls (channel_id, at_ms, id);
 CREATE INDEX calls_failed      ON calls (at_ms, id) WHERE failed;
 CREATE INDEX calls_quarantined ON calls (at_ms, id) WHERE quarantined;
 
