@@ -154,16 +154,29 @@ func (p *prepared) get(query string) *sql.Stmt {
 	return stmt
 }
 
-// prepare prepares what was wanted. What can't be prepared now is wanted again next time.
+// prepare prepares what was wanted. What can't be prepared now is wanted again next time. It waits for
+// a connection without holding mu, which whoever has the connection may need.
 func (p *prepared) prepare(ctx context.Context, db *sql.DB) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	var wanted []string
 	for query, stmt := range p.byText {
-		if stmt != nil {
+		if stmt == nil {
+			wanted = append(wanted, query)
+		}
+	}
+	p.mu.Unlock()
+	for _, query := range wanted {
+		stmt, err := db.PrepareContext(ctx, query)
+		if err != nil {
 			continue
 		}
-		if stmt, err := db.PrepareContext(ctx, query); err == nil {
-			p.byText[query] = stmt
+		p.mu.Lock()
+		if p.byText[query] == nil {
+			p.byText[query], stmt = stmt, nil
+		}
+		p.mu.Unlock()
+		if stmt != nil { // another one was faster
+			_ = stmt.Close() // it was never used
 		}
 	}
 }
