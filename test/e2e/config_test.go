@@ -29,6 +29,7 @@ var families = []struct {
 	{"gpt-4o", "GPT under test", "generate, complete", rate{2500, 1250, 2500, 2500, 10000}},
 	{"claude-sonnet-4-5", "Claude under test", "generate, count_tokens", rate{3000, 300, 3750, 6000, 15000}},
 	{"gemini-2.5-flash", "Gemini under test", "generate, count_tokens", rate{300, 30, 300, 300, 2500}},
+	{"house/large", "A name with a slash", "generate", rate{100, 10, 100, 100, 400}},
 	{"text-embedding-3-small", "Embeddings under test", "embed, batch_embed", rate{20, 20, 20, 20, 0}},
 }
 
@@ -44,7 +45,7 @@ func cost(s served) (nanos int64, ok bool) {
 	return 0, false
 }
 
-const modelPatterns = `["sim-*", "gpt-*", "claude-*", "gemini-*", "text-embedding-*", "omni-*"]`
+const modelPatterns = `["sim-*", "gpt-*", "claude-*", "gemini-*", "text-embedding-*", "omni-*", "house/*"]`
 
 // models is the catalogue's part of a configuration. A name with + is a model with behaviours.
 func models() string {

@@ -428,7 +428,7 @@ func TestGeminiArray(t *testing.T) {
 	if last := broken[len(broken)-1].Error; len(broken) < 2 || last == nil || last.Code < 500 || strings.Contains(answer, "finishReason") {
 		t.Errorf("%s", answer)
 	}
-	checkBroken(t, h)
+	checkBroken(t, fix.gw, h)
 }
 
 // fetch makes a request that no SDK makes.

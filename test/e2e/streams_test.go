@@ -15,8 +15,12 @@ import (
 // A stream that breaks after content is an error to the SDK, never an answer that seems whole, and
 // what was delivered is billed.
 func TestBrokenStreams(t *testing.T) {
-	openaiSDK, claudeSDK, geminiSDK := openaiClient(fix.gw, aliceKey), anthropicClient(fix.gw, aliceKey), geminiClient(t, fix.gw, aliceKey)
-	for _, how := range []string{"cut=9", "garble=9", "inband=9"} {
+	g, err := startGateway("brittle", mainConfig(fix.sim.base), "TIMEOUT_IDLE=500ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	openaiSDK, claudeSDK, geminiSDK := openaiClient(g, aliceKey), anthropicClient(g, aliceKey), geminiClient(t, g, aliceKey)
+	for _, how := range []string{"cut=9", "garble=9", "inband=9", "hang=9"} {
 		t.Run(how, func(t *testing.T) {
 			words := "+events=30+" + how
 			t.Run("chat", func(t *testing.T) {
@@ -32,7 +36,7 @@ func TestBrokenStreams(t *testing.T) {
 				if stream.Err() == nil || text == "" || finish != "" {
 					t.Errorf("%q, %q, %v", text, finish, stream.Err())
 				}
-				checkBroken(t, resp.Header)
+				checkBroken(t, g, resp.Header)
 			})
 			t.Run("responses", func(t *testing.T) {
 				var resp *http.Response
@@ -51,7 +55,7 @@ func TestBrokenStreams(t *testing.T) {
 				if text == "" || end == "response.completed" || end == "" && stream.Err() == nil {
 					t.Errorf("%q, %q, %v", text, end, stream.Err())
 				}
-				checkBroken(t, resp.Header)
+				checkBroken(t, g, resp.Header)
 			})
 			t.Run("messages", func(t *testing.T) {
 				var resp *http.Response
@@ -65,7 +69,7 @@ func TestBrokenStreams(t *testing.T) {
 				if !errors.As(stream.Err(), &e) || e.Type() == "" || text == "" || stopped {
 					t.Errorf("%q, stopped %v, %v", text, stopped, stream.Err())
 				}
-				checkBroken(t, resp.Header)
+				checkBroken(t, g, resp.Header)
 			})
 			t.Run("gemini", func(t *testing.T) {
 				text, finish := "", genai.FinishReason("")
@@ -83,18 +87,87 @@ func TestBrokenStreams(t *testing.T) {
 				if !errors.As(last, &e) || e.Code < 500 || e.Status == "" || text == "" || finish != "" {
 					t.Errorf("%q, %q, %v", text, finish, last)
 				}
-				checkBroken(t, h)
+				checkBroken(t, g, h)
 			})
 		})
 	}
 }
 
 // checkBroken looks at the record of a stream that broke after content.
-func checkBroken(t *testing.T, h http.Header) {
+func checkBroken(t *testing.T, g *gateway, h http.Header) {
 	t.Helper()
-	r := fix.gw.record(t, requestID(t, h))
+	r := g.record(t, requestID(t, h))
 	if r.Error == "" || r.Out == 0 || r.In == 0 || r.Nanos == 0 || r.Usage == "measured" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// An answer without the mark that clients of its dialect wait for is not whole, whatever else came.
+// Chat Completions says by a finish_reason that it is, so there nothing is missing.
+func TestNoTerminalMark(t *testing.T) {
+	openaiSDK, claudeSDK, geminiSDK := openaiClient(fix.gw, aliceKey), anthropicClient(fix.gw, aliceKey), geminiClient(t, fix.gw, aliceKey)
+	if err := drain(claudeSDK.Messages.NewStreaming(t.Context(), message(claude+"+nodone", "Go on."))); err == nil {
+		t.Error("messages: a clean end")
+	}
+	if err := geminiStreamError(t, geminiSDK, gemini+"+nodone", "Go on."); err == nil {
+		t.Error("gemini: a clean end")
+	}
+	stream := openaiSDK.Responses.NewStreaming(t.Context(), ask("gpt-4o+nodone", "Go on."))
+	end := ""
+	for stream.Next() {
+		end = stream.Current().Type
+	}
+	if stream.Err() == nil && end != "response.failed" && end != "error" {
+		t.Errorf("responses: ended by %s", end)
+	}
+	if acc, _, _ := streamChat(t, openaiSDK, chat("gpt-4o+nodone", "echo: whole")); acc.Choices[0].Message.Content != "whole" || acc.Choices[0].FinishReason != "stop" {
+		t.Errorf("chat: %+v", acc.Choices)
+	}
+}
+
+// An upstream that reports no usage is billed by what the gateway counted itself.
+func TestNoUsage(t *testing.T) {
+	ids := map[string]string{}
+	for _, way := range ways {
+		text, h := way.call(t, fix.gw, aliceKey, way.model+"+nousage")
+		if text != said {
+			t.Errorf("%s: %q", way.name, text)
+		}
+		ids[way.name] = requestID(t, h)
+	}
+	for way, id := range ids {
+		if r := fix.gw.record(t, id); r.Usage != "estimated" || r.In == 0 || r.Out == 0 || r.Nanos == 0 || r.Error != "" {
+			t.Errorf("%s: %+v", way, r)
+		}
+	}
+}
+
+// Names with a slash, as some providers have them, go through every SDK's paths.
+func TestSlashedModel(t *testing.T) {
+	const name = "house/large"
+	openaiSDK, claudeSDK, geminiSDK := openaiClient(fix.gw, aliceKey), anthropicClient(fix.gw, aliceKey), geminiClient(t, fix.gw, aliceKey)
+	if m, err := openaiSDK.Models.Get(t.Context(), name); err != nil || m.ID != name {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if m, err := claudeSDK.Models.Get(t.Context(), name, anthropic.ModelGetParams{}); err != nil || m.ID != name {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if m, err := geminiSDK.Models.Get(t.Context(), "models/"+name, nil); err != nil || m.Name != "models/"+name {
+		t.Errorf("%+v, %v", m, err)
+	}
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			model := name
+			if way.name[0] == 'r' {
+				model += "+echo"
+			}
+			if strings.HasPrefix(way.name, "gemini") {
+				model = "models/" + model
+			}
+			if text, _ := way.call(t, fix.gw, aliceKey, model); text != said {
+				t.Errorf("%q", text)
+			}
+		})
 	}
 }
 
