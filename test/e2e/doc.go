@@ -6,5 +6,6 @@
 // leaves single packages to the tests beside them, and is a module of its own so that no SDK ever
 // becomes a dependency of the gateway.
 //
-// TOLLGATE_BIN names the binary to test; without it one is built from the parent module.
+// TOLLGATE_BIN names the binary to test; without it one is built from the parent module. The cache of
+// go test knows nothing of that binary: pass -count=1, as make e2e does.
 package e2e
