@@ -312,9 +312,9 @@ func TestFaultLittleCredit(t *testing.T) {
 					t.Error(err)
 				}
 				switch resp.StatusCode {
-				case 200:
+				case http.StatusOK:
 					served.Add(1)
-				case 429:
+				case http.StatusTooManyRequests:
 					refused.Add(1)
 				default:
 					t.Errorf("status %d", resp.StatusCode)

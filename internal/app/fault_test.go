@@ -311,7 +311,7 @@ func TestFaultWeights(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 100 {
-				req, err := http.NewRequestWithContext(t.Context(), "POST", g.base+"/v1/chat/completions", strings.NewReader(hello))
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.base+"/v1/chat/completions", strings.NewReader(hello))
 				if err != nil {
 					t.Error(err)
 					return
@@ -323,7 +323,7 @@ func TestFaultWeights(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+				if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
 					t.Errorf("%s: %v", resp.Status, err)
 				}
 				_ = resp.Body.Close()

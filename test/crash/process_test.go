@@ -94,7 +94,7 @@ func (c *child) answers(path string, within time.Duration) error {
 		last = err
 		select {
 		case <-c.ended:
-			return fmt.Errorf("it ended: %v: %s", c.err, c.tail(2000))
+			return fmt.Errorf("it ended, %v: %s", c.cmd.ProcessState, c.tail(2000))
 		case <-time.After(3 * time.Millisecond):
 		}
 	}
