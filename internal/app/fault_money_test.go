@@ -67,7 +67,7 @@ func TestFaultClientHangsUp(t *testing.T) {
 			_, _, hangUp := g.open(a.words("+events=40+slow=10ms"))
 			hangUp()
 			line := g.onlyCall()
-			calls := sim.Calls(0)
+			calls := counted(t, sim)
 			if len(calls) != 1 || !calls[0].Complete {
 				t.Fatalf("the provider served %+v", calls)
 			}
@@ -84,8 +84,7 @@ func TestFaultClientHangsUp(t *testing.T) {
 			_, _, hangUp := g.open(a.words("+events=2000+slow=20ms"))
 			hangUp()
 			line := g.onlyCall()
-			waitFor(t, "the upstream connection to end", func() bool { return len(sim.Calls(0)) == 1 })
-			if call := sim.Calls(0)[0]; call.Complete || call.Events > 1000 {
+			if call := counted(t, sim)[0]; call.Complete || call.Events > 1000 {
 				t.Errorf("the provider wrote on: %+v", call)
 			}
 			out := line["out"].(float64)
@@ -144,8 +143,7 @@ func TestFaultClientStopsReading(t *testing.T) {
 	if line["error"] != "canceled" || line["usage"] == "measured" || line["nanos"].(float64) <= 0 {
 		t.Errorf("log: %v", line)
 	}
-	waitFor(t, "the upstream connection to end", func() bool { return sim.Stats().Active == 0 })
-	if call := sim.Calls(0)[0]; call.Complete {
+	if call := counted(t, sim)[0]; call.Complete {
 		t.Errorf("the provider wrote all of it: %+v", call)
 	}
 }
@@ -232,7 +230,7 @@ func TestFaultPriceIsUnknown(t *testing.T) {
 			if got := a.of(g, userKey); got.status != 404 || !strings.Contains(got.body, "price") || !strings.Contains(got.body, a.fault) {
 				t.Errorf("account: %d %s", got.status, got.body)
 			}
-			if n := sim.Stats().Calls; n != 0 {
+			if n := len(counted(t, sim)); n != 0 {
 				t.Errorf("the provider saw %d calls", n)
 			}
 			if got := a.of(g, adminKey); got.status != 200 {
@@ -338,7 +336,7 @@ func TestFaultLittleCredit(t *testing.T) {
 	if spent <= 0 || spent > credit {
 		t.Errorf("$%v of $%v were spent", spent/1e9, credit/1e9)
 	}
-	if n := len(sim.Calls(0)); int64(n) != served.Load() || n != len(g.lines("call")) {
+	if n := len(counted(t, sim)); int64(n) != served.Load() || n != len(g.lines("call")) {
 		t.Errorf("the provider served %d calls, clients got %d, %d were settled", n, served.Load(), len(g.lines("call")))
 	}
 	if a := g.asRoot("GET", "/metrics", ""); !strings.Contains(a.body, "held_dollars 0\n") {
@@ -354,7 +352,7 @@ func TestFaultBackground(t *testing.T) {
 	if a := g.send("POST", "/v1/responses", body); a.status != 400 || !strings.Contains(a.body, "background") {
 		t.Errorf("account: %d %s", a.status, a.body)
 	}
-	if n := sim.Stats().Calls; n != 0 {
+	if n := len(counted(t, sim)); n != 0 {
 		t.Errorf("the provider saw %d calls", n)
 	}
 	if a := g.asRoot("POST", "/v1/responses", body); a.status != 200 || !strings.Contains(a.body, `"queued"`) && !strings.Contains(a.body, `"in_progress"`) {

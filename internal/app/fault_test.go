@@ -81,10 +81,19 @@ func alice(credit string) string {
 	return "accounts:\n  - {name: alice, credit: " + credit + ", keys: [{name: main, key: " + userKey + "}]}\n"
 }
 
-// served counts the calls that a simulator served by upstream key.
-func served(sim *simulator.Simulator) map[string]int {
+// counted are the calls that a simulator served, once none is under way: it counts a call after the
+// last byte of its answer.
+func counted(t *testing.T, sim *simulator.Simulator) []simulator.Call {
+	t.Helper()
+	waitFor(t, "the provider to be idle", func() bool { return sim.Stats().Active == 0 })
+	return sim.Calls(0)
+}
+
+// served counts these calls by upstream key.
+func served(t *testing.T, sim *simulator.Simulator) map[string]int {
+	t.Helper()
 	n := map[string]int{}
-	for _, c := range sim.Calls(0) {
+	for _, c := range counted(t, sim) {
 		n[c.Key]++
 	}
 	return n
@@ -144,7 +153,7 @@ func TestFaultKeyRetires(t *testing.T) {
 	calls(3)
 	refuse.Store(true)
 	calls(5)
-	if n := served(sim); n["rncoat"] != 3 || n["steady"] != 5 {
+	if n := served(t, sim); n["rncoat"] != 3 || n["steady"] != 5 {
 		t.Fatalf("served: %v", n)
 	}
 	if n := len(g.lines("channel retired")); n != 1 {
@@ -164,7 +173,7 @@ func TestFaultKeyRetires(t *testing.T) {
 		t.Errorf("check: %v", m)
 	}
 	calls(4)
-	if n := served(sim); n["steady"] != 7 || n["rncoat"] < 7 { // checks are served, too
+	if n := served(t, sim); n["steady"] != 7 || n["rncoat"] < 7 { // checks are served, too
 		t.Errorf("served: %v", n)
 	}
 	if state = channelState(t, g, "turns"); state["retired"] != false || len(g.lines("channel is back")) != 1 {
@@ -257,7 +266,7 @@ func TestFaultKeyIsCheckedAgain(t *testing.T) {
 	if lease() == nil {
 		t.Error("it is not back")
 	}
-	if n := len(sim.Calls(0)); n != 1 {
+	if n := len(counted(t, sim)); n != 1 {
 		t.Errorf("the provider saw %d checks", n)
 	}
 }
@@ -271,7 +280,7 @@ func TestFaultRetryAfterCools(t *testing.T) {
 			t.Fatalf("%d %s", a.status, a.body)
 		}
 	}
-	if n := served(sim); n["busyyy"] != 1 || n["freeee"] != 10 {
+	if n := served(t, sim); n["busyyy"] != 1 || n["freeee"] != 10 {
 		t.Errorf("served: %v", n)
 	}
 	if s := channelState(t, g, "busy"); s["retired"] != false {
@@ -296,7 +305,7 @@ func TestFaultAllLimited(t *testing.T) {
 					t.Errorf("call %d: Retry-After %q, want what is left of the 20 seconds of the channel that is back first", i, after)
 				}
 			}
-			if n := len(sim.Calls(0)); n != 2 {
+			if n := len(counted(t, sim)); n != 2 {
 				t.Errorf("the channels saw %d calls", n)
 			}
 		})
@@ -331,7 +340,7 @@ func TestFaultWeights(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := served(sim); n["triple"]+n["single"] != 400 || n["single"] < 95 || n["single"] > 105 {
+	if n := served(t, sim); n["triple"]+n["single"] != 400 || n["single"] < 95 || n["single"] > 105 {
 		t.Errorf("400 calls are shared %v, want 3 to 1", n)
 	}
 }
@@ -347,7 +356,7 @@ func TestFaultPriorities(t *testing.T) {
 			t.Fatalf("%d %s", a.status, a.body)
 		}
 	}
-	n := served(sim)
+	n := served(t, sim)
 	if n["middle"] != 12 || n["lowest"] != 0 {
 		t.Errorf("served: %v", n)
 	}
@@ -382,7 +391,7 @@ func TestFaultWholePool(t *testing.T) {
 	if n := len(g.lines("channel retired")); n != 20 {
 		t.Errorf("%d channels retired", n)
 	}
-	if n := len(sim.Calls(0)); n != 23 {
+	if n := len(counted(t, sim)); n != 23 {
 		t.Errorf("the channels saw %d calls", n)
 	}
 }
@@ -399,8 +408,7 @@ func TestFaultNoRetryAfterContent(t *testing.T) {
 				if got.status != 200 || !strings.Contains(got.body, a.fault) {
 					t.Errorf("%d …%s", got.status, got.body[max(0, len(got.body)-300):])
 				}
-				waitFor(t, "the upstream to end", func() bool { return sim.Stats().Active == 0 })
-				if n := len(sim.Calls(0)); n != 1 {
+				if n := len(counted(t, sim)); n != 1 {
 					t.Errorf("the channels saw %d calls", n)
 				}
 				if line := g.lines("call"); len(line) != 1 || line[0]["error"] == nil || line[0]["attempts"] != 1.0 || line[0]["nanos"].(float64) <= 0 {
