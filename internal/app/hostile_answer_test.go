@@ -266,7 +266,10 @@ func TestHostileAnswers(t *testing.T) {
 		{"brotli", status(200, "Content-Encoding", "br"), "not asked for"},
 		{"rubbish", write("\x00\xff\xfe\x01"), ""},
 		{"web page", write("<html>busy</html>"), ""},
-		{"array", write("[]"), ""}, {"string", write(`"ok"`), ""}, {"empty", write(""), "empty"}, {"blank", write(" \n"), "empty"},
+		{"array", write("[]"), ""},
+		{"string", write(`"ok"`), ""},
+		{"empty", write(""), "empty"},
+		{"blank", write(" \n"), "empty"},
 		{"two objects", func(w http.ResponseWriter, _ *http.Request, say wire) { _, _ = io.WriteString(w, say.plain+say.plain) }, ""},
 		{"half", func(w http.ResponseWriter, _ *http.Request, say wire) {
 			_, _ = io.WriteString(w, say.plain[:len(say.plain)/2])
@@ -306,12 +309,12 @@ func TestHostileAnswers(t *testing.T) {
 			}
 		}, "in time"},
 		{"fault with our key", func(w http.ResponseWriter, _ *http.Request, _ wire) {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"type":"error","error":{"type":"invalid_request_error","code":400,"status":"INVALID_ARGUMENT","message":"`+upKey+` and Bearer `+upKey+`"}}`)
 		}, "***"},
 		{"fault in a good status", write(`{"type":"error","error":{"type":"api_error","code":"` + upKey + `","message":"said ` + upKey + `"}}`), ""},
 		{"huge fault", func(w http.ResponseWriter, _ *http.Request, _ wire) {
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = io.WriteString(w, strings.Repeat(upKey, 100_000))
 		}, ""},
 	} {

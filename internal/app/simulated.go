@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -46,6 +47,8 @@ func (s *simulated) close() error {
 	if err != nil {
 		err = s.http.Close()
 	}
-	<-s.done
+	if e := <-s.done; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
 	return err
 }

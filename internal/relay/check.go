@@ -45,6 +45,7 @@ func (h *Handler) Check(ctx context.Context, c pool.Channel, v provider.Provider
 		return e
 	case canon.KindRateLimited:
 		return nil // limited, so known
+	default:
 	}
 	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusMethodNotAllowed {
 		return nil // it has no such list; a call will tell

@@ -54,8 +54,9 @@ func (h *Handler) Authenticate(r *http.Request, now time.Time) (account.Caller, 
 		return caller, canon.Errorf(canon.KindAuth, "this API key has expired")
 	case account.AccountDisabled:
 		return caller, canon.Errorf(canon.KindDenied, "the account of this API key is disabled")
+	default:
+		return account.Caller{}, canon.Errorf(canon.KindAuth, "this API key is not known here")
 	}
-	return account.Caller{}, canon.Errorf(canon.KindAuth, "this API key is not known here")
 }
 
 // KeyOf returns the key of a request, "" if there is none.

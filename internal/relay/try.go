@@ -144,8 +144,9 @@ func stored(op canon.Op) bool {
 	switch op {
 	case canon.OpStoredGet, canon.OpStoredDelete, canon.OpStoredCancel, canon.OpStoredItems:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 func isEventStream(h http.Header) bool {

@@ -86,7 +86,7 @@ var streams = []struct {
 func TestFrames(t *testing.T) {
 	for _, c := range streams {
 		frames, raw, err := readAll(NewReader(strings.NewReader(c.stream), 1<<20))
-		if diff := cmp.Diff(c.want, frames); diff != "" || string(raw) != c.stream || err != io.EOF {
+		if diff := cmp.Diff(c.want, frames); diff != "" || string(raw) != c.stream || !errors.Is(err, io.EOF) {
 			t.Errorf("%s: %v, raw %q\n%s", c.name, err, raw, diff)
 		}
 	}
@@ -105,7 +105,7 @@ func TestSplits(t *testing.T) {
 		}
 		for how, r := range readers {
 			frames, raw, err := readAll(NewReader(r, 1<<20))
-			if diff := cmp.Diff(c.want, frames); diff != "" || string(raw) != c.stream || err != io.EOF {
+			if diff := cmp.Diff(c.want, frames); diff != "" || string(raw) != c.stream || !errors.Is(err, io.EOF) {
 				t.Errorf("%s, %s: %v, raw %q\n%s", c.name, how, err, raw, diff)
 			}
 		}
@@ -157,7 +157,7 @@ func TestBuffered(t *testing.T) {
 			t.Errorf("frame %d: %q, Buffered() = %v, want %q, %v", i, f.Data, got, want.data, want.buffered)
 		}
 	}
-	if _, err := d.Next(); err != io.EOF || d.Buffered() {
+	if _, err := d.Next(); !errors.Is(err, io.EOF) || d.Buffered() {
 		t.Errorf("in the end: %v, Buffered() = %v", err, d.Buffered())
 	}
 }
@@ -167,13 +167,13 @@ func TestBrokenStream(t *testing.T) {
 	d := NewReader(&steps{t: t, err: broken, parts: []string{"data: a\n\ndata: b"}}, 1<<10)
 	frames, raw, err := readAll(d)
 	want := []got{{Event: "-", Data: "a"}, {Event: "-", Data: "b", Partial: true}}
-	if diff := cmp.Diff(want, frames); diff != "" || err != broken || string(raw) != "data: a\n\ndata: b" {
+	if diff := cmp.Diff(want, frames); diff != "" || !errors.Is(err, broken) || string(raw) != "data: a\n\ndata: b" {
 		t.Errorf("%v, %q\n%s", err, raw, diff)
 	}
-	if _, err := d.Next(); err != broken {
+	if _, err := d.Next(); !errors.Is(err, broken) {
 		t.Errorf("the error does not stay: %v", err)
 	}
-	if _, err := NewReader(iotest.ErrReader(broken), 1<<10).Next(); err != broken {
+	if _, err := NewReader(iotest.ErrReader(broken), 1<<10).Next(); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -183,7 +183,7 @@ type idle struct{}
 func (idle) Read([]byte) (int, error) { return 0, nil }
 
 func TestNoProgress(t *testing.T) {
-	if _, err := NewReader(idle{}, 1<<10).Next(); err != io.ErrNoProgress {
+	if _, err := NewReader(idle{}, 1<<10).Next(); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -240,7 +240,7 @@ func TestPool(t *testing.T) {
 	for i := range 3 {
 		d := p.Get(strings.NewReader(streams[4].stream), 1<<10)
 		frames, _, err := readAll(d)
-		if diff := cmp.Diff(streams[4].want, frames); diff != "" || err != io.EOF {
+		if diff := cmp.Diff(streams[4].want, frames); diff != "" || !errors.Is(err, io.EOF) {
 			t.Errorf("use %d: %v\n%s", i, err, diff)
 		}
 		p.Put(d)
@@ -266,11 +266,11 @@ func FuzzReader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, piece uint8) {
 		whole, raw, err := readAll(NewReader(bytes.NewReader(stream), 1<<20))
-		if err != io.EOF || !bytes.Equal(raw, stream) {
+		if !errors.Is(err, io.EOF) || !bytes.Equal(raw, stream) {
 			t.Fatalf("whole: %v, raw %q", err, raw)
 		}
 		frames, raw, err := readAll(NewReader(&pieces{stream, int(piece%17) + 1}, 1<<20))
-		if diff := cmp.Diff(whole, frames); diff != "" || err != io.EOF || !bytes.Equal(raw, stream) {
+		if diff := cmp.Diff(whole, frames); diff != "" || !errors.Is(err, io.EOF) || !bytes.Equal(raw, stream) {
 			t.Fatalf("pieces of %d: %v, raw %q\n%s", piece%17+1, err, raw, diff)
 		}
 	})
@@ -300,7 +300,7 @@ func FuzzAppendEvent(f *testing.F) {
 		if event == "" {
 			name = "-"
 		}
-		if diff := cmp.Diff([]got{{Event: name, Data: lines.Replace(data)}}, frames); diff != "" || err != io.EOF {
+		if diff := cmp.Diff([]got{{Event: name, Data: lines.Replace(data)}}, frames); diff != "" || !errors.Is(err, io.EOF) {
 			t.Fatalf("%v\n%s", err, diff)
 		}
 	})
@@ -320,7 +320,7 @@ func BenchmarkStream(b *testing.B) {
 			n := 0
 			for {
 				f, err := d.Next()
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					break
 				}
 				if err != nil {

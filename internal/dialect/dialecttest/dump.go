@@ -107,6 +107,7 @@ func plain(v reflect.Value) any {
 		if d, ok := v.Interface().(time.Duration); ok {
 			return d.String()
 		}
+	default:
 	}
 	return v.Interface()
 }

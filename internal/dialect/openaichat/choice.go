@@ -111,7 +111,7 @@ func (r *reader) choice(p *jsonpull.Parser, top *chunk, out []canon.Event) ([]ca
 	}
 	if e := broken(reason); e != nil {
 		top.stopFault = e
-		return out, nil
+		return out, nil //nolint:nilerr // it is told with the stop, after what was delivered
 	}
 	c.stopped = true
 	why := stop(reason)
@@ -291,12 +291,12 @@ func (c *choice) parts(raw string, out []canon.Event) []canon.Event {
 				q.Skip()
 			}
 		}
-		switch {
-		case kind == "thinking":
+		switch kind {
+		case "thinking":
 			if thought != "" {
 				out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block("reasoning"), Text: thought})
 			}
-		case kind == "text" || kind == "output_text":
+		case "text", "output_text":
 			if text != "" {
 				out = append(out, canon.TextDelta{Choice: c.number, Index: c.block("text"), Text: text})
 			}

@@ -2,6 +2,7 @@ package openaichat_test
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -47,13 +48,13 @@ func TestHeadRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := httptest.NewRequest("POST", "/", nil)
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
 		_, e := p.Head(dialect.Endpoint{Op: canon.Op(c.op)}, r, body)
 		if e == nil || e.Kind != canon.KindInvalid || e.Param != c.param {
 			t.Errorf("%s %s: got %+v, want it refused for %q", c.op, c.body, e, c.param)
 		}
 	}
-	if _, e := p.Head(dialect.Endpoint{Op: canon.OpGenerate}, httptest.NewRequest("POST", "/", nil), nil); e == nil {
+	if _, e := p.Head(dialect.Endpoint{Op: canon.OpGenerate}, httptest.NewRequest(http.MethodPost, "/", nil), nil); e == nil {
 		t.Error("a request without a body is taken")
 	}
 }
@@ -65,7 +66,7 @@ func TestHeadNull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, e := openaichat.New().Head(dialect.Endpoint{Op: canon.OpGenerate}, httptest.NewRequest("POST", "/", nil), body)
+	head, e := openaichat.New().Head(dialect.Endpoint{Op: canon.OpGenerate}, httptest.NewRequest(http.MethodPost, "/", nil), body)
 	if e != nil || head.Stream || head.Choices != 1 || head.MaxOutput != 0 {
 		t.Errorf("got %+v, %v", head, e)
 	}

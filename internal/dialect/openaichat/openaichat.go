@@ -62,6 +62,7 @@ func (*Protocol) Head(ep dialect.Endpoint, r *http.Request, body *jsonedit.Objec
 			return head, openai.MissingModel()
 		}
 		return head, nil
+	default: // the rest has a body
 	}
 	if body == nil {
 		return head, canon.Errorf(canon.KindInvalid, "The request needs a JSON object as its body.")

@@ -1,6 +1,7 @@
 package openairesponses_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -28,7 +29,7 @@ func TestHeadRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, e := openairesponses.New().Head(dialect.Endpoint{Op: canon.OpGenerate}, httptest.NewRequest("POST", "/", nil), body)
+		_, e := openairesponses.New().Head(dialect.Endpoint{Op: canon.OpGenerate}, httptest.NewRequest(http.MethodPost, "/", nil), body)
 		if e == nil || e.Kind != canon.KindInvalid || e.Param != c.param {
 			t.Errorf("%s: got %+v, want it refused for %q", c.body, e, c.param)
 		}
@@ -42,7 +43,7 @@ func TestStoredIDs(t *testing.T) {
 		"resp_68c187cc09508192aa225af9734e2ed905ca09a4773fcd25": true, "resp-1.a=": true,
 		"": false, ".": false, "..": false, "a/b": false, "a%2fb": false, "a?b": false, "a b": false, "a\nb": false, "é": false,
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.SetPathValue("id", id)
 		head, e := p.Head(dialect.Endpoint{Op: canon.OpStoredGet}, r, nil)
 		if (e == nil) != want || e == nil && head.StoredID != id {
@@ -50,13 +51,13 @@ func TestStoredIDs(t *testing.T) {
 		}
 	}
 	for query, stream := range map[string]bool{"": false, "?stream=true": true, "?stream=false": false, "?stream=true&starting_after=3": true} {
-		r := httptest.NewRequest("GET", "/v1/responses/resp_1"+query, nil)
+		r := httptest.NewRequest(http.MethodGet, "/v1/responses/resp_1"+query, nil)
 		r.SetPathValue("id", "resp_1")
 		if head, e := p.Head(dialect.Endpoint{Op: canon.OpStoredGet}, r, nil); e != nil || head.Stream != stream {
 			t.Errorf("%q: got %+v, %v", query, head, e)
 		}
 	}
-	r := httptest.NewRequest("GET", "/v1/responses/resp_1?stream=true&stream=false", nil)
+	r := httptest.NewRequest(http.MethodGet, "/v1/responses/resp_1?stream=true&stream=false", nil)
 	r.SetPathValue("id", "resp_1")
 	if _, e := p.Head(dialect.Endpoint{Op: canon.OpStoredGet}, r, nil); e == nil {
 		t.Error("two values of stream are taken: which one would the upstream take?")

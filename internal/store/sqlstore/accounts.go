@@ -106,8 +106,10 @@ func accountArgs(a account.Account) ([]any, error) {
 	models, err2 := toJSON(a.Models)
 	pools, err3 := toJSON(a.Pools)
 	err4 := checkText(map[string]string{"id": a.ID, "parent": a.ParentID, "path": a.Path, "name": a.Name, "email": a.Email, "alias": a.Alias, "role": string(a.Role)})
-	return []any{a.ID, a.ParentID, a.Path, a.Name, a.Email, a.Alias, a.Enabled, string(a.Role), limits, models, pools,
-		millis(a.UpdatedAt), a.Version}, errors.Join(err1, err2, err3, err4)
+	return []any{
+		a.ID, a.ParentID, a.Path, a.Name, a.Email, a.Alias, a.Enabled, string(a.Role), limits, models, pools,
+		millis(a.UpdatedAt), a.Version,
+	}, errors.Join(err1, err2, err3, err4)
 }
 
 func scanAccount(row scanner) (account.Account, error) {

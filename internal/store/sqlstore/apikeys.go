@@ -78,8 +78,10 @@ func keyArgs(k account.Key) ([]any, error) {
 	models, err1 := toJSON(k.Models)
 	limits, err2 := toJSON(k.Limits)
 	err3 := checkText(map[string]string{"id": k.ID, "account": k.AccountID, "name": k.Name, "hint": k.Hint})
-	return []any{k.ID, k.AccountID, k.Name, hex.EncodeToString(k.Hash[:]), k.Hint, k.Enabled, millis(k.ExpiresAt), models, limits,
-		millis(k.UpdatedAt), k.Version}, errors.Join(err1, err2, err3)
+	return []any{
+		k.ID, k.AccountID, k.Name, hex.EncodeToString(k.Hash[:]), k.Hint, k.Enabled, millis(k.ExpiresAt), models, limits,
+		millis(k.UpdatedAt), k.Version,
+	}, errors.Join(err1, err2, err3)
 }
 
 func scanKey(row scanner) (account.Key, error) {

@@ -54,6 +54,7 @@ func benchCall(b *testing.B, now time.Time, i int) ledger.Call {
 		Stream: true, Status: 200, Stop: canon.StopEnd, Attempts: []ledger.Attempt{{ChannelID: channel, Status: 200, Ms: 812}}, FirstMs: 301, TotalMs: 812,
 		ClientIP: "192.0.2.7", Usage: canon.Usage{Input: 1200, CacheRead: 4000, Output: 300}, Source: canon.Measured, Cost: 1_234_567,
 		Receipt: &catalog.Receipt{Model: "gpt-5-mini", Version: "2026-11-01", Total: 1_234_567, Items: []catalog.Item{
-			{What: "input", Quantity: 1200, Rate: 250_000_000, Amount: 300_000}, {What: "cache_read", Quantity: 4000, Rate: 25_000_000, Amount: 100_000}, {What: "output", Quantity: 300, Rate: 2_000_000_000, Amount: 600_000}}},
+			{What: "input", Quantity: 1200, Rate: 250_000_000, Amount: 300_000}, {What: "cache_read", Quantity: 4000, Rate: 25_000_000, Amount: 100_000}, {What: "output", Quantity: 300, Rate: 2_000_000_000, Amount: 600_000},
+		}},
 	}
 }

@@ -104,8 +104,10 @@ func (s *Store) channelArgs(c pool.Channel) ([]any, error) {
 	mapping, err2 := toJSON(c.Mapping)
 	pools, err3 := toJSON(c.Pools)
 	err4 := checkText(map[string]string{"id": c.ID, "name": c.Name, "provider": c.Provider, "base URL": c.BaseURL, "origin": string(c.Origin)})
-	return []any{c.ID, c.Name, c.Provider, c.BaseURL, s.sealer.Seal(c.Secret, channelSecret(c.ID)), models, mapping, pools,
-		int64(c.Priority), int64(c.Weight), c.Enabled, string(c.Origin), millis(c.UpdatedAt), c.Version}, errors.Join(err1, err2, err3, err4)
+	return []any{
+		c.ID, c.Name, c.Provider, c.BaseURL, s.sealer.Seal(c.Secret, channelSecret(c.ID)), models, mapping, pools,
+		int64(c.Priority), int64(c.Weight), c.Enabled, string(c.Origin), millis(c.UpdatedAt), c.Version,
+	}, errors.Join(err1, err2, err3, err4)
 }
 
 func (s *Store) scanChannel(row scanner) (pool.Channel, error) {

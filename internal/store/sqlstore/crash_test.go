@@ -25,8 +25,10 @@ const (
 
 // crashCall is call i of a journal that every process would read the same.
 func crashCall(i int64) ledger.Call {
-	return ledger.Call{ID: fmt.Sprintf("call-%09d", i), AtMillis: time.Now().UnixMilli(), AccountID: "account-" + strconv.FormatInt(i%3, 10),
-		Dialect: canon.Anthropic, Op: canon.OpGenerate, Model: "m", Status: 200, Cost: catalog.Nanos(1 + i%10)}
+	return ledger.Call{
+		ID: fmt.Sprintf("call-%09d", i), AtMillis: time.Now().UnixMilli(), AccountID: "account-" + strconv.FormatInt(i%3, 10),
+		Dialect: canon.Anthropic, Op: canon.OpGenerate, Model: "m", Status: 200, Cost: catalog.Nanos(1 + i%10),
+	}
 }
 
 // TestMain is the drain of a node when a test started it to be killed.

@@ -75,7 +75,7 @@ func TestStatementsPrepare(t *testing.T) {
 					t.Errorf("%s: %v\n%s", place, err, text)
 					continue
 				}
-				if err := stmt.Close(); err != nil {
+				if err := stmt.Close(); err != nil { //nolint:sqlclosecheck // many in a loop, each closed before the next
 					t.Errorf("%s: %v", place, err)
 				}
 			}

@@ -79,10 +79,11 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close waits for running statements and closes the database.
 func (s *Store) Close() error {
-	if s.read == s.write {
-		return s.write.Close()
+	err := s.prepared.close()
+	if s.read != s.write {
+		err = errors.Join(err, s.read.Close())
 	}
-	return errors.Join(s.read.Close(), s.write.Close())
+	return errors.Join(err, s.write.Close())
 }
 
 // snapshot is the isolation in which all statements of a transaction see one state. SQLite knows no
@@ -135,7 +136,7 @@ const maxPrepared = 64
 func (t *txn) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
 	if t.engine == migrations.SQLite {
 		if stmt := t.prepared.get(query); stmt != nil {
-			return t.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+			return t.StmtContext(ctx, stmt).ExecContext(ctx, args...) //nolint:sqlclosecheck // the transaction closes its own statement; ours stays, see prepared.close
 		}
 	}
 	return t.ExecContext(ctx, query, args...)
@@ -166,7 +167,7 @@ func (p *prepared) prepare(ctx context.Context, db *sql.DB) {
 	}
 	p.mu.Unlock()
 	for _, query := range wanted {
-		stmt, err := db.PrepareContext(ctx, query)
+		stmt, err := db.PrepareContext(ctx, query) //nolint:sqlclosecheck // it is kept for the next time, see prepared.close
 		if err != nil {
 			continue
 		}
@@ -179,4 +180,18 @@ func (p *prepared) prepare(ctx context.Context, db *sql.DB) {
 			_ = stmt.Close() // it was never used
 		}
 	}
+}
+
+// close closes what was prepared.
+func (p *prepared) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, stmt := range p.byText {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
+	p.byText = nil
+	return errors.Join(errs...)
 }

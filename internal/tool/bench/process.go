@@ -25,7 +25,7 @@ type process struct {
 
 // freeAddr finds a loopback port. Somebody else may take it before the child does; then starting fails.
 func freeAddr() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
