@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"math"
 	"sync"
 	"time"
 
@@ -42,9 +41,10 @@ type modelHealth struct {
 	failures  int // consecutive
 	errorRate float64
 	coolUntil time.Time
-	firm      bool // the provider named the time: not tried before it
-	limited   bool // it rests because the provider limits our rate
-	trying    bool // one call is testing it after a rest
+	firm      bool       // the provider named the time: not tried before it
+	why       canon.Kind // of the last failure
+	trying    bool       // one call is testing it after a rest
+	answered  bool       // it has answered before
 }
 
 // maxModelsPerChannel bounds the models remembered of one channel.
@@ -141,17 +141,17 @@ func (m *modelHealth) take(now time.Time) {
 	}
 }
 
-// rateLimited reports whether the rest is about our rate alone.
-func (m *modelHealth) rateLimited() bool {
+// reason is the kind of failure that the rest is about.
+func (m *modelHealth) reason() canon.Kind {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.limited
+	return m.why
 }
 
 func (m *modelHealth) succeed() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failures, m.coolUntil, m.firm, m.limited, m.trying = 0, time.Time{}, false, false, false
+	m.failures, m.coolUntil, m.firm, m.why, m.trying, m.answered = 0, time.Time{}, false, "", false, true
 	m.errorRate *= 1 - errorDecay
 }
 
@@ -167,7 +167,7 @@ func (m *modelHealth) fail(kind canon.Kind, retryAfter time.Duration, now time.T
 	defer m.mu.Unlock()
 	m.trying = false
 	m.failures++
-	m.limited = kind == canon.KindRateLimited
+	m.why = kind
 	switch kind {
 	case canon.KindRateLimited, canon.KindOverloaded:
 		// A busy channel is not a bad one: it rests, but its share does not shrink.
@@ -178,8 +178,13 @@ func (m *modelHealth) fail(kind canon.Kind, retryAfter time.Duration, now time.T
 		m.coolUntil, m.firm = now.Add(backoff(m.failures)), false
 		return
 	case canon.KindDenied, canon.KindNotFound:
-		m.coolUntil, m.firm = now.Add(denyCool), true
+		// A model that has answered is there and allowed: then this was about something in the call,
+		// which must not take the model away from others.
+		if !m.answered {
+			m.coolUntil, m.firm = now.Add(denyCool), true
+		}
 		return
+	default:
 	}
 	m.errorRate += errorDecay * (1 - m.errorRate)
 	if m.failures >= failuresToCool {
@@ -200,5 +205,6 @@ func backoff(n int) time.Duration {
 func (m *modelHealth) share() float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return math.Pow(0.1/(m.errorRate+0.1), 2)
+	f := 0.1 / (m.errorRate + 0.1)
+	return f * f
 }

@@ -160,7 +160,7 @@ func (p *Pool) Route(w Want) (*Walk, *canon.Error) {
 		}
 		s.mu.Unlock()
 	}
-	return &Walk{p: p, route: r}, nil
+	return &Walk{p: p, route: r, model: w.Model}, nil
 }
 
 // build finds the candidates of w.
@@ -208,11 +208,15 @@ func (s *snapshot) build(w Want) (*route, *canon.Error) {
 	case !hasEnabled:
 		return nil, canon.Errorf(canon.KindOverloaded, "no channel is configured for this account: the operator must add an upstream key")
 	case !hasModel:
-		return nil, &canon.Error{Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
-			Message: "the model `" + w.Model + "` does not exist here, or no channel serves it"}
+		return nil, &canon.Error{
+			Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
+			Message: "the model `" + w.Model + "` does not exist here, or no channel serves it",
+		}
 	}
-	return nil, &canon.Error{Kind: canon.KindNotFound, Param: "model",
-		Message: "the model `" + w.Model + "` is not served at this endpoint: its channels do not speak " + string(w.Dialect)}
+	return nil, &canon.Error{
+		Kind: canon.KindNotFound, Param: "model",
+		Message: "the model `" + w.Model + "` is not served at this endpoint: its channels do not speak " + string(w.Dialect),
+	}
 }
 
 // addTiers sorts the candidates that are in no tier yet by priority and appends their tiers.

@@ -51,6 +51,7 @@ type tier struct {
 type Walk struct {
 	p     *Pool
 	route *route
+	model string
 	tried map[*Candidate]bool
 	first *Candidate // fast path: most calls need one candidate only
 }
@@ -139,23 +140,31 @@ func (w *Walk) choose(t *tier, now time.Time) *Candidate {
 // why explains that no candidate is left, for the caller.
 func (w *Walk) why(now time.Time) *canon.Error {
 	var soonest time.Time
-	kind := canon.KindRateLimited // if that is all that is wrong; clients know what to do then
+	barredFor := map[canon.Kind]int{}
 	for _, c := range w.route.all {
 		if st, until := c.model.look(now); st == barred {
+			barredFor[c.model.reason()]++
 			if soonest.IsZero() || until.Before(soonest) {
 				soonest = until
 			}
-			if !c.model.rateLimited() {
-				kind = canon.KindOverloaded
-			}
 		}
 	}
-	if !soonest.IsZero() {
-		e := canon.Errorf(kind, "every channel for this model is resting; try again later")
-		e.RetryAfter = max(soonest.Sub(now), time.Second)
-		return e
+	switch {
+	case soonest.IsZero():
+		return canon.Errorf(canon.KindOverloaded, "no channel for this model can answer right now")
+	case barredFor[canon.KindNotFound] == len(w.route.all): // every provider has said so
+		return &canon.Error{
+			Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
+			Message: "the model `" + w.model + "` does not exist at any provider that serves this account",
+		}
 	}
-	return canon.Errorf(canon.KindOverloaded, "no channel for this model can answer right now")
+	kind := canon.KindOverloaded
+	if len(barredFor) == 1 && barredFor[canon.KindRateLimited] > 0 {
+		kind = canon.KindRateLimited // clients know what to do then
+	}
+	e := canon.Errorf(kind, "every channel for this model is resting; try again later")
+	e.RetryAfter = max(soonest.Sub(now), time.Second)
+	return e
 }
 
 // Succeeded reports that the attempt was answered.

@@ -18,8 +18,9 @@ func billed(op canon.Op) bool {
 	switch op {
 	case canon.OpGenerate, canon.OpComplete, canon.OpEmbed, canon.OpBatchEmbed:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // Allowed reports whether a list of patterns allows a model: no patterns allow all; "-x" excludes
@@ -52,16 +53,20 @@ func (c *call) admit() *canon.Error {
 	}
 	c.model = c.h.Map(c.head.Model)
 	if !MayUse(c.caller, c.head.Model) || !MayUse(c.caller, c.model) {
-		return &canon.Error{Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
-			Message: "the model `" + bounded(c.head.Model, 120) + "` does not exist here, or this key may not use it"}
+		return &canon.Error{
+			Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
+			Message: "the model `" + bounded(c.head.Model, 120) + "` does not exist here, or this key may not use it",
+		}
 	}
 	c.priced = c.h.Catalog().Entry(c.model)
 	if !billed(c.head.Op) {
 		return c.limit(0)
 	}
 	if c.head.Background && !c.caller.IsRoot() {
-		return &canon.Error{Kind: canon.KindInvalid, Param: "background", Code: "unsupported_parameter",
-			Message: "background responses are not available to metered accounts: their usage is not known when the call ends"}
+		return &canon.Error{
+			Kind: canon.KindInvalid, Param: "background", Code: "unsupported_parameter",
+			Message: "background responses are not available to metered accounts: their usage is not known when the call ends",
+		}
 	}
 	in := tokens.Quick(c.head.TextBytes, c.head.MediaParts)
 	out := c.outputReservation()
@@ -116,11 +121,15 @@ func (c *call) limit(reserve int64) *canon.Error {
 func (c *call) reserve(u canon.Usage) *canon.Error {
 	receipt, err := c.priced.Price(u)
 	if err != nil {
-		if c.caller.IsRoot() || c.h.Pool.OnlyFree(c.pools, c.model) {
-			return nil // metered; what is not free is put in quarantine when it is settled
+		if c.caller.IsRoot() || c.h.Pool.OnlyFree(c.pools, c.model) || !c.h.Pool.Serves(c.pools, c.model) {
+			// Metered, and what is not free is put in quarantine when it is settled. A model that
+			// nobody serves is told so when it is routed.
+			return nil
 		}
-		return &canon.Error{Kind: canon.KindNotFound, Param: "model", Code: "model_not_priced", Cause: err,
-			Message: "the model `" + bounded(c.head.Model, 120) + "` has no price here; the operator must set one before it can be used"}
+		return &canon.Error{
+			Kind: canon.KindNotFound, Param: "model", Code: "model_not_priced", Cause: err,
+			Message: "the model `" + bounded(c.head.Model, 120) + "` has no price here; the operator must set one before it can be used",
+		}
 	}
 	hold, err := c.h.Book.Hold(c.caller.Account.ID, receipt.Total, c.began)
 	if err != nil {
@@ -133,8 +142,10 @@ func (c *call) reserve(u canon.Usage) *canon.Error {
 func holdError(err error) *canon.Error {
 	var short *ledger.ShortError
 	if errors.As(err, &short) {
-		return &canon.Error{Kind: canon.KindQuota, Cause: err,
-			Message: "the credit does not cover this call: it may cost up to $" + short.Need.String() + ", $" + max(short.Left, catalog.Nanos(0)).String() + " is left"}
+		return &canon.Error{
+			Kind: canon.KindQuota, Cause: err,
+			Message: "the credit does not cover this call: it may cost up to $" + short.Need.String() + ", $" + max(short.Left, catalog.Nanos(0)).String() + " is left",
+		}
 	}
 	if e, ok := errors.AsType[*canon.Error](err); ok {
 		return e

@@ -8,8 +8,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-
 	"tollgate/internal/account"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
@@ -17,6 +15,7 @@ import (
 	"tollgate/internal/jsonedit"
 	"tollgate/internal/ledger"
 	"tollgate/internal/limit"
+	"tollgate/internal/obs"
 	"tollgate/internal/pool"
 )
 
@@ -64,8 +63,8 @@ type call struct {
 
 // serve runs the call and closes its books, whatever happens.
 func (c *call) serve() {
-	c.id = uuid.Must(uuid.NewV7()).String()
-	c.w.Header()["X-Request-Id"] = []string{c.id}
+	c.id = obs.NewRequestID()
+	NameCall(c.w.Header(), c.id)
 	done := c.h.Metrics.Begin()
 	defer done()
 	c.meter = c.h.takeMeter()
@@ -75,6 +74,13 @@ func (c *call) serve() {
 	if err := c.run(); err != nil {
 		c.fail(err)
 	}
+}
+
+// NameCall tells the client the id of its call, under the names that the vendors' SDKs look for:
+// OpenAI's x-request-id, Anthropic's request-id.
+func NameCall(h http.Header, id string) {
+	v := []string{id}
+	h["X-Request-Id"], h["Request-Id"] = v, v
 }
 
 // run is the road of a call: open, admit, hold, route and try. The error it returns has not been
@@ -180,8 +186,10 @@ func (c *call) pin(want *pool.Want) *canon.Error {
 	case errors.Is(err, pool.ErrNotFound) && c.head.StoredID != "":
 		return canon.Errorf(canon.KindNotFound, "no stored object with the id %q", bounded(id, 80))
 	case errors.Is(err, pool.ErrNotFound):
-		return &canon.Error{Kind: canon.KindNotFound, Param: "previous_response_id", Code: "previous_response_not_found",
-			Message: "no stored response with the id " + bounded(id, 80)}
+		return &canon.Error{
+			Kind: canon.KindNotFound, Param: "previous_response_id", Code: "previous_response_not_found",
+			Message: "no stored response with the id " + bounded(id, 80),
+		}
 	}
 	return &canon.Error{Kind: canon.KindOverloaded, Message: "the owner of the stored object can't be looked up right now", Cause: err}
 }
@@ -191,8 +199,9 @@ func retryable(k canon.Kind) bool {
 	switch k {
 	case canon.KindInvalid, canon.KindTooLarge, canon.KindUnsupported, canon.KindCanceled, canon.KindInternal:
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 // fail tells the client, in its own dialect, why there is no answer.

@@ -9,6 +9,7 @@ import (
 	"tollgate/internal/account"
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
+	"tollgate/internal/obs"
 )
 
 // Models returns a handler that lists the models a caller may use, or one of them, in the shape of
@@ -16,6 +17,7 @@ import (
 func (h *Handler) Models(pick func(*http.Request) dialect.Protocol) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		proto := pick(r)
+		NameCall(w.Header(), obs.NewRequestID())
 		caller, err := h.Authenticate(r, time.Now())
 		if err != nil {
 			proto.WriteError(w, err)
@@ -29,8 +31,10 @@ func (h *Handler) Models(pick func(*http.Request) dialect.Protocol) http.Handler
 		}
 		at := slices.IndexFunc(models, func(m dialect.Model) bool { return m.Name == name })
 		if at < 0 {
-			proto.WriteError(w, &canon.Error{Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
-				Message: "the model `" + bounded(name, 120) + "` does not exist here, or this key may not use it"})
+			proto.WriteError(w, &canon.Error{
+				Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
+				Message: "the model `" + bounded(name, 120) + "` does not exist here, or this key may not use it",
+			})
 			return
 		}
 		proto.WriteModel(w, models[at])

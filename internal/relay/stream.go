@@ -77,7 +77,7 @@ func (f *flow) copy() *canon.Error {
 		}
 		if frame.Partial {
 			// The upstream stopped without the blank line. What follows must not join this event.
-			frame.Raw = append(slices.Clip(frame.Raw), "\n\n"...)
+			frame.Raw = append(slices.Clip(frame.Raw), "\r\n\r\n"...) // understood by readers of LF streams too
 		}
 		var err error
 		events, err = f.reader.Read(eventName(frame.Event), frame.Data, events[:0])

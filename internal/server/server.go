@@ -16,6 +16,7 @@ import (
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
+	"tollgate/internal/obs"
 	"tollgate/internal/relay"
 )
 
@@ -84,7 +85,9 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			err = errors.Join(err, s.http.Close())
 		}
 	}
-	<-stopped
+	if e := <-stopped; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
 	return err
 }
 
@@ -185,5 +188,6 @@ func writeStatus(w http.ResponseWriter, status int, word, reason string) {
 
 // notFound answers paths that nothing serves, in the shape of the dialect the path looks like.
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	relay.NameCall(w.Header(), obs.NewRequestID())
 	s.dialectOf(r).WriteError(w, canon.Errorf(canon.KindNotFound, "nothing is served at %s %s", r.Method, r.URL.Path))
 }
