@@ -109,6 +109,28 @@ func (c receiptCmd) Run(ctx context.Context, w world) error {
 	return app.Receipt(ctx, cfg, c.ID, w.stdout)
 }
 
+type journalCmd struct {
+	Repair journalRepairCmd `cmd:"" help:"Set aside what is damaged in the journal, so that the gateway starts again."`
+}
+
+type journalRepairCmd struct {
+	settings
+}
+
+// Help is shown by tollgate journal repair --help.
+func (journalRepairCmd) Help() string {
+	return "The gateway refuses to start when its journal is damaged in a way that no crash explains. Prefer to restore the file that it names. " +
+		"This accepts the loss instead: from the damage on, the file is cut off and saved beside it. The gateway must not be running."
+}
+
+func (c journalRepairCmd) Run(w world) error {
+	cfg, err := c.load(w.environ)
+	if err != nil {
+		return err
+	}
+	return app.RepairJournal(cfg, w.stdout)
+}
+
 type configCmd struct {
 	Check configCheckCmd `cmd:"" help:"Check all settings without starting, and print them with where each came from."`
 	Docs  configDocsCmd  `cmd:"" help:"Print the documentation of all settings, in Markdown."`

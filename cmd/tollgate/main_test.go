@@ -71,7 +71,7 @@ func start(t *testing.T, environ []string, args ...string) (stdout, stderr *outp
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{nil, {"--help"}, {"serve", "--help"}, {"simulate", "--help"}, {"receipt", "--help"}, {"config", "check", "--help"}, {"health", "--help"}} {
+	for _, args := range [][]string{nil, {"--help"}, {"serve", "--help"}, {"simulate", "--help"}, {"receipt", "--help"}, {"journal", "repair", "--help"}, {"config", "check", "--help"}, {"health", "--help"}} {
 		code, out, _ := command(t, nil, args...)
 		if code != exitOK || !strings.Contains(out, "Usage: tollgate") {
 			t.Errorf("%q: exit code %d, %q", args, code, out)
@@ -80,7 +80,7 @@ func TestHelp(t *testing.T) {
 }
 
 func TestUsageErrors(t *testing.T) {
-	for _, args := range [][]string{{"sreve"}, {"serve", "--port", "1"}, {"receipt"}, {"config"}, {"simulate", "--first", "soon"}} {
+	for _, args := range [][]string{{"sreve"}, {"serve", "--port", "1"}, {"receipt"}, {"journal"}, {"config"}, {"simulate", "--first", "soon"}} {
 		code, _, errs := command(t, nil, args...)
 		if code != exitUsage || !strings.Contains(errs, "tollgate: ") || !strings.Contains(errs, "--help") {
 			t.Errorf("%q: exit code %d, %q", args, code, errs)
@@ -215,5 +215,68 @@ func TestServe(t *testing.T) {
 	}
 	if strings.Contains(stderr.String(), key) {
 		t.Error("the admin key is in the log")
+	}
+}
+
+// Damage that no crash explains stops the start; the error names the command that helps, and that
+// command refuses while a gateway runs, saves what it cuts off, and makes the start possible.
+func TestJournalRepair(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	args := []string{"--listen", "127.0.0.1:0", "--data", data}
+	repair := []string{"journal", "repair", "--data", data}
+	_, stderr, stop := start(t, nil, append([]string{"serve"}, args...)...)
+	addr := stderr.waitFor(t, `"address":"([^"]+)"`)
+	key, err := os.ReadFile(filepath.Join(data, "admin.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if status, body := ask(t, "http://"+addr, strings.TrimSpace(string(key))); status != http.StatusOK {
+			t.Fatalf("status %d: %s", status, body)
+		}
+	}
+	if code, _, errs := command(t, nil, repair...); code != exitFailed || !strings.Contains(errs, "another process uses it") {
+		t.Errorf("while it runs: exit code %d, %q", code, errs)
+	}
+	if code := stop(); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	if code, out, errs := command(t, nil, repair...); code != exitOK || !strings.Contains(out, "is whole") {
+		t.Errorf("without damage: exit code %d, %q %q", code, out, errs)
+	}
+
+	segments, err := filepath.Glob(filepath.Join(data, "journal", "0*"))
+	if err != nil || len(segments) == 0 {
+		t.Fatal(segments, err)
+	}
+	segment := segments[len(segments)-1]
+	raw, err := os.ReadFile(segment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const at = 200 // inside the first record
+	raw[at] ^= 1
+	if err := os.WriteFile(segment, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := command(t, nil, append([]string{"serve"}, args...)...)
+	if code != exitFailed || !strings.Contains(errs, segment) || !strings.Contains(errs, "tollgate journal repair") {
+		t.Fatalf("a damaged journal: exit code %d, %q", code, errs)
+	}
+	code, out, errs := command(t, nil, repair...)
+	saved := regexp.MustCompile(`saved in (\S+)`).FindStringSubmatch(out)
+	if code != exitOK || saved == nil || !strings.Contains(out, "can still be read: 2;") {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	if cut, err := os.ReadFile(saved[1]); err != nil || !bytes.HasSuffix(raw, cut) || len(cut) < len(raw)-at {
+		t.Errorf("%d bytes are saved of %d, or others: %v", len(cut), len(raw), err)
+	}
+	_, stderr, stop = start(t, nil, append([]string{"serve"}, args...)...)
+	addr = stderr.waitFor(t, `"address":"([^"]+)"`)
+	if status, body := ask(t, "http://"+addr, strings.TrimSpace(string(key))); status != http.StatusOK {
+		t.Errorf("after it: status %d: %s", status, body)
+	}
+	if code := stop(); code != exitOK {
+		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 }

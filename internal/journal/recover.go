@@ -27,7 +27,7 @@ type CorruptError struct {
 // Error says where the damage is and what to do.
 func (e *CorruptError) Error() string {
 	return fmt.Sprintf("journal: %s is damaged at byte %d: %s; restore the file from a copy, "+
-		"or repair the journal, which sets the rest of this file aside", e.File, e.Offset, e.Why)
+		"or run tollgate journal repair, which sets the rest of this file aside", e.File, e.Offset, e.Why)
 }
 
 // Repair accepts the loss of what is damaged: in every damaged segment of the journal in dir it saves
