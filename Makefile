@@ -22,14 +22,14 @@ run: build ## build and start the gateway; no setting is needed
 	exec ./bin/tollgate serve
 
 test: ## run all tests; PostgreSQL is used where it answers
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 	@if [ -f test/e2e/go.mod ]; then $(MAKE) --no-print-directory e2e; fi
 
 test-race: ## run all tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race ./...
 
 e2e: build ## run the official SDKs against the real binary
-	cd test/e2e && TOLLGATE_BIN=$(CURDIR)/bin/tollgate $(GO) test -count=1 ./...
+	cd test/e2e && TOLLGATE_BIN=$(CURDIR)/bin/tollgate $(GO) test -count=1 -timeout 15m ./...
 
 crash: ## kill -9 the loaded gateway 200 times and compare ledgers (make test: 15 times)
 	CRASH_ROUNDS=200 $(GO) test -count=1 -timeout 30m -v -run '^TestKilled$$' ./test/crash
