@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"tollgate/internal/account"
+	"tollgate/internal/catalog"
 	"tollgate/internal/config"
 	"tollgate/internal/ledger"
 	"tollgate/internal/secret"
@@ -149,16 +150,12 @@ func (a *App) ensureAccount(ctx context.Context, want config.Account, byName map
 		if err != nil {
 			return err
 		}
-		if want.Credit > 0 {
-			now := time.Now()
-			_, err := a.book.Grant(ctx, ledger.Card{ID: uuid.Must(uuid.NewV7()).String(), AccountID: acc.ID, Amount: want.Credit, Reference: "configuration file", GrantedAt: now, ExpiresAt: now.Add(ledger.DefaultCardLife)}, "first credit")
-			if err != nil {
-				return err
-			}
-		}
 		id = acc.ID
 		byName[want.Name] = id
 		a.log.LogAttrs(ctx, slog.LevelInfo, "account made from the configuration file", slog.String("account", id), slog.String("name", want.Name))
+	}
+	if err := a.ensureCredit(ctx, id, want.Credit); err != nil {
+		return err
 	}
 	for _, k := range want.Keys {
 		if have := a.registry.Directory().Key(secret.HashKey(k.Key.Reveal())); have != nil {
@@ -172,4 +169,19 @@ func (a *App) ensureAccount(ctx context.Context, want config.Account, byName map
 		}
 	}
 	return nil
+}
+
+// ensureCredit grants the first credit of an account, unless its money ever moved: a start that was
+// killed may have made the account and no more.
+func (a *App) ensureCredit(ctx context.Context, id string, credit catalog.Nanos) error {
+	if credit <= 0 {
+		return nil
+	}
+	moved, err := a.store.Entries(ctx, id, ledger.Page{Limit: 1})
+	if err != nil || len(moved) > 0 {
+		return err
+	}
+	now := time.Now()
+	_, err = a.book.Grant(ctx, ledger.Card{ID: uuid.Must(uuid.NewV7()).String(), AccountID: id, Amount: credit, Reference: "configuration file", GrantedAt: now, ExpiresAt: now.Add(ledger.DefaultCardLife)}, "first credit")
+	return err
 }

@@ -109,6 +109,7 @@ func (b *Book) drain(pos journal.Position) {
 	defer close(b.drained)
 	pause, limit := firstPause, batchRecords
 	for {
+		end := b.journal.End() // what comes later waits for others
 		next, n, err := b.carry(pos, limit)
 		var wait <-chan time.Time
 		switch {
@@ -121,10 +122,9 @@ func (b *Book) drain(pos journal.Position) {
 		case n == 0:
 			pos = next
 		default:
-			full := n == limit
 			pos, pause, limit = next, firstPause, min(2*limit, batchRecords)
-			if full {
-				continue
+			if next.Compare(end) < 0 {
+				continue // a batch also ends where bytes or a segment end, and nobody may nudge again
 			}
 		}
 		if !b.await(wait) {

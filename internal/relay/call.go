@@ -32,6 +32,7 @@ type call struct {
 	caller account.Caller
 	head   dialect.Head
 	body   []byte           // as the client sent it, decompressed; nil when the endpoint takes none
+	lent   *buffer          // what body stands in, if it is to go back
 	obj    *jsonedit.Object // body, scanned
 	model  string           // head.Model after the gateway's mapping
 	pools  []string
@@ -41,8 +42,9 @@ type call struct {
 	hold     *ledger.Hold
 	grant    *limit.Grant
 
-	sent    []byte // body for sentFor
-	sentFor *pool.Candidate
+	sent       []byte // body for sentFor
+	sentFor    *pool.Candidate
+	sentEdited bool // it is a copy of body
 
 	lease    *pool.Lease // the attempt that answers, or the last one
 	attempts []ledger.Attempt

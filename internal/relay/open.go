@@ -109,7 +109,14 @@ func (c *call) readBody() *canon.Error {
 		return unsupported("the Content-Encoding is %.20q; send gzip or none", enc)
 	}
 	var err error
-	c.body, err = readAll(body, c.r.ContentLength, limit)
+	var into []byte
+	if c.lent = c.h.takeBody(c.r.ContentLength); c.lent != nil {
+		into = c.lent.bytes
+	}
+	c.body, err = readAll(into, body, c.r.ContentLength, limit)
+	if c.lent != nil {
+		c.lent.bytes = c.body
+	}
 	if err != nil {
 		return c.bodyError(err, limit)
 	}
@@ -180,13 +187,16 @@ func (p *paced) Close() error { return p.body.Close() }
 // maxPrealloc bounds what a mere Content-Length can make us allocate.
 const maxPrealloc = 1 << 20
 
-// readAll reads r to its end, at most limit bytes. size is the expected size or -1.
-func readAll(r io.Reader, size, limit int64) ([]byte, error) {
+// readAll reads r to its end, at most limit bytes, into buf if there is room. size is the expected size
+// or -1.
+func readAll(buf []byte, r io.Reader, size, limit int64) ([]byte, error) {
 	if size < 0 {
 		size = 4 << 10
 	}
 	// One byte more, so that the end is seen without growing.
-	buf := make([]byte, 0, min(size, maxPrealloc)+1)
+	if want := min(size, maxPrealloc) + 1; int64(cap(buf)) < want {
+		buf = make([]byte, 0, want)
+	}
 	for {
 		n, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]

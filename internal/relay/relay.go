@@ -64,6 +64,7 @@ type Handler struct {
 	allow     map[canon.Dialect][]string // client headers that travel upstream
 	buffers   sync.Pool                  // *bytes.Buffer for answers
 	meters    sync.Pool                  // *meter
+	bodies    sync.Pool                  // *buffer
 	frames    sse.Pool
 }
 

@@ -164,15 +164,16 @@ func (c *call) finish() {
 		if c.err == nil {
 			c.err = canon.Errorf(canon.KindInternal, "the call was torn down")
 		}
-		if err := c.settle(); err != nil {
-			return // logged there
-		}
+		_ = c.settle() // it has logged what went wrong, and there is nobody left to tell
 	}
 	if c.lease == nil {
 		c.refusedLine()
 	}
 	if c.grant != nil {
 		c.grant.Release()
+	}
+	if c.lent != nil {
+		c.lent.release()
 	}
 }
 

@@ -52,8 +52,12 @@ func (c *call) request(ctx context.Context, l *pool.Lease) (*http.Request, *cano
 	req := (&http.Request{Method: c.ep.Method, URL: to, Host: to.Host, Header: make(http.Header, 12), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
 	if body != nil {
 		req.ContentLength = int64(len(body))
-		req.Body = io.NopCloser(bytes.NewReader(body))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		from := c.lent
+		if c.sentEdited {
+			from = nil
+		}
+		req.Body = newOutgoing(body, from)
+		req.GetBody = func() (io.ReadCloser, error) { return newOutgoing(body, from), nil }
 	}
 	hd := req.Header
 	for _, name := range c.h.allow[c.ep.Dialect] {
@@ -132,14 +136,14 @@ func (c *call) upstreamBody(l *pool.Lease) ([]byte, *canon.Error) {
 		}
 	}
 	if len(edits) == 0 {
-		c.sent, c.sentFor = c.body, l.Candidate
+		c.sent, c.sentFor, c.sentEdited = c.body, l.Candidate, false
 		return c.sent, nil
 	}
 	out, err := jsonedit.Apply(c.body, edits...)
 	if err != nil {
 		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the request could not be rewritten", Cause: err}
 	}
-	c.sent, c.sentFor = out, l.Candidate
+	c.sent, c.sentFor, c.sentEdited = out, l.Candidate, true
 	return out, nil
 }
 

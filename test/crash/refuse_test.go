@@ -108,7 +108,8 @@ func refusing(t *testing.T, r *rig, while time.Duration, refuse, accept func()) 
 		accept()
 		answered(300 * time.Millisecond)
 	})
-	r.stop() // which brings the rest of the journal to the store
+	waitUntil(t, "the rest of the journal to reach the store", func() bool { return r.lag() == 0 })
+	r.stop()
 	b := r.audit(0)
 	t.Logf("%d answers to their last byte; %v", r.got.answered(), b)
 	if n := r.got.refusals(); n > 0 {

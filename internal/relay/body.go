@@ -1,0 +1,91 @@
+package relay
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// Bodies of some size come again and again (a coding agent sends its whole conversation each time), and
+// fresh memory for each costs more than reading it: it is cleared, faulted in and collected. So large
+// ones are kept. What makes that safe is a count: a buffer goes back only when the call and every
+// attempt that sends it are done, and an attempt is done when the transport closes its body, which may
+// be after the round trip has returned.
+const (
+	minKept = 64 << 10
+	maxKept = 4 << 20
+)
+
+// buffer is a request body that several may hold.
+type buffer struct {
+	bytes []byte
+	holds atomic.Int32
+	pool  *sync.Pool
+}
+
+func (h *Handler) takeBody(size int64) *buffer {
+	if size < minKept || size > maxKept {
+		return nil
+	}
+	b, ok := h.bodies.Get().(*buffer)
+	if !ok {
+		b = &buffer{pool: &h.bodies}
+	}
+	b.holds.Store(1)
+	return b
+}
+
+func (b *buffer) hold() { b.holds.Add(1) }
+
+func (b *buffer) release() {
+	if b.holds.Add(-1) == 0 && cap(b.bytes) <= 2*maxKept {
+		b.bytes = b.bytes[:0]
+		b.pool.Put(b)
+	}
+}
+
+// outgoing is a body on its way to an upstream. Nothing reads from it once it is closed, though the
+// transport may still try.
+type outgoing struct {
+	mu   sync.Mutex
+	rest []byte
+	from *buffer // nil when the bytes belong to nobody else
+	shut bool
+}
+
+func newOutgoing(body []byte, from *buffer) *outgoing {
+	if from != nil {
+		from.hold()
+	}
+	return &outgoing{rest: body, from: from}
+}
+
+// Read reads on.
+func (o *outgoing) Read(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.shut {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	if len(o.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, o.rest)
+	o.rest = o.rest[n:]
+	return n, nil
+}
+
+// Close lets go of the bytes.
+func (o *outgoing) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.shut {
+		return nil
+	}
+	o.shut, o.rest = true, nil
+	if o.from != nil {
+		o.from.release()
+	}
+	return nil
+}

@@ -1,0 +1,280 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/catalog"
+	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/openaichat"
+	"tollgate/internal/tokens"
+)
+
+// What is read is what was sent, however it comes and whatever length was announced; nothing over the
+// limit is kept.
+func TestReadAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sent := bytes.Repeat([]byte("0123456789abcdef"), rapid.IntRange(0, 20_000).Draw(t, "sixteens"))
+		size := rapid.SampledFrom([]int64{-1, 0, 1, 100, int64(len(sent)), int64(len(sent)) + 1, 1 << 40}).Draw(t, "announced")
+		limit := rapid.SampledFrom([]int64{0, 10, int64(len(sent)) - 1, int64(len(sent)), 1 << 30}).Draw(t, "limit")
+		var r io.Reader = bytes.NewReader(sent)
+		switch rapid.IntRange(0, 2).Draw(t, "how") {
+		case 1:
+			r = iotest.HalfReader(r)
+		case 2:
+			r = iotest.DataErrReader(r)
+		}
+		got, err := readAll(r, size, limit)
+		if int64(len(sent)) > limit {
+			if !errors.Is(err, errTooLarge) || got != nil {
+				t.Fatalf("%d bytes, %v; %d were sent, %d allowed", len(got), err, len(sent), limit)
+			}
+			return
+		}
+		if err != nil || !bytes.Equal(got, sent) {
+			t.Fatalf("%d bytes, %v; %d were sent", len(got), err, len(sent))
+		}
+	})
+}
+
+// An announced length alone costs next to nothing; memory is taken as bytes come.
+func TestReadAllTrustsNoLength(t *testing.T) {
+	for _, sent := range []int{10, 3 << 20} {
+		got, err := readAll(strings.NewReader(strings.Repeat("x", sent)), 1<<40, 1<<41)
+		if err != nil || len(got) != sent {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+		if most := max(2*maxPrealloc, 6*sent); cap(got) > most {
+			t.Errorf("%d bytes take %d", sent, cap(got))
+		}
+	}
+}
+
+func TestReadAllBreaks(t *testing.T) {
+	broken := errors.New("broken")
+	if got, err := readAll(io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), -1, 10); !errors.Is(err, broken) || got != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestBounded(t *testing.T) {
+	for _, c := range []struct {
+		s    string
+		n    int
+		want string
+	}{
+		{"", 0, ""}, {"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"abcd", 0, "…"},
+		{"a€b", 2, "a…"}, {"a€b", 3, "a…"}, {"a€b", 4, "a€…"}, {"€", 1, "…"}, {"\x80\x80\x80", 2, "…"},
+	} {
+		if got := bounded(c.s, c.n); got != c.want {
+			t.Errorf("bounded(%q, %d) = %q, want %q", c.s, c.n, got, c.want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s, n := rapid.String().Draw(t, "s"), rapid.IntRange(0, 40).Draw(t, "n")
+		got := bounded(s, n)
+		if !utf8.ValidString(got) || !strings.HasPrefix(s, strings.TrimSuffix(got, "…")) || len(got) > n+len("…") {
+			t.Fatalf("bounded(%q, %d) = %q", s, n, got)
+		}
+	})
+}
+
+func TestAllowed(t *testing.T) {
+	for _, c := range []struct {
+		patterns, yes, no string // separated by blanks
+	}{
+		{"", "gpt-5 anything", ""},
+		{"gpt-*", "gpt-5 gpt-", "claude gpt xgpt-5"},
+		{"*", "gpt-5", ""},
+		{"-gpt-*", "claude", "gpt-5"},
+		{"gpt-* -*-pro", "gpt-5", "gpt-5-pro claude claude-pro"},
+		{"-*-pro gpt-5-pro", "", "gpt-5-pro"},
+		{"-*", "", "gpt-5 claude"},
+		{"gpt-5", "gpt-5", "gpt-5-mini xgpt-5"},
+		{"-", "gpt-5", ""},
+	} {
+		for _, m := range strings.Fields(c.yes) {
+			if !Allowed(strings.Fields(c.patterns), m) {
+				t.Errorf("%q does not allow %s", c.patterns, m)
+			}
+		}
+		for _, m := range strings.Fields(c.no) {
+			if Allowed(strings.Fields(c.patterns), m) {
+				t.Errorf("%q allows %s", c.patterns, m)
+			}
+		}
+	}
+}
+
+// What an upstream says of our account there stays between us; what it says of the request is told.
+func TestPublic(t *testing.T) {
+	const canary = "org-canary is out of money"
+	for _, c := range []struct {
+		kind canon.Kind
+		want canon.Kind
+		told bool
+	}{
+		{canon.KindInvalid, canon.KindInvalid, true}, {canon.KindTooLarge, canon.KindTooLarge, true}, {canon.KindUnsupported, canon.KindUnsupported, true},
+		{canon.KindNotFound, canon.KindNotFound, true}, {canon.KindTimeout, canon.KindTimeout, true},
+		{canon.KindAuth, canon.KindOverloaded, false}, {canon.KindDenied, canon.KindOverloaded, false}, {canon.KindQuota, canon.KindOverloaded, false},
+		{canon.KindRateLimited, canon.KindRateLimited, false}, {canon.KindOverloaded, canon.KindOverloaded, false}, {canon.KindUpstream, canon.KindUpstream, false},
+	} {
+		e := &canon.Error{Kind: c.kind, Message: canary, Code: "canary", Param: "canary", Status: 418, RetryAfter: time.Minute}
+		p := public(e)
+		if p.Kind != c.want || p.RetryAfter != time.Minute || p.Message == "" {
+			t.Errorf("%s: %+v", c.kind, p)
+		}
+		if told := strings.Contains(p.Message+p.Code+p.Param, "canary"); told != c.told {
+			t.Errorf("%s: the upstream's words are told: %v: %+v", c.kind, told, p)
+		}
+		if !errors.Is(p, e) {
+			t.Errorf("%s: the log does not learn the cause", c.kind)
+		}
+	}
+	if p := public(&canon.Error{Kind: canon.KindUpstream, Message: "our own words"}); p.Message != "our own words" {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestWorse(t *testing.T) {
+	none := &canon.Error{Kind: canon.KindOverloaded, Message: "no channel", RetryAfter: time.Second}
+	if got := worse(nil, none); got != none {
+		t.Errorf("%+v", got)
+	}
+	last := &canon.Error{Kind: canon.KindInvalid, Message: "temperature is wrong"}
+	if got := worse(last, none); got.Kind != canon.KindInvalid || got.Message != last.Message {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestRetryable(t *testing.T) {
+	for kind, want := range map[canon.Kind]bool{
+		canon.KindInvalid: false, canon.KindTooLarge: false, canon.KindUnsupported: false, canon.KindCanceled: false, canon.KindInternal: false,
+		canon.KindAuth: true, canon.KindDenied: true, canon.KindNotFound: true, canon.KindRateLimited: true, canon.KindQuota: true,
+		canon.KindOverloaded: true, canon.KindUpstream: true, canon.KindTimeout: true,
+	} {
+		if got := retryable(kind); got != want {
+			t.Errorf("%s: %v", kind, got)
+		}
+	}
+}
+
+func TestMeter(t *testing.T) {
+	m := &meter{}
+	m.observe([]canon.Event{canon.Start{ID: "a1"}, canon.Start{}})
+	if m.content || m.id != "a1" {
+		t.Errorf("after the start: %+v", m)
+	}
+	m.observe([]canon.Event{canon.TextDelta{Text: "one "}, canon.ReasoningDelta{Text: "two "}, canon.RefusalDelta{Text: "three "}, canon.ToolStart{Name: "four "}, canon.ToolDelta{JSON: "five"}})
+	if got := m.text.String(); got != "one two three four five" || !m.content {
+		t.Errorf("text %q, content %v", got, m.content)
+	}
+	m.observe([]canon.Event{canon.Used{Usage: canon.Usage{Input: 1}}, canon.Used{Usage: canon.Usage{Input: 2, Output: 3}}, canon.Stopped{Why: canon.StopEnd}, canon.Ended{}})
+	if diff := cmp.Diff(canon.Usage{Input: 2, Output: 3}, m.usage); diff != "" || !m.used || !m.ended || m.stop != canon.StopEnd {
+		t.Errorf("%s %+v", diff, m)
+	}
+	m.reset()
+	if m.used || m.ended || m.content || m.text.Len() != 0 || m.id != "" {
+		t.Errorf("after a reset: %+v", m)
+	}
+}
+
+// The text that is kept is bounded; what is beyond counts all the same.
+func TestMeterIsBounded(t *testing.T) {
+	m := &meter{}
+	for range 40 {
+		m.observe([]canon.Event{canon.TextDelta{Text: strings.Repeat("word ", 10_000)}})
+	}
+	if m.text.Len() > maxMeterText || int64(m.text.Len())+m.dropped != 40*50_000 {
+		t.Errorf("kept %d, dropped %d", m.text.Len(), m.dropped)
+	}
+	c := &call{h: &Handler{Deps: Deps{Tokens: tokens.New()}}, meter: m, priced: &catalog.Entry{}}
+	whole := c.h.Tokens.Output(strings.Repeat("word ", 400_000))
+	if got := c.countOutput(); got < whole*9/10 || got > whole*11/10 {
+		t.Errorf("%d tokens, %d in the whole text", got, whole)
+	}
+}
+
+func TestConsumed(t *testing.T) {
+	text := canon.TextDelta{Text: strings.Repeat("some words of an answer ", 10)}
+	full := canon.Used{Usage: canon.Usage{Input: 7, Output: 90}}
+	early := canon.Used{Usage: canon.Usage{Input: 7, Output: 1}}
+	gone, broken := &canon.Error{Kind: canon.KindCanceled}, &canon.Error{Kind: canon.KindUpstream}
+	counter := tokens.New()
+	said := counter.Output(text.Text)
+	for _, c := range []struct {
+		name    string
+		events  []canon.Event
+		err     *canon.Error
+		started bool
+		source  canon.UsageSource
+		in, out int64 // -1: any but none
+	}{
+		{"told", []canon.Event{text, full}, nil, true, canon.Measured, 7, 90},
+		{"told, no output", []canon.Event{canon.Used{Usage: canon.Usage{Input: 7}}}, nil, true, canon.Measured, 7, 0},
+		{"told no output, but there is text", []canon.Event{text, canon.Used{Usage: canon.Usage{Input: 7}}}, nil, true, canon.Derived, 7, said},
+		{"not told", []canon.Event{text}, nil, true, canon.Estimated, -1, said},
+		{"broken off after the input was told", []canon.Event{early, text}, broken, true, canon.Derived, 7, said},
+		{"broken off after all was told", []canon.Event{full, text}, broken, true, canon.Derived, 7, 90},
+		{"broken off, nothing told", []canon.Event{text}, broken, true, canon.Estimated, -1, said},
+		{"never began", nil, broken, false, "", 0, 0},
+		{"never began, but counted", []canon.Event{early}, broken, false, "", 0, 0},
+		{"left before anything came", nil, gone, false, "", 0, 0},
+		{"left before content, input told", []canon.Event{early}, gone, false, canon.Derived, 7, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			body := []byte(`{"model":"m","messages":[{"role":"user","content":"how are you?"}]}`)
+			one := &call{
+				h: &Handler{Deps: Deps{Tokens: counter}}, meter: &meter{}, priced: &catalog.Entry{}, proto: openaichat.New(),
+				head: dialect.Head{Op: canon.OpGenerate}, body: body, err: c.err, started: c.started,
+			}
+			one.meter.observe(c.events)
+			u, source := one.consumed()
+			if source != c.source || u.Out() != c.out || c.in >= 0 && u.In() != c.in || c.in < 0 && u.In() <= 0 {
+				t.Errorf("%q %+v", source, u)
+			}
+		})
+	}
+}
+
+func TestKeyOf(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		query string
+		head  http.Header
+		want  string
+	}{
+		{"none", "", nil, ""},
+		{"bearer", "", http.Header{"Authorization": {"Bearer k"}}, "k"},
+		{"lower case", "", http.Header{"Authorization": {"bearer  k "}}, "k"},
+		{"bare", "", http.Header{"Authorization": {"k"}}, "k"},
+		{"bearer alone", "", http.Header{"Authorization": {"Bearer"}}, ""},
+		{"bearer and blanks", "", http.Header{"Authorization": {"Bearer  "}, "X-Api-Key": {"x"}}, "x"},
+		{"order", "key=q", http.Header{"Authorization": {"Bearer a"}, "X-Api-Key": {"x"}, "X-Goog-Api-Key": {"g"}}, "a"},
+		{"anthropic", "key=q", http.Header{"X-Api-Key": {"x"}, "X-Goog-Api-Key": {"g"}}, "x"},
+		{"google", "key=q", http.Header{"X-Goog-Api-Key": {"g"}, "Api-Key": {"z"}}, "g"},
+		{"azure", "key=q", http.Header{"Api-Key": {"z"}}, "z"},
+		{"query", "a=b&key=q&key=r", http.Header{"X-Api-Key": {""}}, "q"},
+		{"escaped query", "%6bey=a%2Bb", nil, "a+b"},
+	} {
+		r, err := http.NewRequest(http.MethodGet, "http://gateway/?"+c.query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = c.head
+		if got := KeyOf(r); got != c.want {
+			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+}
