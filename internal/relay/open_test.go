@@ -1,0 +1,59 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"pgregory.net/rapid"
+)
+
+// What is read is what was sent, however it comes and whatever length was announced; nothing over the
+// limit is kept.
+func TestReadAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sent := bytes.Repeat([]byte("0123456789abcdef"), rapid.IntRange(0, 20_000).Draw(t, "sixteens"))
+		size := rapid.SampledFrom([]int64{-1, 0, 1, 100, int64(len(sent)), int64(len(sent)) + 1, 1 << 40}).Draw(t, "announced")
+		limit := rapid.SampledFrom([]int64{0, 10, int64(len(sent)) - 1, int64(len(sent)), 1 << 30}).Draw(t, "limit")
+		var r io.Reader = bytes.NewReader(sent)
+		switch rapid.IntRange(0, 2).Draw(t, "how") {
+		case 1:
+			r = iotest.HalfReader(r)
+		case 2:
+			r = iotest.DataErrReader(r)
+		}
+		got, err := readAll(nil, nil, r, size, limit)
+		if int64(len(sent)) > limit {
+			if !errors.Is(err, errTooLarge) || got != nil {
+				t.Fatalf("%d bytes, %v; %d were sent, %d allowed", len(got), err, len(sent), limit)
+			}
+			return
+		}
+		if err != nil || !bytes.Equal(got, sent) {
+			t.Fatalf("%d bytes, %v; %d were sent", len(got), err, len(sent))
+		}
+	})
+}
+
+// An announced length alone costs next to nothing; memory is taken as bytes come.
+func TestReadAllTrustsNoLength(t *testing.T) {
+	for _, sent := range []int{10, 3 << 20} {
+		got, err := readAll(nil, nil, strings.NewReader(strings.Repeat("x", sent)), 1<<40, 1<<41)
+		if err != nil || len(got) != sent {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+		if most := max(2*maxPrealloc, 6*sent); cap(got) > most {
+			t.Errorf("%d bytes take %d", sent, cap(got))
+		}
+	}
+}
+
+func TestReadAllBreaks(t *testing.T) {
+	broken := errors.New("broken")
+	if got, err := readAll(nil, nil, io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), -1, 10); !errors.Is(err, broken) || got != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
