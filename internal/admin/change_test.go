@@ -336,8 +336,8 @@ func TestSecretsStayInside(t *testing.T) {
 	if g.memory.channels[id].Secret.Reveal() != second {
 		t.Error("the new key was not taken, so this test shows nothing")
 	}
-	if !strings.Contains(g.log.String(), "change-channel") {
-		t.Error("changes are not logged")
+	if log := g.log.String(); !strings.Contains(log, "change-channel") || !strings.Contains(log, "status=200") || strings.Contains(log, "status=0") {
+		t.Errorf("changes are not logged, or without what came of them:\n%s", log)
 	}
 }
 

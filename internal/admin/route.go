@@ -90,10 +90,11 @@ func (a *API) guard(ctx huma.Context, next func(huma.Context)) {
 		a.writeProblem(ctx, http.StatusForbidden, "this needs the key of "+string(policy))
 		return
 	}
-	next(huma.WithValue(ctx, callerKey{}, who))
+	inner := huma.WithValue(ctx, callerKey{}, who) // it alone knows the status afterwards
+	next(inner)
 	if ctx.Method() != http.MethodGet {
 		a.Log.LogAttrs(ctx.Context(), slog.LevelInfo, "admin", slog.String("operation", ctx.Operation().OperationID), slog.String("path", r.URL.Path),
-			slog.String("account", who.Account.ID), slog.String("key", who.Key.ID), slog.Int("status", ctx.Status()))
+			slog.String("account", who.Account.ID), slog.String("key", who.Key.ID), slog.Int("status", inner.Status()))
 	}
 }
 
