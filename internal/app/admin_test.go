@@ -45,7 +45,7 @@ func TestXKeyServesTheNextRequest(t *testing.T) {
 	if a := g.send("POST", "/v1/chat/completions", hello); a.status != 200 {
 		t.Fatalf("with a key: %d %s", a.status, a.body)
 	}
-	if n := len(sim.Calls(0)); n != 1 {
+	if n := len(counted(t, sim)); n != 1 {
 		t.Fatalf("the upstream saw %d calls, want 1", n)
 	}
 	key := added["Key"].(map[string]any)
