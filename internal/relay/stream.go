@@ -36,6 +36,9 @@ type flow struct {
 // maxOut bounds what gathers before it is sent, in bytes.
 const maxOut = 32 << 10
 
+// fastOut is the room for a stream whose events come faster than they can be sent one by one.
+const fastOut = 8 << 10
+
 // maxHold is how long setup events wait for the first content. A model may think for minutes before
 // it, and a client that sees nothing at all may give up.
 const maxHold = 10 * time.Second
@@ -185,6 +188,9 @@ func (f *flow) start() {
 	f.mute = f.a.gone.Load()
 	c.clientDeadline(c.firstAt)
 	c.w.WriteHeader(f.resp.StatusCode)
+	if f.frames.Buffered() { // a fast stream: make room for what comes at once
+		f.out = make([]byte, 0, fastOut)
+	}
 	f.out = append(f.out, f.held...)
 	f.held = f.held[:0]
 }
