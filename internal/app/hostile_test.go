@@ -110,6 +110,23 @@ const upKey = "zq9-canary-of-the-upstream-73115"
 
 func attack(t *testing.T, upstream string, env ...string) *hostile {
 	t.Helper()
+	return attackOn(t, channels(upstream, upKey), env...)
+}
+
+// vendors is a configuration with the vendor of each dialect at one address. Those of OpenAI and
+// Anthropic are let go when a client has gone, Google is read to the end: each bills like that.
+func vendors(upstream string) string {
+	var b strings.Builder
+	b.WriteString("channels:\n")
+	for vendor, models := range map[string]string{"openai": "sim-gpt", "anthropic": "sim-claude", "gemini": "sim-gemini"} {
+		fmt.Fprintf(&b, "  - {name: %s, provider: %s, base_url: %q, key: %q, models: [%q]}\n", vendor, vendor, upstream, upKey, models)
+	}
+	fmt.Fprintf(&b, "accounts:\n  - {name: alice, credit: 10, keys: [{name: main, key: %s}]}\n", userKey)
+	return b.String()
+}
+
+func attackOn(t *testing.T, yaml string, env ...string) *hostile {
+	t.Helper()
 	before := goleak.IgnoreCurrent()
 	h := &hostile{client: &http.Client{
 		Transport:     &http.Transport{DisableCompression: true},
@@ -120,7 +137,7 @@ func attack(t *testing.T, upstream string, env ...string) *hostile {
 		http.DefaultClient.CloseIdleConnections()
 		goleak.VerifyNone(t, before)
 	})
-	h.gateway = startGateway(t, channels(upstream, upKey), env...)
+	h.gateway = startGateway(t, yaml, env...)
 	t.Cleanup(func() {
 		h.idle(t)
 		h.stop()

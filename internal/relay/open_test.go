@@ -25,7 +25,8 @@ func TestReadAll(t *testing.T) {
 		case 2:
 			r = iotest.DataErrReader(r)
 		}
-		got, err := readAll(nil, nil, r, size, limit)
+		used := bytes.Repeat([]byte("old"), rapid.IntRange(0, 50_000).Draw(t, "used"))
+		got, err := readAll(used[:0], r, size, limit)
 		if int64(len(sent)) > limit {
 			if !errors.Is(err, errTooLarge) || got != nil {
 				t.Fatalf("%d bytes, %v; %d were sent, %d allowed", len(got), err, len(sent), limit)
@@ -41,7 +42,7 @@ func TestReadAll(t *testing.T) {
 // An announced length alone costs next to nothing; memory is taken as bytes come.
 func TestReadAllTrustsNoLength(t *testing.T) {
 	for _, sent := range []int{10, 3 << 20} {
-		got, err := readAll(nil, nil, strings.NewReader(strings.Repeat("x", sent)), 1<<40, 1<<41)
+		got, err := readAll(nil, strings.NewReader(strings.Repeat("x", sent)), 1<<40, 1<<41)
 		if err != nil || len(got) != sent {
 			t.Fatalf("%d bytes, %v", len(got), err)
 		}
@@ -53,7 +54,7 @@ func TestReadAllTrustsNoLength(t *testing.T) {
 
 func TestReadAllBreaks(t *testing.T) {
 	broken := errors.New("broken")
-	if got, err := readAll(nil, nil, io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), -1, 10); !errors.Is(err, broken) || got != nil {
+	if got, err := readAll(nil, io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), -1, 10); !errors.Is(err, broken) || got != nil {
 		t.Errorf("%q, %v", got, err)
 	}
 }
