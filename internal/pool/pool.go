@@ -210,12 +210,12 @@ func (s *snapshot) build(w Want) (*route, *canon.Error) {
 	case !hasModel:
 		return nil, &canon.Error{
 			Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
-			Message: "the model `" + w.Model + "` does not exist here, or no channel serves it",
+			Message: "the model `" + shown(w.Model) + "` does not exist here, or no channel serves it",
 		}
 	}
 	return nil, &canon.Error{
 		Kind: canon.KindNotFound, Param: "model",
-		Message: "the model `" + w.Model + "` is not served at this endpoint: its channels do not speak " + string(w.Dialect),
+		Message: "the model `" + shown(w.Model) + "` is not served at this endpoint: its channels do not speak " + string(w.Dialect),
 	}
 }
 

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -137,6 +138,15 @@ func (w *Walk) choose(t *tier, now time.Time) *Candidate {
 	}
 }
 
+// shown is a model's name as an error repeats it: clients make names up, of any length.
+func shown(model string) string {
+	const most = 120
+	if len(model) <= most {
+		return model
+	}
+	return strings.ToValidUTF8(model[:most], "") + "…"
+}
+
 // why explains that no candidate is left, for the caller.
 func (w *Walk) why(now time.Time) *canon.Error {
 	var soonest time.Time
@@ -155,7 +165,7 @@ func (w *Walk) why(now time.Time) *canon.Error {
 	case barredFor[canon.KindNotFound] == len(w.route.all): // every provider has said so
 		return &canon.Error{
 			Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
-			Message: "the model `" + w.model + "` does not exist at any provider that serves this account",
+			Message: "the model `" + shown(w.model) + "` does not exist at any provider that serves this account",
 		}
 	}
 	kind := canon.KindOverloaded
