@@ -69,7 +69,7 @@ func brokenEnd(t *testing.T, d spoken, a answer, text string) {
 		}
 		return
 	}
-	frames := strings.Split(strings.TrimRight(a.body, "\n"), "\n\n")
+	frames := strings.Split(strings.TrimRight(strings.ReplaceAll(a.body, "\r\n", "\n"), "\n"), "\n\n")
 	last := frames[len(frames)-1]
 	want := map[string]string{"chat": `data: {"error":{`, "responses": "event: ", "anthropic": "event: error\ndata: {\"type\":\"error\"", "gemini": `data: {"error":{`}[d.name]
 	if !strings.HasPrefix(last, want) || !strings.Contains(last, "error") {
