@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // maxNames bounds the names of all objects that are open at once, and so the memory that finding
@@ -28,11 +29,9 @@ func Scan(raw []byte, maxDepth int) (*Object, error) {
 // scanAt scans the object in raw[from:]; offsets count from raw's start.
 func scanAt(raw []byte, from, maxDepth int) (*Object, *Error) {
 	s := scanner{raw: raw}
-	// Room for what usual requests need, without going to the heap.
-	var frames [32]frame
-	var names [96]nameRef
-	var members [24]Member
-	s.frames, s.names.refs, s.members = frames[:0], names[:0], members[:0]
+	room := rooms.Get().(*room)
+	defer rooms.Put(room)
+	s.frames, s.names.refs, s.members = room.frames[:0], room.names[:0], room.members[:0]
 
 	o := &Object{raw: raw}
 	if bad := s.object(from, maxDepth, o); bad != nil {
@@ -42,6 +41,17 @@ func scanAt(raw []byte, from, maxDepth int) (*Object, *Error) {
 	o.stats = s.stats
 	return o, nil
 }
+
+// room is what usual requests need; a scan that needs more takes it from the heap.
+type room struct {
+	frames  [32]frame
+	names   [96]nameRef
+	members [24]Member
+}
+
+// rooms keeps them from one scan to the next. Nothing of a scanned text stays in them: what a scan
+// returns is copied, and names are offsets.
+var rooms = sync.Pool{New: func() any { return new(room) }}
 
 // frame is an object or array that is open.
 type frame struct {
