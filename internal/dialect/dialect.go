@@ -8,6 +8,7 @@ package dialect
 
 import (
 	"net/http"
+	"time"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/jsonedit"
@@ -62,6 +63,10 @@ type Calling interface {
 	// ReadError reads an upstream's error answer (status 400 and above). It always returns an error
 	// whose Kind says who is at fault: KindAuth, KindDenied and KindQuota speak of our key there.
 	ReadError(status int, h http.Header, body []byte) *canon.Error
+
+	// Spent reads from the headers of an answer that went well for how long our key has nothing left
+	// there, by the provider's own limits; 0 if it has, or they do not say.
+	Spent(h http.Header) time.Duration
 
 	// RequestHeaders lists the client headers, in canonical form, that are part of the protocol and
 	// travel upstream (versions, betas). Credentials, hosts and billing tags are never among them.

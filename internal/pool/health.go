@@ -155,6 +155,13 @@ func (m *modelHealth) succeed() {
 	m.errorRate *= 1 - errorDecay
 }
 
+// rest bars the model for a time that the provider named.
+func (m *modelHealth) rest(wait time.Duration, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.coolUntil, m.firm, m.why = now.Add(min(wait, maxProviderCool)), true, canon.KindRateLimited
+}
+
 // settleTrial ends a test without a verdict (the client's own fault, or it went away).
 func (m *modelHealth) settleTrial() {
 	m.mu.Lock()

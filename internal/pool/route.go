@@ -205,5 +205,9 @@ func (l *Lease) Failed(e *canon.Error, now time.Time) {
 	}
 }
 
+// Rest keeps the channel from more calls for the model until wait is over: its provider said, in an
+// answer that went well, that nothing is left until then.
+func (l *Lease) Rest(wait time.Duration, now time.Time) { l.model.rest(wait, now) }
+
 // Dropped reports that the attempt ended without a verdict on the channel.
 func (l *Lease) Dropped() { l.model.settleTrial() }

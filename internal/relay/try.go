@@ -89,6 +89,9 @@ func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Er
 	switch {
 	case err == nil:
 		l.Succeeded()
+		if c.spent > 0 {
+			l.Rest(c.spent, time.Now())
+		}
 	case c.unrecorded, stored(c.head.Op) && err.Kind == canon.KindNotFound:
 		c.trying.Kind = err.Kind
 		l.Dropped() // our own journal failed, or the object is gone; not the channel
@@ -119,6 +122,7 @@ func (c *call) send(a *attempt, l *pool.Lease) *canon.Error {
 	}
 	defer func() { _ = resp.Body.Close() }() // nothing depends on how reading ended; what was read has been judged
 	c.trying.Status = resp.StatusCode
+	c.spent = c.proto.Spent(resp.Header)
 	switch {
 	case resp.StatusCode >= 400:
 		return c.readError(resp)

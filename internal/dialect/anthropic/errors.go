@@ -119,12 +119,36 @@ func retryAfter(h http.Header) time.Duration {
 	if wait := fault.RetryAfter(h, now); wait > 0 {
 		return wait
 	}
+	return spent(h, now)
+}
+
+// Spent reads the limits of which nothing remains.
+// Source: https://docs.anthropic.com/en/api/rate-limits#response-headers, read 2026-11-20.
+func (*Protocol) Spent(h http.Header) time.Duration {
+	for _, l := range rateLimits {
+		if v := h[l.remaining]; len(v) > 0 && v[0] == "0" {
+			return spent(h, fault.AnsweredAt(h))
+		}
+	}
+	return 0
+}
+
+// rateLimits are the header names of the limits, in canonical form.
+var rateLimits = [...]struct{ remaining, reset string }{
+	{"Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Requests-Reset"},
+	{"Anthropic-Ratelimit-Tokens-Remaining", "Anthropic-Ratelimit-Tokens-Reset"},
+	{"Anthropic-Ratelimit-Input-Tokens-Remaining", "Anthropic-Ratelimit-Input-Tokens-Reset"},
+	{"Anthropic-Ratelimit-Output-Tokens-Remaining", "Anthropic-Ratelimit-Output-Tokens-Reset"},
+}
+
+// spent is the latest reset of an exhausted limit.
+func spent(h http.Header, now time.Time) time.Duration {
 	var wait time.Duration
-	for _, limit := range [...]string{"Requests", "Tokens", "Input-Tokens", "Output-Tokens"} {
-		if h.Get("Anthropic-Ratelimit-"+limit+"-Remaining") != "0" {
+	for _, l := range rateLimits {
+		if h.Get(l.remaining) != "0" {
 			continue
 		}
-		if t, err := time.Parse(time.RFC3339, h.Get("Anthropic-Ratelimit-"+limit+"-Reset")); err == nil {
+		if t, err := time.Parse(time.RFC3339, h.Get(l.reset)); err == nil {
 			wait = max(wait, t.Sub(now))
 		}
 	}

@@ -13,6 +13,9 @@ import (
 	"tollgate/internal/dialect/fault"
 )
 
+// Spent is always 0: Google tells its limits only when they are met.
+func (*Protocol) Spent(http.Header) time.Duration { return 0 }
+
 // ReadError reads an error answer: Google's RPC status, alone or in a list, and what proxies and
 // compatible gateways say instead.
 //

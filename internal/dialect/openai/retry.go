@@ -57,6 +57,25 @@ func retryAfter(k canon.Kind, h http.Header, message string) time.Duration {
 	return wait
 }
 
+// Spent reads from an answer that went well for how long nothing remains of a limit; 0 if something
+// does, or the headers are not there.
+// Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers, read 2026-11-20.
+func Spent(h http.Header) time.Duration {
+	var wait time.Duration
+	for _, l := range [...]struct{ remaining, reset string }{
+		{"X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"},
+		{"X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
+	} {
+		if v := h[l.remaining]; len(v) == 0 || v[0] != "0" {
+			continue
+		}
+		if d, err := time.ParseDuration(h.Get(l.reset)); err == nil {
+			wait = max(wait, bounded(d.Seconds()))
+		}
+	}
+	return wait
+}
+
 // bounded turns seconds into a duration between 0 and longest.
 func bounded(seconds float64) time.Duration {
 	switch {

@@ -8,6 +8,7 @@ package openairesponses
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
@@ -199,6 +200,9 @@ func (*Protocol) WriteModels(w http.ResponseWriter, _ *http.Request, models []di
 
 // WriteModel writes one model.
 func (*Protocol) WriteModel(w http.ResponseWriter, m dialect.Model) { openai.WriteModel(w, m) }
+
+// Spent reads the limits of which nothing remains.
+func (*Protocol) Spent(h http.Header) time.Duration { return openai.Spent(h) }
 
 // ReadError reads an upstream's error answer.
 func (*Protocol) ReadError(status int, h http.Header, body []byte) *canon.Error {
