@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
+	"log/slog"
 	"net"
 	"net/http"
 	"runtime"
@@ -48,6 +50,9 @@ func (c serveCmd) Run(ctx context.Context, w world) (err error) {
 	}
 	logger, log := obs.NewLog(w.stderr, cfg.LogLevel, cfg.LogFormat)
 	defer func() { err = errors.Join(err, log.Close()) }()
+	// The standard library prints a few things of its own there, with bytes of an upstream in them.
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(slog.NewLogLogger(logger.Handler(), slog.LevelDebug).Writer())
 	a, err := app.New(ctx, cfg, buildVersion(), logger)
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ func New(o Options) *Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    o.MaxHeaderBytes,
 		Protocols:         &protocols,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 	}
 	return s
 }
@@ -103,6 +103,10 @@ func (s *Server) bounded(next http.Handler) http.Handler {
 			// There may have been a Content-Length too, which net/http has dropped by now; then what follows
 			// on the connection is not to be trusted (RFC 9112, 6.1).
 			w.Header()["Connection"] = closing
+		}
+		if strings.Contains(r.URL.Path, "//") {
+			s.notFound(w, r) // the mux would redirect, and a redirected POST comes back as a GET
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
