@@ -169,7 +169,7 @@ func TestPlainCall(t *testing.T) {
 	if a.header.Get("X-Request-Id") == "" {
 		t.Error("no X-Request-Id")
 	}
-	calls := sim.Calls(0)
+	calls := counted(t, sim)
 	if len(calls) != 1 || calls[0].CallID != a.header.Get("X-Request-Id") {
 		t.Errorf("the simulator saw %+v", calls)
 	}

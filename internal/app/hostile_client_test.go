@@ -105,7 +105,7 @@ func TestHostileUploads(t *testing.T) {
 	for _, path := range []string{"/", "/nothing", "/v1/models", "/v1/responses/resp_x/cancel", "/healthz", "/metrics"} {
 		h.raw(t, head(dialects()[0], path, userKey)+"Content-Length: 1000\r\n\r\n") // must end
 	}
-	if n := len(sim.Calls(0)); n != 12 {
+	if n := len(counted(t, sim)); n != 12 {
 		t.Errorf("the upstream saw %d calls", n)
 	}
 }
