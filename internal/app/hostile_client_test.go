@@ -317,7 +317,7 @@ func TestHostileNeighbours(t *testing.T) {
 				if n%5 == 0 {
 					time.AfterFunc(time.Duration(n)*100*time.Microsecond, cancel)
 				}
-				req, err := http.NewRequestWithContext(ctx, "POST", h.base+"/v1/chat/completions", strings.NewReader(body))
+				req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.base+"/v1/chat/completions", strings.NewReader(body))
 				if err != nil {
 					t.Error(err)
 				} else {

@@ -24,8 +24,15 @@ func TestBounded(t *testing.T) {
 		n    int
 		want string
 	}{
-		{"", 0, ""}, {"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"abcd", 0, "…"},
-		{"a€b", 2, "a…"}, {"a€b", 3, "a…"}, {"a€b", 4, "a€…"}, {"€", 1, "…"}, {"\x80\x80\x80", 2, "…"},
+		{"", 0, ""},
+		{"abc", 3, "abc"},
+		{"abcd", 3, "abc…"},
+		{"abcd", 0, "…"},
+		{"a€b", 2, "a…"},
+		{"a€b", 3, "a…"},
+		{"a€b", 4, "a€…"},
+		{"€", 1, "…"},
+		{"\x80\x80\x80", 2, "…"},
 	} {
 		if got := bounded(c.s, c.n); got != c.want {
 			t.Errorf("bounded(%q, %d) = %q, want %q", c.s, c.n, got, c.want)
@@ -75,10 +82,17 @@ func TestPublic(t *testing.T) {
 		want canon.Kind
 		told bool
 	}{
-		{canon.KindInvalid, canon.KindInvalid, true}, {canon.KindTooLarge, canon.KindTooLarge, true}, {canon.KindUnsupported, canon.KindUnsupported, true},
-		{canon.KindNotFound, canon.KindNotFound, true}, {canon.KindTimeout, canon.KindTimeout, true},
-		{canon.KindAuth, canon.KindOverloaded, false}, {canon.KindDenied, canon.KindOverloaded, false}, {canon.KindQuota, canon.KindOverloaded, false},
-		{canon.KindRateLimited, canon.KindRateLimited, false}, {canon.KindOverloaded, canon.KindOverloaded, false}, {canon.KindUpstream, canon.KindUpstream, false},
+		{canon.KindInvalid, canon.KindInvalid, true},
+		{canon.KindTooLarge, canon.KindTooLarge, true},
+		{canon.KindUnsupported, canon.KindUnsupported, true},
+		{canon.KindNotFound, canon.KindNotFound, true},
+		{canon.KindTimeout, canon.KindTimeout, true},
+		{canon.KindAuth, canon.KindOverloaded, false},
+		{canon.KindDenied, canon.KindOverloaded, false},
+		{canon.KindQuota, canon.KindOverloaded, false},
+		{canon.KindRateLimited, canon.KindRateLimited, false},
+		{canon.KindOverloaded, canon.KindOverloaded, false},
+		{canon.KindUpstream, canon.KindUpstream, false},
 	} {
 		e := &canon.Error{Kind: c.kind, Message: canary, Code: "canary", Param: "canary", Status: 418, RetryAfter: time.Minute}
 		p := public(e)
