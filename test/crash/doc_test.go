@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	_ "tollgate/internal/app" // what the binary is built from: go test must not take a cached result after a change of it
 )
 
 // binaryEnv hands the path of the binary to the tests.
