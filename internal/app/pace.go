@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Garbage may grow to paceBytes beside the live heap, within these percentages of it. Calls leave
-// little behind, so with Go's usual 100 % a small heap is collected many times a second for nothing;
-// a large one, thousands of streams, is kept tighter instead.
+// The heap may grow to paceBytes with the garbage in it, within these percentages of what is alive.
+// Calls leave little behind, so with Go's usual 100 % a small heap is collected many times a second
+// for nothing; a large one, thousands of streams, is kept tighter instead.
 const (
-	paceBytes  = 40 << 20
+	paceBytes  = 96 << 20
 	minPercent = 50
 	maxPercent = 800
 )
@@ -31,8 +31,10 @@ func pace(ctx context.Context) {
 		metrics.Read(sample)
 		live := sample[0].Value.Uint64()
 		want := maxPercent
-		if live > 0 {
-			want = int(min(max(paceBytes*100/live, minPercent), maxPercent))
+		if live >= paceBytes {
+			want = minPercent
+		} else if live > 0 {
+			want = int(min(max((paceBytes-live)*100/live, minPercent), maxPercent))
 		}
 		if diff := want - now; diff > now/8 || diff < -now/8 { // setting it stops the world for a moment
 			debug.SetGCPercent(want)
