@@ -187,6 +187,16 @@ func (c *call) clientDeadline(now time.Time) {
 	_ = c.control().SetWriteDeadline(now.Add(c.h.Settings.ClientWrite + time.Second)) // not every writer has one
 }
 
+// liftDeadline takes the deadline back after a write, where it ends the stream when it passes, even if
+// nobody writes: net/http does so for HTTP/2 (h2_bundle.go, onWriteTimeout, Go 1.26).
+func (c *call) liftDeadline() {
+	if c.r.ProtoMajor < 2 {
+		return
+	}
+	c.deadlineMoved = time.Time{}
+	_ = c.control().SetWriteDeadline(time.Time{}) // not every writer has one
+}
+
 func (c *call) control() *http.ResponseController {
 	if c.rc == nil {
 		c.rc = http.NewResponseController(c.w)

@@ -222,7 +222,9 @@ func (f *flow) flush() {
 	}
 	if err := f.c.control().Flush(); err != nil {
 		f.lost()
+		return
 	}
+	f.c.liftDeadline()
 }
 
 // lost notes that the client takes no more bytes.
