@@ -215,6 +215,7 @@ func (f *flow) flush() {
 		f.mute = true
 		return
 	}
+	f.a.timer.Stop() // the client's time is not the upstream's; idle starts it again
 	f.c.clientDeadline(time.Now())
 	if _, err := f.c.w.Write(out); err != nil {
 		f.lost()
