@@ -66,16 +66,22 @@ type Handler struct {
 	meters    sync.Pool                  // *meter
 	bodies    sync.Pool                  // *buffer
 	frames    sse.Pool
+	ending    chan struct{} // closed by Cut
+	cut       sync.Once
 }
 
 // New returns a Handler.
 func New(d Deps) *Handler {
-	h := &Handler{Deps: d, transport: newTransport(d.Settings), allow: map[canon.Dialect][]string{}}
+	h := &Handler{Deps: d, transport: newTransport(d.Settings), allow: map[canon.Dialect][]string{}, ending: make(chan struct{})}
 	for name, p := range d.Protocols {
 		h.allow[name] = p.RequestHeaders()
 	}
 	return h
 }
+
+// Cut ends the attempts that are read to their end though their clients have gone; they are settled on
+// what came. Calls whose clients still wait end with their contexts, see ErrShutdown.
+func (h *Handler) Cut() { h.cut.Do(func() { close(h.ending) }) }
 
 // Close drops idle upstream connections.
 func (h *Handler) Close() { h.transport.CloseIdleConnections() }

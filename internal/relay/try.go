@@ -44,11 +44,16 @@ func (c *call) begin(l *pool.Lease, wait time.Duration) *attempt {
 			a.cancel(ErrShutdown)
 			return
 		}
-		if drain {
-			a.gone.Store(true)
+		if !drain {
+			a.cancel(errClientGone)
 			return
 		}
-		a.cancel(errClientGone)
+		a.gone.Store(true)
+		select { // the client's context has ended and can't tell of a shutdown any more
+		case <-c.h.ending:
+			a.cancel(ErrShutdown)
+		case <-a.ctx.Done():
+		}
 	})
 	return a
 }

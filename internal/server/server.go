@@ -79,6 +79,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.opts.Log.LogAttrs(ctx, slog.LevelWarn, "calls are cut: they did not finish in time", slog.Duration("after", s.opts.Shutdown))
 		s.abort(relay.ErrShutdown)
+		s.opts.Relay.Cut()
 		cut, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if err = s.http.Shutdown(cut); err != nil {
