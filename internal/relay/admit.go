@@ -45,11 +45,18 @@ func MayUse(c account.Caller, model string) bool {
 	return Allowed(c.Account.Models, model) && Allowed(c.Key.Models, model)
 }
 
+// maxModel bounds the name of a model, in bytes: it is kept for routing and stands in the record of the
+// call, and a pattern like "claude-*" fits a name of any length.
+const maxModel = 512
+
 // admit decides whether the call may go on, and reserves what it may cost.
 func (c *call) admit() *canon.Error {
 	c.pools = c.caller.Account.Pools
 	if c.head.Model == "" { // an object that some channel keeps: its owner is looked up when routing
 		return c.limit(0)
+	}
+	if len(c.head.Model) > maxModel {
+		return canon.Errorf(canon.KindNotFound, "the name of the model is longer than %d bytes; no model has such a name", maxModel)
 	}
 	c.model = c.h.Map(c.head.Model)
 	if !MayUse(c.caller, c.head.Model) || !MayUse(c.caller, c.model) {
@@ -89,8 +96,12 @@ func (c *call) outputReservation() int64 {
 	if most := c.priced.Model.OutputTokens; most > 0 {
 		n = min(n, most)
 	}
-	return n * int64(max(c.head.Choices, 1))
+	return min(n, maxReserve) * min(int64(max(c.head.Choices, 1)), maxReserve)
 }
+
+// maxReserve bounds the factors of a reservation, so that neither their product nor its sum with the
+// tokens of the request can overflow.
+const maxReserve = 1 << 30
 
 // limit asks the rates of key and account.
 func (c *call) limit(reserve int64) *canon.Error {

@@ -242,3 +242,22 @@ func TestKeyOf(t *testing.T) {
 		}
 	}
 }
+
+// What a client writes as its maximum never makes a reservation negative, which would pass every limit.
+func TestReservationDoesNotOverflow(t *testing.T) {
+	h := &Handler{Deps: Deps{Settings: Settings{DefaultOutput: 4096}}}
+	rapid.Check(t, func(t *rapid.T) {
+		head := dialect.Head{
+			Op: canon.OpGenerate, MaxOutput: rapid.Int64Min(0).Draw(t, "max"), Choices: rapid.IntMin(0).Draw(t, "choices"),
+			TextBytes: rapid.Int64Range(0, 1<<40).Draw(t, "bytes"), MediaParts: rapid.IntRange(0, 1<<30).Draw(t, "parts"),
+		}
+		c := &call{h: h, head: head, priced: &catalog.Entry{}}
+		in, out := tokens.Quick(head.TextBytes, head.MediaParts), c.outputReservation()
+		if out < 0 || in+out < out {
+			t.Fatalf("%d in and %d out", in, out)
+		}
+		if head.MaxOutput > 0 && head.MaxOutput <= 1<<20 && head.Choices <= 8 && out != head.MaxOutput*int64(max(head.Choices, 1)) {
+			t.Fatalf("%d out", out)
+		}
+	})
+}
