@@ -181,7 +181,7 @@ func (s *snapshot) build(w Want) (*route, *canon.Error) {
 				continue
 			}
 			hasEnabled = true
-			if w.Only == "" && !e.serves(w.Model) {
+			if w.Only == "" && !e.serves(w.Model) || w.Only != "" && !e.continues(pools, w.Model) {
 				continue
 			}
 			hasModel = true
@@ -203,6 +203,11 @@ func (s *snapshot) build(w Want) (*route, *canon.Error) {
 	switch {
 	case len(r.all) > 0:
 		return r, nil
+	case w.Only != "" && hasEnabled && !hasModel:
+		return nil, &canon.Error{
+			Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
+			Message: "the model `" + shown(w.Model) + "` is not served by the channel that keeps the object, or the account may not use that channel any more",
+		}
 	case w.Only != "":
 		return nil, canon.Errorf(canon.KindNotFound, "the channel that keeps this object is gone")
 	case !hasEnabled:
@@ -217,6 +222,13 @@ func (s *snapshot) build(w Want) (*route, *canon.Error) {
 		Kind: canon.KindNotFound, Param: "model",
 		Message: "the model `" + shown(w.Model) + "` is not served at this endpoint: its channels do not speak " + string(w.Dialect),
 	}
+}
+
+// continues reports whether the channel may go on with an object that it keeps. Reading or deleting the
+// object is always possible; a new answer, which names a model, is for channels that would have got the
+// call without the object too.
+func (e entry) continues(pools []string, model string) bool {
+	return model == "" || e.channel.Enabled && slices.ContainsFunc(pools, e.channel.in) && e.serves(model)
 }
 
 // addTiers sorts the candidates that are in no tier yet by priority and appends their tiers.
