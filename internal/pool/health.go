@@ -42,7 +42,7 @@ type modelHealth struct {
 	errorRate float64
 	coolUntil time.Time
 	firm      bool       // the provider named the time: not tried before it
-	why       canon.Kind // of the last failure
+	why       canon.Kind // of the failure that the rest is about
 	trying    bool       // one call is testing it after a rest
 	answered  bool       // it has answered before
 }
@@ -89,6 +89,23 @@ func (h *health) restore() bool {
 	was := h.retired
 	h.retired, h.trial, h.reason, h.retiredAt = false, false, "", time.Time{}
 	return was
+}
+
+// postpone notes that a check of a retired channel failed. One that came back meanwhile stays.
+func (h *health) postpone(reason string, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.retired {
+		h.interval = min(h.interval*recheckFactor, maxRecheck)
+		h.trial, h.reason, h.nextCheck = false, reason, now.Add(h.interval)
+	}
+}
+
+// open reports whether calls may go to the channel, and unlike usable takes nothing.
+func (h *health) open() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.retired || h.trial
 }
 
 // usable reports whether calls may go to the channel, apart from its models' cool-downs.
@@ -151,15 +168,37 @@ func (m *modelHealth) reason() canon.Kind {
 func (m *modelHealth) succeed() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failures, m.coolUntil, m.firm, m.why, m.trying, m.answered = 0, time.Time{}, false, "", false, true
+	m.failures, m.answered = 0, true
 	m.errorRate *= 1 - errorDecay
+	if m.firm && !m.trying && (m.why == canon.KindRateLimited || m.why == canon.KindOverloaded) {
+		return // a call from before the provider named the time; its word still holds
+	}
+	m.coolUntil, m.firm, m.why, m.trying = time.Time{}, false, "", false
 }
 
 // rest bars the model for a time that the provider named.
 func (m *modelHealth) rest(wait time.Duration, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.coolUntil, m.firm, m.why = now.Add(min(wait, maxProviderCool)), true, canon.KindRateLimited
+	m.bar(min(wait, maxProviderCool), canon.KindRateLimited, now)
+}
+
+// bar sets a time before which the model is not tried. It never shortens another one: calls that ran
+// together may each be told of another limit.
+func (m *modelHealth) bar(wait time.Duration, why canon.Kind, now time.Time) {
+	until := now.Add(wait)
+	if m.firm && until.Before(m.coolUntil) {
+		return
+	}
+	m.coolUntil, m.firm, m.why = until, true, why
+}
+
+// cool lets the model rest by our own judgement, unless a bar holds.
+func (m *modelHealth) cool(wait time.Duration, why canon.Kind, now time.Time) {
+	if m.firm && now.Before(m.coolUntil) {
+		return
+	}
+	m.coolUntil, m.firm, m.why = now.Add(wait), false, why
 }
 
 // settleTrial ends a test without a verdict (the client's own fault, or it went away).
@@ -173,29 +212,27 @@ func (m *modelHealth) fail(kind canon.Kind, retryAfter time.Duration, now time.T
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.trying = false
+	if kind == canon.KindDenied || kind == canon.KindNotFound {
+		// A model that has answered is there and allowed: then this was about something in the call,
+		// which must not take the model away from others, nor count against it.
+		if !m.answered {
+			m.bar(denyCool, kind, now)
+		}
+		return
+	}
 	m.failures++
-	m.why = kind
-	switch kind {
-	case canon.KindRateLimited, canon.KindOverloaded:
+	if kind == canon.KindRateLimited || kind == canon.KindOverloaded {
 		// A busy channel is not a bad one: it rests, but its share does not shrink.
 		if retryAfter > 0 {
-			m.coolUntil, m.firm = now.Add(min(retryAfter, maxProviderCool)), true
-			return
-		}
-		m.coolUntil, m.firm = now.Add(backoff(m.failures)), false
-		return
-	case canon.KindDenied, canon.KindNotFound:
-		// A model that has answered is there and allowed: then this was about something in the call,
-		// which must not take the model away from others.
-		if !m.answered {
-			m.coolUntil, m.firm = now.Add(denyCool), true
+			m.bar(min(retryAfter, maxProviderCool), kind, now)
+		} else {
+			m.cool(backoff(m.failures), kind, now)
 		}
 		return
-	default:
 	}
 	m.errorRate += errorDecay * (1 - m.errorRate)
 	if m.failures >= failuresToCool {
-		m.coolUntil, m.firm = now.Add(backoff(m.failures-failuresToCool+1)), false
+		m.cool(backoff(m.failures-failuresToCool+1), kind, now)
 	}
 }
 

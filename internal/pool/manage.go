@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -110,10 +111,14 @@ func (p *Pool) Update(ctx context.Context, id string, change func(*Channel) erro
 		return Channel{}, err
 	}
 	c.Version++
-	if fresh {
-		p.Forget(id)
+	if !fresh {
+		return c, p.Reload(ctx)
 	}
-	return c, p.Reload(ctx)
+	// A change of configuration leaves the health of a row alone, and calls may have retired it since it
+	// was read.
+	err = p.store.SetRetired(ctx, id, false, "", time.Time{})
+	p.Forget(id)
+	return c, errors.Join(err, p.Reload(ctx))
 }
 
 // Delete removes a stored channel. Attempts that run on it finish.

@@ -105,6 +105,7 @@ func (p *Pool) Reload(ctx context.Context) error {
 func (p *Pool) Forget(id string) {
 	p.mu.Lock()
 	delete(p.health, id)
+	delete(p.dirty, id)
 	p.mu.Unlock()
 }
 

@@ -78,11 +78,11 @@ func (w *Walk) Next(now time.Time) (*Lease, *canon.Error) {
 		if w.used(c) {
 			continue
 		}
-		if st, until := c.model.look(now); st == resting && (best == nil || until.Before(bestUntil)) && c.health.usable() {
+		if st, until := c.model.look(now); st == resting && (best == nil || until.Before(bestUntil)) && c.health.open() {
 			best, bestUntil = c, until
 		}
 	}
-	if best != nil {
+	if best != nil && best.health.usable() {
 		return w.hand(best, now), nil
 	}
 	return nil, w.why(now)
@@ -181,7 +181,7 @@ func (w *Walk) why(now time.Time) *canon.Error {
 func (l *Lease) Succeeded() {
 	l.model.succeed()
 	if l.health.restore() {
-		l.p.changed(l.Channel.ID, false, "")
+		l.p.changed(l.Channel.ID, l.health, false, "")
 	}
 }
 
@@ -198,7 +198,7 @@ func (l *Lease) Failed(e *canon.Error, now time.Time) {
 			reason = "the key is out of quota: " + e.Message
 		}
 		if l.health.retire(reason, now) {
-			l.p.changed(l.Channel.ID, true, reason)
+			l.p.changed(l.Channel.ID, l.health, true, reason)
 		}
 	default:
 		l.model.fail(e.Kind, e.RetryAfter, now)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"tollgate/internal/canon"
@@ -37,12 +38,19 @@ func (p *Pool) Run(ctx context.Context, check Checker) {
 	}
 }
 
-// changed notes that a channel retired or came back.
-func (p *Pool) changed(id string, retired bool, reason string) {
+// changed notes that a channel retired or came back. What a call learns of a credential that was
+// replaced or removed meanwhile (h is not its health any more) is nobody's business.
+func (p *Pool) changed(id string, h *health, retired bool, reason string) {
 	at := p.now()
 	p.mu.Lock()
-	p.dirty[id] = retirement{retired: retired, reason: reason, at: at}
+	current := p.health[id] == h
+	if current {
+		p.dirty[id] = retirement{retired: retired, reason: reason, at: at}
+	}
 	p.mu.Unlock()
+	if !current {
+		return
+	}
 	select {
 	case p.dirtyC <- struct{}{}:
 	default:
@@ -98,7 +106,7 @@ func (p *Pool) recheck(ctx context.Context, check Checker) {
 				reason += " (last check: " + err.Message + ")"
 				reason = bound(reason)
 			}
-			e.health.retire(reason, p.now())
+			e.health.postpone(reason, p.now())
 			continue
 		}
 		e.health.allowTrial(p.now())
@@ -109,7 +117,7 @@ func (p *Pool) recheck(ctx context.Context, check Checker) {
 func bound(s string) string {
 	const most = 500
 	if len(s) > most {
-		return s[:most]
+		return strings.ToValidUTF8(s[:most], "") // a store refuses half a character
 	}
 	return s
 }

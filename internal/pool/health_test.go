@@ -1,0 +1,219 @@
+package pool
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/internal/canon"
+)
+
+func only(id string) Want {
+	w := want
+	w.Only = id
+	return w
+}
+
+// rests tells until when the one model of a channel rests, and whether on the provider's word.
+func (b *bench) rests(id string) (time.Duration, bool) {
+	b.t.Helper()
+	walk, err := b.Route(only(id))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	st, until := walk.route.all[0].model.look(b.clock)
+	if st == ready {
+		return 0, false
+	}
+	return until.Sub(b.clock), st == barred
+}
+
+func TestErrorsShrinkTheShareAndItHeals(t *testing.T) {
+	b := newBench(t, nil, channel("a"), channel("b"))
+	if got := b.counts(100); got["a"] != 50 {
+		t.Fatal(got)
+	}
+	for range 2 { // fewer than make it rest
+		b.next(only("a")).Failed(failure(canon.KindTimeout), b.clock)
+	}
+	got := b.counts(100)
+	if got["a"] == 0 || got["a"] >= 40 {
+		t.Errorf("two failures leave a share of %v", got)
+	}
+	b.counts(500)
+	if got := b.counts(100); got["a"] < 49 {
+		t.Errorf("its share has not healed: %v", got)
+	}
+	for range 20 {
+		b.next(only("a")).Failed(failure(canon.KindOverloaded), b.clock)
+	}
+	b.next(only("a")).Succeeded()
+	if got := b.counts(100); got["a"] < 49 {
+		t.Errorf("a busy channel lost its share: %v", got)
+	}
+}
+
+func TestFailuresRestLongerEachTime(t *testing.T) {
+	b := newBench(t, nil, channel("a"), channel("b", at(-1)))
+	var got []time.Duration
+	for range 12 {
+		b.next(only("a")).Failed(failure(canon.KindUpstream), b.clock)
+		d, firm := b.rests("a")
+		if firm {
+			t.Fatal("nobody named a time")
+		}
+		got = append(got, d/time.Second)
+	}
+	if diff := cmp.Diff([]time.Duration{0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60}, got); diff != "" {
+		t.Error(diff)
+	}
+	b.next(only("a")).Succeeded()
+	b.next(only("a")).Failed(failure(canon.KindUpstream), b.clock)
+	if d, _ := b.rests("a"); d != 0 {
+		t.Errorf("one failure after an answer rests it for %s", d)
+	}
+	for n := range 70 { // the shift must not wrap
+		if d := backoff(n + 1); d < minCool || d > maxCool {
+			t.Errorf("backoff(%d) = %s", n+1, d)
+		}
+	}
+}
+
+func TestRetryAfterBarsUntilThen(t *testing.T) {
+	for _, kind := range []canon.Kind{canon.KindRateLimited, canon.KindOverloaded} {
+		b := newBench(t, nil, channel("a"))
+		b.next(want).Failed(&canon.Error{Kind: kind, RetryAfter: 10 * time.Second}, b.clock)
+		b.clock = noon.Add(10*time.Second - 1)
+		if err := b.refused(want); err.RetryAfter != time.Second || err.Kind != kind {
+			t.Errorf("%+v", err)
+		}
+		b.clock = noon.Add(10 * time.Second)
+		b.next(want).Succeeded()
+
+		b.next(want).Failed(&canon.Error{Kind: kind, RetryAfter: 48 * time.Hour}, b.clock)
+		if d, firm := b.rests("a"); d != maxProviderCool || !firm {
+			t.Errorf("two days bar for %s", d)
+		}
+	}
+}
+
+// Calls that ran when the provider named a time end in their own ways; none of them lifts the bar.
+func TestOlderCallsDoNotLiftABar(t *testing.T) {
+	for what, end := range map[string]func(l *Lease, now time.Time){
+		"an answer":  func(l *Lease, _ time.Time) { l.Succeeded() },
+		"a failure":  func(l *Lease, now time.Time) { l.Failed(failure(canon.KindUpstream), now) },
+		"a bare 429": func(l *Lease, now time.Time) { l.Failed(failure(canon.KindRateLimited), now) },
+		"a shorter one": func(l *Lease, now time.Time) {
+			l.Failed(&canon.Error{Kind: canon.KindRateLimited, RetryAfter: time.Second}, now)
+		},
+		"an empty rest": func(l *Lease, now time.Time) { l.Succeeded(); l.Rest(time.Second, now) },
+		"a 404":         func(l *Lease, now time.Time) { l.Failed(failure(canon.KindNotFound), now) },
+		"a hang-up":     func(l *Lease, now time.Time) { l.Failed(failure(canon.KindCanceled), now) },
+	} {
+		b := newBench(t, nil, channel("a"))
+		b.next(want).Succeeded()
+		var old []*Lease
+		for range 5 {
+			old = append(old, b.next(want))
+		}
+		b.next(want).Failed(&canon.Error{Kind: canon.KindRateLimited, RetryAfter: time.Minute}, b.clock)
+		for _, l := range old {
+			end(l, b.clock)
+		}
+		if err := b.refused(want); err.Kind != canon.KindRateLimited || err.RetryAfter != time.Minute {
+			t.Errorf("after %s: %v, again in %s", what, err, err.RetryAfter)
+		}
+		b.clock = b.clock.Add(time.Minute)
+		b.next(want).Succeeded()
+		b.next(want).Succeeded()
+		if d, _ := b.rests("a"); d != 0 {
+			t.Errorf("after %s, the bar and an answer it rests for %s", what, d)
+		}
+	}
+}
+
+// After a rest one call goes first; while it runs, others take another channel.
+func TestOneCallTestsAfterARest(t *testing.T) {
+	b := newBench(t, nil, channel("a", at(1)), channel("b"))
+	b.next(want).Failed(&canon.Error{Kind: canon.KindRateLimited, RetryAfter: time.Minute}, b.clock)
+	b.clock = b.clock.Add(time.Minute)
+	for _, end := range []func(*Lease){
+		func(l *Lease) { l.Dropped() },
+		func(l *Lease) { l.Failed(failure(canon.KindInvalid), b.clock) },
+		func(l *Lease) { l.Succeeded() },
+	} {
+		trial := b.next(want)
+		if trial.Channel.ID != "a" {
+			t.Fatalf("the trial went to %s", trial.Channel.ID)
+		}
+		if got := b.counts(10); got["b"] != 10 {
+			t.Errorf("while one call tests it, others go there too: %v", got)
+		}
+		end(trial)
+	}
+	if got := b.counts(10); got["a"] != 10 {
+		t.Errorf("it is back: %v", got)
+	}
+}
+
+// A 404 or 403 bars a model that never answered. Of one that has, it speaks of the call: it neither
+// rests nor counts.
+func TestRefusalsOfAModel(t *testing.T) {
+	for _, kind := range []canon.Kind{canon.KindNotFound, canon.KindDenied} {
+		b := newBench(t, nil, channel("a"))
+		b.next(want).Failed(failure(kind), b.clock)
+		if d, firm := b.rests("a"); d != denyCool || !firm {
+			t.Errorf("%s of an unknown model rests it for %s", kind, d)
+		}
+		other := want
+		other.Model = "gpt-4"
+		b.next(other).Dropped() // other models go on
+		b.clock = b.clock.Add(denyCool)
+		b.next(want).Succeeded()
+		for range 12 {
+			b.next(want).Failed(failure(kind), b.clock)
+		}
+		if d, _ := b.rests("a"); d != 0 {
+			t.Errorf("%s of a model that answers rests it for %s", kind, d)
+		}
+		b.next(want).Failed(failure(canon.KindUpstream), b.clock)
+		if d, _ := b.rests("a"); d != 0 {
+			t.Errorf("%s counts as a failure: rests for %s", kind, d)
+		}
+	}
+}
+
+func TestClientsFaultsSayNothing(t *testing.T) {
+	b := newBench(t, nil, channel("a"))
+	for _, kind := range []canon.Kind{canon.KindInvalid, canon.KindTooLarge, canon.KindUnsupported, canon.KindCanceled, canon.KindInternal} {
+		for range 5 {
+			b.next(want).Failed(failure(kind), b.clock)
+		}
+	}
+	if d, _ := b.rests("a"); d != 0 {
+		t.Errorf("rests for %s", d)
+	}
+	if s := b.next(want).model.share(); s != 1 {
+		t.Errorf("its share is %f", s)
+	}
+}
+
+// A retired channel that may be tried keeps that chance while another one is better.
+func TestTrialIsNotSpentOnALook(t *testing.T) {
+	b := newBench(t, nil, channel("a"), channel("b"))
+	for id, n := range map[string]int{"a": 5, "b": 3} {
+		for range n {
+			b.next(only(id)).Failed(failure(canon.KindUpstream), b.clock)
+		}
+	}
+	retired := b.next(only("a"))
+	retired.Failed(failure(canon.KindAuth), b.clock)
+	retired.health.allowTrial(b.clock)
+	if l := b.next(want); l.Channel.ID != "b" {
+		t.Fatalf("%s is back first", l.Channel.ID)
+	}
+	if !retired.health.usable() {
+		t.Error("a look took the trial")
+	}
+}

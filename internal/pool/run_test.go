@@ -1,0 +1,172 @@
+package pool
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/provider"
+)
+
+func TestSaveTriesAgain(t *testing.T) {
+	b := newBench(t, []Channel{channel("env")}, channel("a"))
+	ctx := t.Context()
+	b.next(only("a")).Failed(failure(canon.KindAuth), b.clock)
+	b.next(only("env")).Failed(failure(canon.KindAuth), b.clock)
+	b.store.refuse = errStore
+	b.save(ctx)
+	if len(b.dirty) != 2 || b.store.rows[0].Retired {
+		t.Fatalf("%d changes are kept", len(b.dirty))
+	}
+	b.store.refuse = nil
+	b.save(ctx) // a fixed channel has no row: nothing to keep for it
+	if row := b.store.rows[0]; len(b.dirty) != 0 || !row.Retired || !strings.Contains(row.Reason, "refuses the key") || !row.RetiredAt.Equal(noon) {
+		t.Errorf("%d changes are kept, %+v", len(b.dirty), row)
+	}
+}
+
+// A refused key is checked at intervals that grow to a bound; once it is known again, one call tries it.
+func TestRetiredChannelComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{rows: []Channel{channel("a")}}
+		p, err := New(t.Context(), store, vendors(), nil, slog.New(slog.DiscardHandler), time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bench{Pool: p, t: t, store: store}
+		began := time.Now()
+		var mu sync.Mutex
+		var checks []time.Duration // when they were made, in minutes
+		made := func() []time.Duration {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(checks)
+		}
+		var verdict atomic.Pointer[canon.Error]
+		verdict.Store(failure(canon.KindAuth))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			p.Run(ctx, func(context.Context, Channel, provider.Provider) *canon.Error {
+				mu.Lock()
+				defer mu.Unlock()
+				checks = append(checks, time.Since(began).Round(time.Minute)/time.Minute)
+				return verdict.Load()
+			})
+		}()
+		retire := func(kind canon.Kind) {
+			t.Helper()
+			b.clock = time.Now()
+			b.next(want).Failed(failure(kind), time.Now())
+			synctest.Wait()
+			if !store.rows[0].Retired {
+				t.Error("the store does not know")
+			}
+			b.refused(want)
+		}
+		retire(canon.KindAuth)
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		// 1, 4, 16, 64, 256 minutes, then six hours each
+		if diff := cmp.Diff([]time.Duration{1, 5, 21, 85, 341, 701, 1061, 1421}, made()); diff != "" {
+			t.Error(diff)
+		}
+		verdict.Store(nil)
+		time.Sleep(6 * time.Hour)
+		synctest.Wait()
+		n := len(made())
+		retire(canon.KindQuota) // the trial, and it failed
+		verdict.Store(failure(canon.KindTimeout))
+		time.Sleep(6*time.Hour + time.Minute)
+		synctest.Wait()
+		if st, _ := b.Get("a"); len(made()) != n+1 || !st.Retired || !strings.Contains(st.Reason, "last check") {
+			t.Errorf("%d checks after the failed trial, %+v", len(made())-n, st)
+		}
+		verdict.Store(nil)
+		time.Sleep(6*time.Hour + time.Minute)
+		b.clock = time.Now()
+		trial := b.next(want)
+		b.refused(want) // one call alone tries
+		trial.Succeeded()
+		synctest.Wait()
+		if store.rows[0].Retired {
+			t.Error("the store does not know that it is back")
+		}
+		b.next(want).Succeeded()
+		n = len(made())
+		time.Sleep(24 * time.Hour)
+		if len(made()) != n {
+			t.Error("a healthy channel is checked")
+		}
+		store.refusing(errStore)
+		b.clock = time.Now()
+		b.next(want).Failed(failure(canon.KindAuth), time.Now())
+		synctest.Wait()
+		store.refusing(nil)
+		cancel()
+		<-done
+		if !store.rows[0].Retired {
+			t.Error("what the store refused is lost at the end")
+		}
+	})
+}
+
+// A call that began before the retirement ends well while a check runs that ends badly.
+func TestCheckDoesNotRetireWhatCameBack(t *testing.T) {
+	b := newBench(t, nil, channel("a"))
+	old := b.next(want)
+	b.next(want).Failed(failure(canon.KindAuth), b.clock)
+	b.clock = b.clock.Add(firstRecheck)
+	b.recheck(t.Context(), func(context.Context, Channel, provider.Provider) *canon.Error {
+		old.Succeeded()
+		return failure(canon.KindTimeout)
+	})
+	b.next(want).Succeeded()
+}
+
+func TestCheckNow(t *testing.T) {
+	b := newBench(t, nil, channel("a"))
+	ctx := t.Context()
+	says := func(e *canon.Error) Checker {
+		return func(context.Context, Channel, provider.Provider) *canon.Error { return e }
+	}
+	if _, err := b.CheckNow(ctx, "nobody", says(nil)); err != ErrNotFound {
+		t.Error(err)
+	}
+	if v, err := b.CheckNow(ctx, "a", says(failure(canon.KindTimeout))); v == nil || err != nil {
+		t.Error(v, err)
+	}
+	b.next(want).Dropped() // a timeout says nothing of the key
+	bad := &canon.Error{Kind: canon.KindAuth, Message: strings.Repeat("é", 400) + "x"}
+	if v, err := b.CheckNow(ctx, "a", says(bad)); v != bad || err != nil {
+		t.Error(v, err)
+	}
+	b.refused(want)
+	if r := b.dirty["a"].reason; !utf8.ValidString(r) || len(r) > 500 {
+		t.Errorf("%d bytes, valid %v: a database refuses half a character", len(r), utf8.ValidString(r))
+	}
+	if v, err := b.CheckNow(ctx, "a", says(nil)); v != nil || err != nil {
+		t.Error(v, err)
+	}
+	b.next(want).Succeeded()
+	if st, _ := b.Get("a"); st.Retired {
+		t.Error("it answered and is still retired")
+	}
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := b.CheckNow(gone, "a", says(bad)); err != context.Canceled {
+		t.Error(err)
+	}
+	b.next(want).Dropped()
+}
