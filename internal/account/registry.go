@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -18,6 +19,7 @@ import (
 // Registry changes accounts and keys: the store first, then the Directory, so that what it answered
 // holds for the very next call.
 type Registry struct {
+	mu    sync.Mutex // changes take turns, so that the Directory sees them in the store's order
 	store Store
 	dir   *Directory
 	now   func() time.Time
@@ -75,6 +77,8 @@ func (l Limits) check() error {
 
 // CreateAccount adds an account below a.ParentID. It fills in id, path and times.
 func (r *Registry) CreateAccount(ctx context.Context, a Account) (Account, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if a.Role == "" {
 		a.Role = RoleCaller
 	}
@@ -103,6 +107,8 @@ func (r *Registry) CreateAccount(ctx context.Context, a Account) (Account, error
 // UpdateAccount changes the account id by change, which sees it as stored. Id, parent, path and
 // times are not its business.
 func (r *Registry) UpdateAccount(ctx context.Context, id string, change func(*Account) error) (Account, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	old, err := r.store.Account(ctx, id)
 	if err != nil {
 		return Account{}, err
@@ -136,6 +142,8 @@ func (r *Registry) CreateKey(ctx context.Context, k Key) (Key, secret.Secret, er
 
 // ImportKey stores a key whose plain form someone chose (ADMIN_KEY, a configuration file).
 func (r *Registry) ImportKey(ctx context.Context, k Key, plain secret.Secret) (Key, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	switch {
 	case r.dir.Account(k.AccountID) == nil:
 		return Key{}, &InputError{"account_id", "no such account"}
@@ -168,6 +176,8 @@ func (r *Registry) ImportKey(ctx context.Context, k Key, plain secret.Secret) (K
 // UpdateKey changes the key id by change, which sees it as stored. Id, account, hash and times are
 // not its business.
 func (r *Registry) UpdateKey(ctx context.Context, id string, change func(*Key) error) (Key, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	old, err := r.store.Key(ctx, id)
 	if err != nil {
 		return Key{}, err
@@ -191,6 +201,8 @@ func (r *Registry) UpdateKey(ctx context.Context, id string, change func(*Key) e
 
 // DeleteKey removes a key; it stops at once.
 func (r *Registry) DeleteKey(ctx context.Context, id string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	k, err := r.store.Key(ctx, id)
 	if err != nil {
 		return err
