@@ -172,11 +172,11 @@ func (p *prepared) prepare(ctx context.Context, db *sql.DB) {
 			continue
 		}
 		p.mu.Lock()
-		if p.byText[query] == nil {
+		if have, wanted := p.byText[query]; wanted && have == nil {
 			p.byText[query], stmt = stmt, nil
 		}
 		p.mu.Unlock()
-		if stmt != nil { // another one was faster
+		if stmt != nil { // another one was faster, or the store was closed
 			_ = stmt.Close() // it was never used
 		}
 	}
