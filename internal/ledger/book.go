@@ -249,10 +249,11 @@ func (b *Book) record(p *purse, h *Hold, call Call) error {
 	}
 	p.settling.Lock()
 	defer p.settling.Unlock()
+	b.recent.put(&call) // before the drain can see the record, or it would stay for ever
 	if _, err := b.journal.Append(payload); err != nil {
+		b.recent.drop(call.ID)
 		return err
 	}
-	b.recent.put(&call)
 	waiting := b.progress.appended.Add(1) - b.progress.carried.Load()
 	p.mu.Lock()
 	p.apply(&e.call)

@@ -227,6 +227,12 @@ func (r *recent) put(call *Call) {
 	}
 }
 
+func (r *recent) drop(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.byID, id)
+}
+
 // take returns the call with this id and forgets it.
 func (r *recent) take(id []byte) (Call, bool) {
 	r.mu.Lock()

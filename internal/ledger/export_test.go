@@ -9,3 +9,10 @@ func (b *Book) CardsOf(accountID string) []Card {
 	defer p.mu.Unlock()
 	return slices.Clone(p.cards)
 }
+
+// Recent returns how many calls are kept for the drain.
+func (b *Book) Recent() int {
+	b.recent.mu.Lock()
+	defer b.recent.mu.Unlock()
+	return len(b.recent.byID)
+}
