@@ -170,7 +170,7 @@ func (p *purse) reserve(amount catalog.Nanos, at time.Time) error {
 
 // left is what a new hold may take. The caller holds mu.
 func (p *purse) left(at time.Time) catalog.Nanos {
-	left := -p.debt - p.held
+	left := -plus(p.debt, p.held)
 	for i := range p.cards {
 		if p.cards[i].Alive(at) {
 			left += p.cards[i].Balance
