@@ -71,7 +71,7 @@ func set(ctx context.Context, o options) (f *field, err error) {
 }
 
 // gateway starts Tollgate with an account that has credit, a key with limits, and one channel.
-func gateway(ctx context.Context, o options, dir, upstream string) (*process, error) {
+func gateway(ctx context.Context, o options, dir, upstream string, env ...string) (*process, error) {
 	file := filepath.Join(dir, "tollgate.yaml")
 	conf := fmt.Sprintf(`channels:
   - {name: bench, provider: simulator, base_url: %q, key: sk-upstream, models: ["sim-*"]}
@@ -88,7 +88,7 @@ accounts:
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, "tollgate", addr, "/healthz", o.binary, []string{"SIMULATOR=off", "ADMIN_KEY=sk-bench-admin-0123456789abcdefgh"},
+	return start(ctx, "tollgate", addr, "/healthz", o.binary, append(env, "SIMULATOR=off", "ADMIN_KEY=sk-bench-admin-0123456789abcdefgh"),
 		"serve", "--listen", addr, "--data", filepath.Join(dir, "data"), "--config", file)
 }
 
@@ -119,6 +119,11 @@ func measure(ctx context.Context, o options) error {
 	}
 	if wanted("start") {
 		if err := startUp(ctx, o, f.sim.base, os.Stdout); err != nil {
+			return err
+		}
+	}
+	if wanted("small") {
+		if err := small(ctx, o, f.sim.base, os.Stdout); err != nil {
 			return err
 		}
 	}
@@ -236,6 +241,47 @@ func startUp(ctx context.Context, o options, upstream string, out io.Writer) err
 	}
 	fmt.Fprintf(out, "\nstart to first answer: %d ms on an empty data directory (aim 200), idle %.1f MB (aim 60)\n", best.Milliseconds(), float64(idle)/1e6)
 	return nil
+}
+
+// small runs a gateway on one core, as hard as it goes, with plain calls, large ones and streams, and
+// looks at its memory: it is to live on a machine of one core and 1 GB.
+func small(ctx context.Context, o options, upstream string, out io.Writer) error {
+	dir, err := os.MkdirTemp("", "tollgate-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // a temporary directory
+	p, err := gateway(ctx, o, dir, upstream, "GOMAXPROCS=1")
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	t := target{"tollgate", p.base, clientKey, p}
+	const spell = 4 * time.Second
+	var peak int64
+	watch, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for watch.Err() == nil {
+			if m, err := p.memory(); err == nil {
+				peak = max(peak, m)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
+	fmt.Fprintf(out, "\non one core:\n")
+	for _, s := range scenarios() {
+		s.workers = 32
+		var n int64
+		if n, err = t.load(ctx, client(), s, spell); err != nil {
+			break
+		}
+		fmt.Fprintf(out, "  %-18s %7.0f a second\n", s.name, float64(n)/spell.Seconds())
+	}
+	stop()
+	wg.Wait()
+	fmt.Fprintf(out, "  %.1f MB resident at most (1 GB is to suffice)\n", float64(peak)/1e6)
+	return err
 }
 
 // streams opens many slow streams at once and looks at the memory of the gateway.
