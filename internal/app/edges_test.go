@@ -94,7 +94,7 @@ func TestLongModelNames(t *testing.T) {
 // What an upstream says of the operator's account is as private in the middle of a stream as before it.
 func TestErrorInAStreamIsPublic(t *testing.T) {
 	url := bad(t, func(w http.ResponseWriter, _ *http.Request, say wire) {
-		send(w, say.setup, say.say("so far"), "data: {\"error\":{\"message\":\"org-canary has exceeded its quota\",\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\"}}\n\n")
+		send(w, say.setup, say.say("so far"), "data: {\"error\":{\"message\":\"acme-canary has exceeded its quota\",\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\"}}\n\n")
 	})
 	h := attack(t, url)
 	d := streamed()[0]

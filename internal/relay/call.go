@@ -153,6 +153,9 @@ func worse(last, none *canon.Error) *canon.Error {
 // public returns what a client may know of an upstream's error. What is wrong with the request is
 // told as the upstream told it; the rest is between the operator and the provider.
 func public(e *canon.Error) *canon.Error {
+	if errors.Is(e.Cause, ErrShutdown) {
+		return e
+	}
 	p := &canon.Error{Kind: e.Kind, RetryAfter: e.RetryAfter, Cause: e}
 	switch e.Kind {
 	case canon.KindInvalid, canon.KindTooLarge, canon.KindUnsupported, canon.KindNotFound, canon.KindCanceled, canon.KindInternal, canon.KindTimeout:

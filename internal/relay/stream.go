@@ -162,15 +162,18 @@ func (f *flow) finish(rerr error) *canon.Error {
 }
 
 // breakOff ends a stream that has begun with the terminal error of the client's dialect. The call is
-// settled on what was delivered.
+// settled on what was delivered. What it returns is for the channel, and says more than the client may
+// know.
 func (f *flow) breakOff(err *canon.Error) *canon.Error {
 	c := f.c
-	c.err = err
+	if !c.unrecorded { // else err is our own already
+		c.err = public(err)
+	}
 	c.status = http.StatusOK // what the client saw
 	if serr := c.settle(); serr != nil {
 		err = serr
 	}
-	f.out = f.framer.Fail(f.out, err)
+	f.out = f.framer.Fail(f.out, c.err)
 	f.flush()
 	return err
 }
