@@ -66,6 +66,13 @@ func (a *Account) check() error {
 	return a.Limits.check()
 }
 
+func (k *Key) check() error {
+	if utf8.RuneCountInString(k.Name) > maxName {
+		return &InputError{"name", fmt.Sprintf("must have at most %d characters", maxName)}
+	}
+	return k.Limits.check()
+}
+
 func (l Limits) check() error {
 	for name, v := range map[string]int64{"rpm": l.RPM, "rph": l.RPH, "rpd": l.RPD, "tpm": l.TPM, "tph": l.TPH, "tpd": l.TPD, "concurrent": l.Concurrent} {
 		if v < 0 {
@@ -88,6 +95,9 @@ func (r *Registry) CreateAccount(ctx context.Context, a Account) (Account, error
 	parent := r.dir.Account(a.ParentID)
 	if parent == nil {
 		return Account{}, &InputError{"parent_id", "no such account"}
+	}
+	if strings.Count(parent.Path, ".")-1 >= maxDepth { // its keys would be refused
+		return Account{}, &InputError{"parent_id", fmt.Sprintf("is %d levels deep already; there are no more", maxDepth)}
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -147,12 +157,10 @@ func (r *Registry) ImportKey(ctx context.Context, k Key, plain secret.Secret) (K
 	switch {
 	case r.dir.Account(k.AccountID) == nil:
 		return Key{}, &InputError{"account_id", "no such account"}
-	case utf8.RuneCountInString(k.Name) > maxName:
-		return Key{}, &InputError{"name", fmt.Sprintf("must have at most %d characters", maxName)}
 	case !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(r.now()):
 		return Key{}, &InputError{"expires_at", "is in the past"}
 	}
-	if err := k.Limits.check(); err != nil {
+	if err := k.check(); err != nil {
 		return Key{}, err
 	}
 	if k.ID == "" {
@@ -187,7 +195,7 @@ func (r *Registry) UpdateKey(ctx context.Context, id string, change func(*Key) e
 		return Key{}, err
 	}
 	k.ID, k.AccountID, k.Hash, k.Hint, k.CreatedAt, k.Version = old.ID, old.AccountID, old.Hash, old.Hint, old.CreatedAt, old.Version
-	if err := k.Limits.check(); err != nil {
+	if err := k.check(); err != nil {
 		return Key{}, err
 	}
 	k.UpdatedAt = r.now().UTC().Truncate(time.Millisecond)
