@@ -1,0 +1,305 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"tollgate/internal/account"
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/anthropic"
+	"tollgate/internal/dialect/gemini"
+	"tollgate/internal/dialect/openaichat"
+	"tollgate/internal/dialect/openairesponses"
+	"tollgate/internal/relay"
+)
+
+// options are those of a gateway without accounts.
+func options() Options {
+	protocols := []dialect.Protocol{openaichat.New(), openairesponses.New(), anthropic.New(), gemini.New()}
+	byName := map[canon.Dialect]dialect.Protocol{}
+	for _, p := range protocols {
+		byName[p.Dialect()] = p
+	}
+	return Options{
+		Relay:     relay.New(relay.Deps{Protocols: byName, Accounts: account.NewDirectory(nil, nil), ClientIP: func(*http.Request) string { return "" }}),
+		Protocols: protocols, Ready: func(context.Context) error { return nil },
+		MaxHeaderBytes: 8 << 10, ClientRead: time.Minute, Shutdown: time.Minute, Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+func request(method, target string, headers ...string) *http.Request {
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return r
+}
+
+func TestDialectOf(t *testing.T) {
+	s := New(options())
+	for _, c := range []struct {
+		r    *http.Request
+		want canon.Dialect
+	}{
+		{request("GET", "/v1/models"), canon.OpenAIChat},
+		{request("GET", "/"), canon.OpenAIChat},
+		{request("GET", "/v1/models", "Authorization", "Bearer k"), canon.OpenAIChat},
+		{request("GET", "/v1/models", "Anthropic-Version", "2023-06-01"), canon.Anthropic},
+		{request("GET", "/v1/models", "X-Api-Key", "k", "Anthropic-Version", "2023-06-01"), canon.Anthropic},
+		{request("POST", "/v1/messages"), canon.Anthropic},
+		{request("POST", "/v1/messages/count_tokens"), canon.Anthropic},
+		{request("POST", "/v1/responses"), canon.OpenAIResponses},
+		{request("GET", "/v1/responses/resp_1"), canon.OpenAIResponses},
+		{request("GET", "/v1beta/models"), canon.Gemini},
+		{request("GET", "/v1beta/models", "Authorization", "Bearer k"), canon.Gemini},
+		{request("GET", "/v1/models", "X-Goog-Api-Key", "k"), canon.Gemini},
+		{request("GET", "/v1/models?key=k"), canon.Gemini},
+		{request("GET", "/v1/models?key=k", "Authorization", "Bearer k"), canon.OpenAIChat},
+		{request("GET", "/v1/models?monkey=k"), canon.OpenAIChat},
+	} {
+		if got := s.dialectOf(c.r).Dialect(); got != c.want {
+			t.Errorf("%s %s %v: %s, want %s", c.r.Method, c.r.URL, c.r.Header, got, c.want)
+		}
+	}
+	o := options()
+	o.Protocols = o.Protocols[2:3]
+	if got := New(o).dialectOf(request("GET", "/v1/models")).Dialect(); got != canon.Anthropic {
+		t.Errorf("the one dialect there is: %s", got)
+	}
+}
+
+func serve(s *Server, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r)
+	return w
+}
+
+func TestHealthAndReady(t *testing.T) {
+	o := options()
+	var journal error
+	o.Ready = func(context.Context) error { return journal }
+	s := New(o)
+	check := func(path string, status int, body string) {
+		t.Helper()
+		w := serve(s, request("GET", path))
+		if w.Code != status || w.Body.String() != body || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	check("/healthz", 200, `{"status":"ok"}`)
+	check("/readyz", 200, `{"status":"ready"}`)
+	journal = errors.New(`disk "full"`)
+	check("/readyz", 503, `{"status":"not ready","reason":"disk \"full\""}`)
+	check("/healthz", 200, `{"status":"ok"}`)
+	journal = nil
+	s.closing.Store(true)
+	check("/readyz", 503, `{"status":"closing","reason":"the gateway is shutting down"}`)
+	check("/healthz", 200, `{"status":"ok"}`)
+}
+
+func TestNotFoundInTheClientsShape(t *testing.T) {
+	s := New(options())
+	ids := map[string]bool{}
+	for _, c := range []struct {
+		r    *http.Request
+		mark string // stands in errors of this dialect alone
+	}{
+		{request("GET", "/v1/nothing"), `"param":`},
+		{request("PUT", "/v1/responses/x/y"), `"param":`},
+		{request("GET", "/v1/nothing", "Anthropic-Version", "2023-06-01"), `"type":"not_found_error"`},
+		{request("PUT", "/v1/messages"), `"type":"not_found_error"`},
+		{request("GET", "/v1beta/nothing"), `"status":"NOT_FOUND"`},
+		{request("POST", "/healthz"), `"param":`},
+	} {
+		w := serve(s, c.r)
+		var body struct{ Error struct{ Message string } }
+		err := json.Unmarshal(w.Body.Bytes(), &body)
+		if err != nil || w.Code != 404 || !strings.Contains(body.Error.Message, c.r.Method+" "+c.r.URL.Path) || !strings.Contains(w.Body.String(), c.mark) {
+			t.Errorf("%s %s: %d %s, %v", c.r.Method, c.r.URL, w.Code, w.Body, err)
+		}
+		id := w.Header().Get("X-Request-Id")
+		if id == "" || ids[id] {
+			t.Errorf("%s: request id %q", c.r.URL, id)
+		}
+		ids[id] = true
+	}
+	if w := serve(s, request("GET", "/v1beta/models")); w.Code == 404 || w.Code == 200 || !strings.Contains(w.Body.String(), `"status":`) {
+		t.Errorf("models without a key: %d %s", w.Code, w.Body)
+	}
+}
+
+// running is a server on a port of this machine.
+type running struct {
+	url    string
+	stop   context.CancelFunc
+	result chan error
+}
+
+func start(t *testing.T, o Options) *running {
+	t.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &running{url: "http://" + ln.Addr().String(), stop: cancel, result: make(chan error, 1)}
+	go func() { r.result <- New(o).Serve(ctx, ln) }()
+	t.Cleanup(cancel)
+	return r
+}
+
+// do makes a request on a connection of its own.
+func (r *running) do(req *http.Request) (status int, body string, header http.Header, err error) {
+	tr := &http.Transport{}
+	defer tr.CloseIdleConnections()
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		return 0, "", nil, err
+	}
+	raw, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(raw), resp.Header, errors.Join(err, resp.Body.Close())
+}
+
+func (r *running) request(t *testing.T, method, path string, body io.Reader) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, r.url+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+func TestShutdownWaits(t *testing.T) {
+	o := options()
+	began, release := make(chan struct{}), make(chan struct{})
+	o.Routes = map[string]http.Handler{"GET /slow": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(began)
+		<-release
+		_, _ = io.WriteString(w, "whole, "+http.StatusText(200))
+		if err := r.Context().Err(); err != nil {
+			t.Error(err)
+		}
+	})}
+	r := start(t, o)
+	answered := make(chan string, 1)
+	req := r.request(t, "GET", "/slow", nil)
+	go func() {
+		_, body, _, err := r.do(req)
+		if err != nil {
+			body = err.Error()
+		}
+		answered <- body
+	}()
+	<-began
+	r.stop()
+	for { // until no new connection is taken
+		if _, _, _, err := r.do(r.request(t, "GET", "/healthz", nil)); err != nil {
+			break
+		}
+	}
+	select {
+	case err := <-r.result:
+		t.Fatalf("it ended while a call ran: %v", err)
+	default:
+	}
+	close(release)
+	if got := <-answered; got != "whole, OK" {
+		t.Error(got)
+	}
+	if err := <-r.result; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShutdownCutsWhatIsTooSlow(t *testing.T) {
+	o := options()
+	o.Shutdown = 20 * time.Millisecond
+	began, cause := make(chan struct{}), make(chan error, 1)
+	o.Routes = map[string]http.Handler{"GET /slow": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(began)
+		<-r.Context().Done()
+		cause <- context.Cause(r.Context())
+		_, _ = io.WriteString(w, "settled")
+	})}
+	r := start(t, o)
+	answered := make(chan string, 1)
+	req := r.request(t, "GET", "/slow", nil)
+	go func() {
+		_, body, _, err := r.do(req)
+		if err != nil {
+			body = err.Error()
+		}
+		answered <- body
+	}()
+	<-began
+	r.stop()
+	if err := <-cause; !errors.Is(err, relay.ErrShutdown) {
+		t.Errorf("the call learns: %v", err)
+	}
+	if got := <-answered; got != "settled" {
+		t.Error(got)
+	}
+	if err := <-r.result; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServeTellsWhyItCannot(t *testing.T) {
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := New(options()).Serve(t.Context(), ln); !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), ln.Addr().String()) {
+		t.Error(err)
+	}
+}
+
+func TestHeadersAreBounded(t *testing.T) {
+	r := start(t, options())
+	for size, want := range map[int]int{4 << 10: 200, 64 << 10: 431} {
+		req := r.request(t, "GET", "/healthz", nil)
+		req.Header.Set("X-Long", strings.Repeat("x", size))
+		if status, _, _, err := r.do(req); status != want {
+			t.Errorf("%d bytes: %d, %v", size, status, err)
+		}
+	}
+}
+
+// After a body in chunks the connection is not used again: what follows may be somebody's smuggling.
+func TestChunkedBodiesEndTheConnection(t *testing.T) {
+	r := start(t, options())
+	for name, c := range map[string]struct {
+		body  io.Reader
+		close bool
+	}{
+		"none":   {nil, false},
+		"length": {strings.NewReader("{}"), false},
+		"chunks": {io.MultiReader(bytes.NewReader([]byte("{}"))), true},
+	} {
+		req := r.request(t, "POST", "/nothing", c.body)
+		tr := &http.Transport{}
+		resp, err := tr.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Close != c.close || resp.StatusCode != 404 {
+			t.Errorf("%s: status %d, close %v", name, resp.StatusCode, resp.Close)
+		}
+		_ = resp.Body.Close()
+		tr.CloseIdleConnections()
+	}
+}
