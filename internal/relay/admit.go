@@ -137,6 +137,9 @@ func (c *call) reserve(u canon.Usage) *canon.Error {
 			// nobody serves is told so when it is routed.
 			return nil
 		}
+		if errors.Is(err, catalog.ErrTooLarge) {
+			return &canon.Error{Kind: canon.KindInvalid, Cause: err, Message: "the output that this request allows may cost more than any account can have; ask for less"}
+		}
 		return &canon.Error{
 			Kind: canon.KindNotFound, Param: "model", Code: "model_not_priced", Cause: err,
 			Message: "the model `" + bounded(c.head.Model, 120) + "` has no price here; the operator must set one before it can be used",

@@ -50,6 +50,7 @@ type call struct {
 	attempts []ledger.Attempt
 	trying   *ledger.Attempt // the attempt under way
 	tryBegan time.Time
+	accepted bool          // the channel tried last took the request: it answered with a good status
 	spent    time.Duration // how long the answering channel has nothing left, by its own limits
 	meter    *meter
 	started  bool // bytes of an answer have left

@@ -185,6 +185,7 @@ func TestConsumed(t *testing.T) {
 		source  canon.UsageSource
 		in, out int64 // -1: any but none
 	}{
+		{"left while the upstream was thinking", nil, gone, false, canon.Estimated, -1, 0},
 		{"told", []canon.Event{text, full}, nil, true, canon.Measured, 7, 90},
 		{"told, no output", []canon.Event{canon.Used{Usage: canon.Usage{Input: 7}}}, nil, true, canon.Measured, 7, 0},
 		{"told no output, but there is text", []canon.Event{text, canon.Used{Usage: canon.Usage{Input: 7}}}, nil, true, canon.Derived, 7, said},
@@ -202,6 +203,7 @@ func TestConsumed(t *testing.T) {
 			one := &call{
 				h: &Handler{Deps: Deps{Tokens: counter}}, meter: &meter{}, priced: &catalog.Entry{}, proto: openaichat.New(),
 				head: dialect.Head{Op: canon.OpGenerate}, body: body, err: c.err, started: c.started,
+				accepted: !strings.Contains(c.name, "before anything"),
 			}
 			one.meter.observe(c.events)
 			u, source := one.consumed()

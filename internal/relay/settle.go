@@ -115,8 +115,10 @@ func (c *call) consumed() (canon.Usage, canon.UsageSource) {
 	switch {
 	case whole && m.used && (m.usage.Out() > 0 || m.text.Len() == 0):
 		return m.usage, canon.Measured
-	case !whole && !c.started && (c.err.Kind != canon.KindCanceled || !m.used && !m.content):
-		return canon.Usage{}, "" // no channel answered; what a failed one consumed is not the client's to pay
+	case !whole && !c.started && (c.err.Kind != canon.KindCanceled || !c.accepted):
+		// No channel answered. What a failed one consumed is not the client's to pay; what one had begun
+		// to answer when the client left is.
+		return canon.Usage{}, ""
 	}
 	// The upstream did not say, or not all: count what is known of the call.
 	u, source := m.usage, canon.Derived

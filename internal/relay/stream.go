@@ -54,7 +54,11 @@ func (c *call) stream(a *attempt, l *pool.Lease, resp *http.Response, body io.Re
 	}
 	defer c.h.frames.Put(f.frames)
 	err := f.copy()
-	if err == nil || !c.started {
+	switch {
+	case err == nil:
+		a.leave(body)
+		return nil
+	case !c.started:
 		return err
 	}
 	return f.breakOff(err)

@@ -74,6 +74,19 @@ func (a *attempt) idle(d time.Duration) {
 	a.timer.Reset(d)
 }
 
+// What may follow the end of an answer, and how long we wait for it.
+const (
+	maxRest  = 4 << 10
+	restTime = 50 * time.Millisecond
+)
+
+// leave reads what little follows the end of a stream, its last chunk in particular: only then can the
+// connection serve another call.
+func (a *attempt) leave(body io.Reader) {
+	a.timer.Reset(restTime)
+	_, _ = io.CopyN(io.Discard, body, maxRest) // the call is over; what goes wrong here costs a connection
+}
+
 func (a *attempt) close() {
 	a.timer.Stop()
 	a.unhook()
@@ -88,9 +101,16 @@ func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Er
 	a := c.begin(l, min(c.h.Settings.FirstByte, time.Until(deadline)))
 	defer a.close()
 
-	c.trying = &ledger.Attempt{ChannelID: l.Channel.ID}
+	c.trying, c.accepted = &ledger.Attempt{ChannelID: l.Channel.ID}, false
+	reported := false
+	defer func() {
+		if !reported { // only a panic gets here
+			l.Dropped()
+		}
+	}()
 	err = c.send(a, l)
 	c.trying.Ms = time.Since(c.tryBegan).Milliseconds()
+	reported = true
 	switch {
 	case err == nil:
 		l.Succeeded()
@@ -127,6 +147,7 @@ func (c *call) send(a *attempt, l *pool.Lease) *canon.Error {
 	}
 	defer func() { _ = resp.Body.Close() }() // nothing depends on how reading ended; what was read has been judged
 	c.trying.Status = resp.StatusCode
+	c.accepted = resp.StatusCode < 300
 	c.spent = c.proto.Spent(resp.Header)
 	switch {
 	case resp.StatusCode >= 400:
@@ -189,6 +210,9 @@ func (c *call) masked(e *canon.Error) *canon.Error {
 		e.Message = strings.ReplaceAll(e.Message, key, "***")
 		e.Code = strings.ReplaceAll(e.Code, key, "***")
 		e.Param = strings.ReplaceAll(e.Param, key, "***")
+	}
+	if e.Status == 0 && e.Kind == canon.KindUpstream {
+		e.Status = http.StatusBadGateway // the upstream's words, not ours: see public
 	}
 	return e
 }

@@ -38,6 +38,7 @@ type Server struct {
 	http    *http.Server
 	abort   context.CancelCauseFunc // of every running call
 	closing atomic.Bool
+	running atomic.Int64 // handlers
 }
 
 // New returns a server that does not listen yet.
@@ -84,6 +85,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		defer cancel()
 		if err = s.http.Shutdown(cut); err != nil {
 			err = errors.Join(err, s.http.Close())
+			s.await(closeTime)
 		}
 	}
 	if e := <-stopped; !errors.Is(e, http.ErrServerClosed) {
@@ -97,6 +99,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 // large bodies moves the deadline; net/http lifts it at the end of the body.
 func (s *Server) bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.running.Add(1)
+		defer s.running.Add(-1)
 		if r.ContentLength != 0 {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.ClientRead)) // not every writer has one
 		}
@@ -114,6 +118,16 @@ func (s *Server) bounded(next http.Handler) http.Handler {
 }
 
 var closing = []string{"close"}
+
+// closeTime is how long handlers may take to see that their connections are gone.
+const closeTime = 5 * time.Second
+
+// await waits, at most so long, until no handler runs: what settles a call must not be closed before.
+func (s *Server) await(most time.Duration) {
+	for end := time.Now().Add(most); s.running.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
 
 // mux puts every route in one place.
 func (s *Server) mux() http.Handler {
