@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -141,7 +142,7 @@ func TestCheckNow(t *testing.T) {
 	says := func(e *canon.Error) Checker {
 		return func(context.Context, Channel, provider.Provider) *canon.Error { return e }
 	}
-	if _, err := b.CheckNow(ctx, "nobody", says(nil)); err != ErrNotFound {
+	if _, err := b.CheckNow(ctx, "nobody", says(nil)); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
 	if v, err := b.CheckNow(ctx, "a", says(failure(canon.KindTimeout))); v == nil || err != nil {
@@ -165,7 +166,7 @@ func TestCheckNow(t *testing.T) {
 	}
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := b.CheckNow(gone, "a", says(bad)); err != context.Canceled {
+	if _, err := b.CheckNow(gone, "a", says(bad)); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	b.next(want).Dropped()

@@ -186,7 +186,7 @@ func TestShutdownWaits(t *testing.T) {
 	o.Routes = map[string]http.Handler{"GET /slow": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(began)
 		<-release
-		_, _ = io.WriteString(w, "whole, "+http.StatusText(200))
+		_, _ = io.WriteString(w, "whole, "+http.StatusText(http.StatusOK))
 		if err := r.Context().Err(); err != nil {
 			t.Error(err)
 		}
@@ -296,7 +296,7 @@ func TestChunkedBodiesEndTheConnection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if resp.Close != c.close || resp.StatusCode != 404 {
+		if resp.Close != c.close || resp.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: status %d, close %v", name, resp.StatusCode, resp.Close)
 		}
 		_ = resp.Body.Close()
