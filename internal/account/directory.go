@@ -2,6 +2,7 @@ package account
 
 import (
 	"hash/maphash"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -146,6 +147,18 @@ func (d *Directory) Authenticate(hash [32]byte, now time.Time) (Caller, Refusal)
 		}
 		if up = d.Account(up.ParentID); up == nil {
 			return c, AccountDisabled
+		}
+	}
+}
+
+// Line calls yield for an account and those above it, up to root.
+func (d *Directory) Line(a *Account) iter.Seq[*Account] {
+	return func(yield func(*Account) bool) {
+		for n := 0; a != nil && n <= maxDepth; n++ {
+			if !yield(a) || a.ParentID == "" {
+				return
+			}
+			a = d.Account(a.ParentID)
 		}
 	}
 }

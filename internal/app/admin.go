@@ -14,7 +14,6 @@ import (
 	"tollgate/internal/compat/proxyxai"
 	"tollgate/internal/pool"
 	"tollgate/internal/provider/builtin"
-	"tollgate/internal/relay"
 	"tollgate/internal/wildcard"
 )
 
@@ -26,7 +25,7 @@ func (a *App) adminRoutes() (map[string]http.Handler, error) {
 		return nil, err
 	}
 	api, err := admin.New(admin.Deps{
-		Authenticate: a.relay.Authenticate, MayUse: relay.MayUse, Accounts: a.registry, Channels: managedPool{a.pool, a.relay.Check},
+		Authenticate: a.relay.Authenticate, MayUse: a.relay.MayUse, Accounts: a.registry, Channels: managedPool{a.pool, a.relay.Check},
 		Models: managedModels{a.models}, Money: a.book, Records: a.store, Providers: providers,
 		Log: a.log, Now: time.Now, Version: a.version, Began: time.Now(),
 	})

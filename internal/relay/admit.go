@@ -40,9 +40,15 @@ func Allowed(patterns []string, model string) bool {
 	return allowed || !positive
 }
 
-// MayUse reports whether a caller may use a model; model lists and calls ask the same.
-func MayUse(c account.Caller, model string) bool {
-	return Allowed(c.Account.Models, model) && Allowed(c.Key.Models, model)
+// MayUse reports whether a caller may use a model: its key, its account and every account above must
+// allow it. Model lists and calls ask the same.
+func (h *Handler) MayUse(c account.Caller, model string) bool {
+	for a := range h.Accounts.Line(c.Account) {
+		if !Allowed(a.Models, model) {
+			return false
+		}
+	}
+	return Allowed(c.Key.Models, model)
 }
 
 // maxModel bounds the name of a model, in bytes: it is kept for routing and stands in the record of the
@@ -59,7 +65,7 @@ func (c *call) admit() *canon.Error {
 		return canon.Errorf(canon.KindNotFound, "the name of the model is longer than %d bytes; no model has such a name", maxModel)
 	}
 	c.model = c.h.Map(c.head.Model)
-	if !MayUse(c.caller, c.head.Model) || !MayUse(c.caller, c.model) {
+	if !c.h.MayUse(c.caller, c.head.Model) || c.model != c.head.Model && !c.h.MayUse(c.caller, c.model) {
 		return &canon.Error{
 			Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
 			Message: "the model `" + bounded(c.head.Model, 120) + "` does not exist here, or this key may not use it",
@@ -103,20 +109,22 @@ func (c *call) outputReservation() int64 {
 // tokens of the request can overflow.
 const maxReserve = 1 << 30
 
-// limit asks the rates of key and account.
+// limit asks the rates of the key, its account and every account above.
 func (c *call) limit(reserve int64) *canon.Error {
-	var rules [2]limit.Rule
-	n := 0
+	var room [4]limit.Rule
+	rules := room[:0]
 	if l := c.caller.Key.Limits; l != (account.Limits{}) {
-		rules[n], n = limit.Rule{Subject: c.caller.Key.ID, Limits: l}, n+1
+		rules = append(rules, limit.Rule{Subject: c.caller.Key.ID, Limits: l})
 	}
-	if l := c.caller.Account.Limits; l != (account.Limits{}) {
-		rules[n], n = limit.Rule{Subject: c.caller.Account.ID, Limits: l}, n+1
+	for a := range c.h.Accounts.Line(c.caller.Account) {
+		if a.Limits != (account.Limits{}) {
+			rules = append(rules, limit.Rule{Subject: a.ID, Limits: a.Limits})
+		}
 	}
-	if n == 0 {
+	if len(rules) == 0 {
 		return nil
 	}
-	grant, refused := c.h.Limits.Admit(c.began, rules[:n], reserve)
+	grant, refused := c.h.Limits.Admit(c.began, rules, reserve)
 	if refused != nil {
 		kind := canon.KindRateLimited
 		if refused.TooLarge {

@@ -49,7 +49,7 @@ func (h *Handler) models(c account.Caller) []dialect.Model {
 	seen := map[string]bool{}
 	var out []dialect.Model
 	add := func(name string) {
-		if seen[name] || !MayUse(c, name) {
+		if seen[name] || !h.MayUse(c, name) {
 			return
 		}
 		seen[name] = true
