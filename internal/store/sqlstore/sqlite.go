@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
-	_ "modernc.org/sqlite" // driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"tollgate/internal/store/migrations"
 )
@@ -68,10 +70,29 @@ func openSQLite(ctx context.Context, path string, params url.Values, conns int) 
 	}
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
-	if err := db.PingContext(ctx); err != nil {
+	if err := patientPing(ctx, db); err != nil {
 		return nil, fmt.Errorf("sqlite %s: %w", path, errors.Join(err, db.Close()))
 	}
 	return db, nil
+}
+
+// openWait is how long an opener waits for others who turn WAL on at the same moment: SQLite answers
+// "busy" there at once, whatever the busy timeout is, since two who wait for each other never end.
+const openWait = 10 * time.Second
+
+func patientPing(ctx context.Context, db *sql.DB) error {
+	for end := time.Now().Add(openWait); ; {
+		err := db.PingContext(ctx)
+		var busy *sqlite.Error
+		if err == nil || !errors.As(err, &busy) || busy.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // migrate brings the schema up to date; on failure it closes the database.
