@@ -153,7 +153,12 @@ func testApplyIsWhole(t *testing.T, s Stores) {
 		pos, err := s.JournalPosition(t.Context(), "n")
 		must(t, err)
 		next := int(pos.Offset)
-		same(t, "spent at the position", catalog.Nanos(next*size*3), balance(t, s, "a").Spent)
+		spent := balance(t, s, "a").Spent
+		if again, err := s.JournalPosition(t.Context(), "n"); err != nil || again != pos {
+			must(t, err)
+			continue // a commit that was cut off on our side has only now come to its end on the server's
+		}
+		same(t, "spent at the position", catalog.Nanos(next*size*3), spent)
 		if next == batches {
 			break
 		}
