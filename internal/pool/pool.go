@@ -25,6 +25,8 @@ type Pool struct {
 
 	snap atomic.Pointer[snapshot]
 
+	reloading sync.Mutex // taken before mu
+
 	mu     sync.Mutex // writers of the snapshot, and what follows
 	fixed  []Channel  // from the environment and the configuration file
 	health map[string]*health
@@ -70,12 +72,14 @@ func New(ctx context.Context, store Store, providers []provider.Provider, fixed 
 
 // Reload reads the channels of the store again. What it finds serves the very next call.
 func (p *Pool) Reload(ctx context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.reloading.Lock() // one at a time, so that an older answer never replaces a newer one
+	defer p.reloading.Unlock()
 	stored, err := p.store.Channels(ctx)
 	if err != nil {
 		return err
 	}
+	p.mu.Lock() // not while the store is asked: calls report through it
+	defer p.mu.Unlock()
 	s := &snapshot{routes: map[Want]*route{}}
 	seen := map[string]bool{}
 	for _, c := range slices.Concat(p.fixed, stored) {
