@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 )
 
@@ -36,7 +37,7 @@ func main() {
 	flag.StringVar(&proxy, "proxy-to", "", "run as the bare reverse proxy to this address (used by bench itself)")
 	flag.StringVar(&listen, "listen", "", "address of the bare reverse proxy")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
 	if proxy != "" {
