@@ -132,7 +132,7 @@ func (c *call) limit(reserve int64) *canon.Error {
 		}
 		return &canon.Error{Kind: kind, RetryAfter: refused.RetryAfter, Message: refused.Error()}
 	}
-	c.grant, c.reserved = grant, reserve
+	c.grant = grant
 	return nil
 }
 

@@ -37,10 +37,9 @@ type call struct {
 	model  string           // head.Model after the gateway's mapping
 	pools  []string
 
-	priced   *catalog.Entry
-	reserved int64 // tokens reserved with the limits
-	hold     *ledger.Hold
-	grant    *limit.Grant
+	priced *catalog.Entry
+	hold   *ledger.Hold
+	grant  *limit.Grant
 
 	sent       []byte // body for sentFor
 	sentFor    *pool.Candidate
