@@ -34,9 +34,3 @@ const (
 	OpStoredCancel Op = "stored_cancel" // cancel a background response
 	OpStoredItems  Op = "stored_items"  // list the input items of a stored response
 )
-
-// Loss is one thing that a dialect could not carry.
-type Loss struct {
-	Path   string // where it stood in the client's request, e.g. messages[0].content[2]
-	Reason string // why it was left out
-}

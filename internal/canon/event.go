@@ -10,7 +10,10 @@ type Event interface{ event() }
 // The events.
 type (
 	// Start opens an answer. It is not content: a failed start can still be tried elsewhere.
-	Start struct{ ID, Model string }
+	Start struct {
+		ID, Model string
+		Created   int64 // Unix seconds; 0: not said
+	}
 
 	// TextDelta is visible text.
 	TextDelta struct {
@@ -19,6 +22,7 @@ type (
 	}
 
 	// ReasoningDelta is thinking text; Seal is a signature or ciphertext, usually at the end of a block.
+	// Only the dialect that the answer was read from may get the Seal back: see WrapSeal.
 	ReasoningDelta struct {
 		Choice, Index int
 		Text          string
@@ -31,10 +35,12 @@ type (
 		Text          string
 	}
 
-	// ToolStart opens a tool call, ToolDelta carries a fragment of its JSON input.
+	// ToolStart opens a tool call, ToolDelta carries a fragment of its JSON input. ID is "" where the
+	// dialect has none. Of a Custom tool the input is one JSON string.
 	ToolStart struct {
 		Choice, Index int
 		ID, Name      string
+		Custom        bool
 	}
 	ToolDelta struct {
 		Choice, Index int
@@ -49,14 +55,45 @@ type (
 		Data          string
 	}
 
+	// Cited is a source of what was said in the text block Index.
+	Cited struct {
+		Choice, Index int
+		Citation      Citation
+	}
+
+	// HostedUse is a tool that the vendor ran itself, or its result.
+	HostedUse struct {
+		Choice, Index int
+		Kind          HostedKind
+		ID, Name      string
+		Done          bool   // the result, not the call
+		Input         string // the query, URL or code; "" where not said
+		Output        string // what code printed
+		Sources       []Citation
+		Raw           json.RawMessage // as it came
+	}
+
+	// TokenProbs are the log probabilities of the tokens just said.
+	TokenProbs struct {
+		Choice, Index int
+		Tokens        []TokenProb
+	}
+
+	// Embedding is one vector: a JSON array of numbers, as it came.
+	Embedding struct {
+		Number int
+		Values json.RawMessage
+	}
+
 	// BlockEnd closes the block Index where the dialect says so.
 	BlockEnd struct{ Choice, Index int }
 
 	// Stopped says why a choice ended.
 	Stopped struct {
-		Choice int
-		Why    Stop
-		Raw    string // the dialect's own word
+		Choice   int
+		Why      Stop
+		Raw      string // the dialect's own word
+		Sequence string // the stop sequence that was met, where said
 	}
 
 	// Used carries the whole usage known so far; a later one replaces it.
@@ -65,7 +102,7 @@ type (
 	// Failed is an error reported inside an answer (HTTP 200, then an error).
 	Failed struct{ Err *Error }
 
-	// Other is something canon has no word for (pings, grounding, annotations …). Content says
+	// Other is something canon has no word for (pings, safety ratings …). Content says
 	// whether a client would see it as part of the answer.
 	Other struct {
 		Name    string
@@ -84,12 +121,34 @@ func (RefusalDelta) event()   {}
 func (ToolStart) event()      {}
 func (ToolDelta) event()      {}
 func (MediaDelta) event()     {}
+func (Cited) event()          {}
+func (HostedUse) event()      {}
+func (TokenProbs) event()     {}
+func (Embedding) event()      {}
 func (BlockEnd) event()       {}
 func (Stopped) event()        {}
 func (Used) event()           {}
 func (Failed) event()         {}
 func (Other) event()          {}
 func (Ended) event()          {}
+
+// Citation is a source. Offsets count Unicode characters of the text block that it supports, the end
+// excluded; both 0: not said.
+type Citation struct {
+	URL, Title string
+	Text       string // what is quoted from the source
+	From, To   int
+	FileID     string
+	Raw        json.RawMessage // as it came; nil where made from something else
+}
+
+// TokenProb is the log probability of a token, with the likeliest alternatives where asked for.
+type TokenProb struct {
+	Token   string
+	LogProb float64
+	Bytes   []byte // nil: not said
+	Top     []TokenProb
+}
 
 // IsContent reports whether a client that saw e has seen part of the answer. After that no other
 // channel may be tried.
@@ -101,7 +160,7 @@ func IsContent(e Event) bool {
 		return e.Text != "" || e.Seal != ""
 	case RefusalDelta:
 		return e.Text != ""
-	case ToolStart, ToolDelta, MediaDelta:
+	case ToolStart, ToolDelta, MediaDelta, Cited, HostedUse, Embedding:
 		return true
 	case Other:
 		return e.Content

@@ -8,12 +8,14 @@ import (
 // Request is a call for a generated answer. Embeddings, moderations and token counts use the same
 // type: what they read is in Turns.
 type Request struct {
+	Origin Dialect // whose Extra, Foreign blocks and raw tools these are
 	Model  string
 	Stream bool
 
-	System []Block // instructions that stand before the conversation, in order
-	Turns  []Turn
-	Tools  []Tool
+	System      []Block  // instructions that stand before the conversation, in order
+	SystemPaths []string // as Turn.Paths
+	Turns       []Turn
+	Tools       []Tool
 
 	ToolChoice    ToolChoice
 	ParallelTools *bool // nil: not said
@@ -28,8 +30,17 @@ type Request struct {
 	Format      *Format
 	Reasoning   *Effort
 
-	User  string
-	Tier  string
+	PresencePenalty  *float64
+	FrequencyPenalty *float64
+	LogProbs         *int    // log probabilities of the answer: 0 of the chosen tokens, n also of the n likeliest; nil: not asked for
+	Verbosity        string  // low, medium, high
+	CacheKey         string  // routes calls with a common beginning to one cache (prompt_cache_key)
+	Store            *bool   // whether the upstream keeps the answer
+	Metadata         []Field // names and JSON strings that the caller tags the call with, in order
+	PreviousID       string  // the stored answer that this call continues
+
+	User  string  // the end user, as the caller names it
+	Tier  string  // service tier: auto, default, flex, priority, scale, batch, standard_only
 	Extra []Field // members that canon has no word for, in order; they go home unchanged, elsewhere they are a Loss
 }
 
@@ -50,6 +61,25 @@ type Turn struct {
 	Role   Role
 	Name   string // optional name of the speaker
 	Blocks []Block
+
+	At    string   // where it stood in the client's request, e.g. messages[3]; may be empty
+	Paths []string // where each block stood, e.g. messages[3].content[0]; nil or as long as Blocks
+}
+
+// Path says where the block i of the turn stood in the client's request.
+func (t *Turn) Path(i int) string {
+	if i < len(t.Paths) {
+		return t.Paths[i]
+	}
+	return t.At
+}
+
+// Add appends a block with its path.
+func (t *Turn) Add(path string, b Block) {
+	for len(t.Paths) < len(t.Blocks) {
+		t.Paths = append(t.Paths, t.At)
+	}
+	t.Blocks, t.Paths = append(t.Blocks, b), append(t.Paths, path)
 }
 
 // Block is one piece of a turn. Exactly the types of this package implement it.
@@ -79,16 +109,19 @@ type (
 		Detail string
 	}
 
-	// ToolUse is a model's wish to call a tool. Input is as it came: key order and digits matter to caches.
+	// ToolUse is a model's wish to call a tool. Input is as it came: key order and digits matter to
+	// caches. Of a Custom tool it is free text, as a JSON string.
 	ToolUse struct {
 		ID, Name string
 		Input    json.RawMessage
+		Custom   bool
 	}
 
-	// ToolResult is what a tool answered.
+	// ToolResult is what a tool answered. Name is that of the tool, where the dialect says it; see Pair.
 	ToolResult struct {
 		ID, Name string
 		IsError  bool
+		Custom   bool // of a Custom tool
 		Blocks   []Block
 	}
 
@@ -131,14 +164,42 @@ type Tool struct {
 	Description string
 	Schema      json.RawMessage // JSON Schema of the input; nil: no parameters
 	Strict      *bool
+	Custom      bool            // its input is free text, not JSON; a grammar for it stands in Extra
+	Cache       *CachePoint     // asks that everything up to this tool be cached; nil: not asked
 	Raw         json.RawMessage // a built-in tool as it came; then Name is its type
-	Extra       []Field         // members that canon has no word for (cache_control, defer_loading …); as Request.Extra
+	Hosted      *Hosted         // what a built-in tool is in words that several vendors share; nil: one of a kind
+	Extra       []Field         // members that canon has no word for (defer_loading …); as Request.Extra
+	At          string          // where it stood in the client's request, e.g. tools[2]
 }
+
+// Hosted is a tool that the vendor runs itself.
+type Hosted struct {
+	Kind        HostedKind
+	Allowed     []string // domains that may be searched; empty: all
+	Blocked     []string // domains that may not
+	MaxUses     int64    // 0: not said
+	ContextSize string   // low, medium, high; "": not said
+	City        string   // where the user is, approximately; "" where not said
+	Region      string
+	Country     string // two letters
+	Timezone    string // IANA name
+}
+
+// HostedKind sorts the tools that vendors run.
+type HostedKind string
+
+// The kinds that several vendors have.
+const (
+	HostedWebSearch HostedKind = "web_search"
+	HostedWebFetch  HostedKind = "web_fetch" // reads pages by their URL
+	HostedCode      HostedKind = "code"      // runs code in a sandbox
+)
 
 // ToolChoice says whether the model must call a tool. The zero value is "not said".
 type ToolChoice struct {
-	Mode ToolMode
-	Name string // with ToolNamed
+	Mode    ToolMode
+	Name    string   // with ToolNamed
+	Allowed []string // with ToolAuto and ToolRequired: the only tools that may be called; empty: all
 }
 
 // ToolMode is the mode of a ToolChoice.
@@ -154,17 +215,30 @@ const (
 
 // Format asks for structured output. With Schema nil any JSON object will do.
 type Format struct {
-	Name   string
-	Schema json.RawMessage
-	Strict *bool
+	Name        string
+	Description string
+	Schema      json.RawMessage
+	Strict      *bool
 }
 
-// Effort says how much the model shall think. Budget is in tokens; 0: not said.
+// Effort says how much the model shall think.
 type Effort struct {
-	Level    string
-	Budget   int64
+	Level    string // minimal, low, medium, high, xhigh, max; "": not said
+	Budget   int64  // in tokens; 0: not said
+	Adaptive bool   // the model decides (adaptive thinking, a budget of -1)
 	Disabled bool
+	Show     Thoughts
 }
+
+// Thoughts says whether the answer shall show what the model thinks.
+type Thoughts string
+
+// The choices. ThoughtsShown stands for whatever the vendor shows: summaries or the thoughts themselves.
+const (
+	ThoughtsNotSaid Thoughts = ""
+	ThoughtsShown   Thoughts = "shown"
+	ThoughtsHidden  Thoughts = "hidden"
+)
 
 // Field is a member of a request that canon has no word for.
 type Field struct {

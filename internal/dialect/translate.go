@@ -1,0 +1,79 @@
+package dialect
+
+import (
+	"time"
+
+	"tollgate/internal/canon"
+)
+
+// Translator is what a dialect needs to stand on one side of a translated call: the other halves of
+// Serving (NewWriter) and Calling (WriteRequest, WantsBytes).
+type Translator interface {
+	// NewWriter returns a writer of one answer in this dialect, for a call that another dialect answers.
+	NewWriter(a Answer) Writer
+
+	// WriteRequest writes req as a request of this dialect. req may come from any dialect, this one
+	// included; it has been paired (canon.Pair) and is not changed. What can't be carried as it was is
+	// among the losses, in order; what the upstream can't do at all and the caller can't do without is
+	// an error in the caller's words.
+	WriteRequest(req *canon.Request, to Target) (raw []byte, lost []canon.Loss, err *canon.Error)
+
+	// WantsBytes reports whether this dialect can carry m only with its bytes (m.Data), though it is
+	// given by URL.
+	WantsBytes(m canon.Media) bool
+
+	// Field returns how a client of this dialect writes the top-level feature what, e.g.
+	// generationConfig.topK; "" if it has no such thing.
+	Field(what canon.What) string
+}
+
+// Target says for what a request is written.
+type Target struct {
+	Op     canon.Op // at the upstream
+	Model  string   // the upstream's name of the model
+	Stream bool
+
+	MaxOutput int64    // tokens that the model can write; 0: unknown
+	Thinking  Thinking // how the model is asked to think; "": the newest way of the dialect
+}
+
+// Thinking says how a model is asked to think. It is a fact of the model, not of the dialect.
+type Thinking string
+
+// The ways.
+const (
+	ThinkingUnknown  Thinking = ""
+	ThinkingNone     Thinking = "none"     // it can't
+	ThinkingEffort   Thinking = "effort"   // by a level (reasoning_effort, thinkingLevel)
+	ThinkingBudget   Thinking = "budget"   // by a number of tokens (thinking.budget_tokens, thinkingBudget)
+	ThinkingAdaptive Thinking = "adaptive" // it decides itself, guided by a level (thinking adaptive + effort)
+)
+
+// Answer says for what an answer is written.
+type Answer struct {
+	Head    Head
+	Request *canon.Request // what the client asked, as ReadRequest read it
+	ID      string         // of the call, a UUID: ids of the answer derive from it
+	Model   string         // as the client named it
+	Origin  canon.Dialect  // that the answer is read from
+	Created time.Time
+}
+
+// Writer writes one answer. It is used by one goroutine and keeps no slice that it is given.
+type Writer interface {
+	// ContentType is the value of the answer's Content-Type header.
+	ContentType() []string
+
+	// Write appends what the client gets for e, framing included. Of an answer that is not streamed
+	// nothing is appended before Close. Every frame leaves as soon as its event is there.
+	Write(dst []byte, e canon.Event) []byte
+
+	// Close appends what ends a whole answer; for one that is not streamed, its body.
+	Close(dst []byte) []byte
+
+	// Fail appends what ends a broken stream, so that it can't be taken for whole.
+	Fail(dst []byte, e *canon.Error) []byte
+
+	// Losses returns what of the answer could not be carried so far, in order, each feature once.
+	Losses() []canon.Loss
+}
