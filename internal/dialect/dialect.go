@@ -108,11 +108,19 @@ type Head struct {
 	Choices      int    // answers asked for, at least 1
 	StoredID     string // id of a stored object in the path
 	PreviousID   string // previous_response_id: only the channel that owns it can continue
+	Refs         []Ref  // further objects that the request uses and that an upstream account keeps: files, conversations, containers, caches
+	Also         []Ref  // models that the request names beside Model: fallbacks, models of tools
 	Stored       bool   // the answer may be kept by the upstream under an id (Responses with store)
 	Background   bool   // Responses with background: true
 	IncludeUsage bool   // Chat Completions: the client itself asked for the usage chunk
 	TextBytes    int64  // bytes of text in the request, for a quick estimate of its tokens
 	MediaParts   int    // inline media parts, each estimated at a flat count of tokens
+}
+
+// Ref is something that a request names: where it stands, and its id or name.
+type Ref struct {
+	Path string // in the client's own words, e.g. messages[0].content[1].source.file_id
+	ID   string
 }
 
 // Framing says how a streamed answer is framed to the client.
