@@ -155,7 +155,7 @@ func (a *App) openServer() error {
 			FirstByte: c.TimeoutFirstByte, Idle: c.TimeoutIdle, Call: c.TimeoutCall, Route: c.TimeoutRoute,
 			ClientRead: c.TimeoutClientRead, ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput,
 		},
-		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Map: mapper(c.Mapper),
+		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Map: c.Mapper.Map,
 		Pool: a.pool, Book: a.book, Limits: limit.New(nil), Tokens: tokens.New(), Metrics: a.metrics,
 		Log: a.log, ClientIP: clientIP(c.TrustedPeers), Began: time.Now(), Version: a.version,
 	})

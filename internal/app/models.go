@@ -9,8 +9,6 @@ import (
 
 	"tollgate/internal/admin"
 	"tollgate/internal/catalog"
-	"tollgate/internal/config"
-	"tollgate/internal/wildcard"
 )
 
 // Models keeps the catalogue that calls see: the built-in data, what the configuration file says, and
@@ -84,16 +82,4 @@ func (m *Models) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	return m.reload(ctx)
-}
-
-// mapper returns the gateway's own mapping of model names: the first rule that matches.
-func mapper(rules []config.MapRule) func(string) string {
-	return func(model string) string {
-		for _, r := range rules {
-			if wildcard.Match(r.From, model) {
-				return r.To
-			}
-		}
-		return model
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tollgate/internal/catalog"
+	"tollgate/internal/mapping"
 	"tollgate/internal/secret"
 )
 
@@ -35,12 +36,15 @@ type Config struct {
 
 	AdminKey  secret.Secret `section:"Keys and storage" env:"ADMIN_KEY" is:"token" doc:"Key of the root account, which manages everything. When not set, one is made at the first start and kept in the data directory."`
 	MasterKey secret.Secret `env:"TOLLGATE_MASTER_KEY" is:"master" doc:"32 random bytes, base64 or hex, that seal provider keys in the database. When not set, master.key in the data directory, made at the first start. Back it up apart from the database."`
-	SQLDSN    secret.Secret `env:"SQL_DSN" is:"dsn" doc:"Database: postgres://user:password@host:5432/name, sqlite:PATH or file:PATH. When not set, SQLite in the data directory."`
+	SQLDSN    secret.Secret `env:"SQL_DSN" old:"POSTGRES_DSN" is:"dsn" doc:"Database: postgres://user:password@host:5432/name (also as host=… user=… dbname=…), sqlite:PATH or file:PATH. When not set, SQLite in the data directory."`
 	InitUser  *InitUser     `env:"INIT_USERS" is:"secret" doc:"The root account as root::email::key (older root:email:key): its address and the admin key in one."`
 
-	XAIBase  string    `section:"Providers" env:"XAI_BASE" old:"OPENAI_API_BASE" default:"https://api.openai.com" is:"url" doc:"Base URL for provider keys that are entered without one; may be another Tollgate."`
-	InitKeys []InitKey `env:"INIT_KEYS" is:"secret" doc:"Provider keys that become channels: key::base-url, comma-separated. Without ::base-url, XAI_BASE."`
-	Mapper   []MapRule `env:"MODEL_MAPPER" doc:"Models to send instead of those asked for: asked=sent, comma-separated, first match wins, * matches any run of characters on the left."`
+	XAIBase    string         `section:"Providers" env:"XAI_BASE" old:"OPENAI_API_BASE" default:"https://api.openai.com" is:"url" doc:"Base URL for provider keys that are entered without one; may be another Tollgate."`
+	InitKeys   []InitKey      `env:"INIT_KEYS" is:"secret" doc:"Provider keys that become channels: key::base-url, comma-separated. Without ::base-url, XAI_BASE."`
+	Mapper     mapping.Models `env:"MODEL_MAPPER" doc:"Models to send instead of those asked for: asked=sent, comma-separated, first match wins, * matches any run of characters on the left."`
+	Levels     mapping.Levels `env:"LEVEL_MAPPER" doc:"Level of the keys that serve a model: model=level, comma-separated, levels 0 to 10, first match wins, * matches any run of characters. Other models are served by the level of the account."`
+	SwitchOver mapping.Steps  `env:"SWITCH_OVER" doc:"Level that takes over when another one has no key that answers: level=level, comma-separated."`
+	Resources  []string       `env:"RESOURCES" doc:"API paths that may be called at all, comma-separated; * matches any run of characters. When not set, all."`
 
 	MaxHeaderBytes int64 `section:"Limits" env:"MAX_HEADER_BYTES" default:"64KiB" is:"size" min:"4KiB" max:"16MiB" doc:"Largest request header."`
 	MaxBodyBytes   int64 `env:"MAX_BODY_BYTES" default:"64MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest request body; a larger one is refused with 413."`
@@ -57,6 +61,21 @@ type Config struct {
 	TimeoutClientWrite time.Duration `env:"TIMEOUT_CLIENT_WRITE" default:"1m" min:"10ms" max:"1h" doc:"For a client to take what was written to it; one that stops reading is dropped."`
 	TimeoutShutdown    time.Duration `env:"TIMEOUT_SHUTDOWN" default:"30s" min:"0s" max:"1h" doc:"For running calls to finish after SIGTERM; then they are cut and settled on what was delivered."`
 	JournalSync        time.Duration `env:"JOURNAL_SYNC" default:"100ms" min:"0s" max:"1m" doc:"Longest time that a settled call may wait for its fsync; 0s: none waits. A crash of the process loses nothing; a crash of the machine loses at most this."`
+
+	MinFunding    catalog.Nanos `section:"Sub-accounts" env:"USER_MIN_BALANCE" default:"2.00" doc:"Dollars that a new account is funded with at least, when it is made over the management API of ProxyXAI."`
+	MinAPIBalance catalog.Nanos `env:"USER_API_MIN_BALANCE" old:"USER_API_BALANCE" default:"20.00" doc:"Dollars that an account must have to make and change sub-accounts over the management API of ProxyXAI. Root needs none."`
+	StatsInterval int64         `env:"STATS_INTERVAL" default:"100" min:"1" max:"1000000" doc:"Accepted for ProxyXAI's setting of this name and without effect: statistics follow within a second."`
+	RedisAddr     string        `env:"REDIS_ADDR" doc:"Accepted for ProxyXAI's setting of this name and without effect: nothing here needs Redis."`
+	RedisPass     secret.Secret `env:"REDIS_PASS" doc:"As REDIS_ADDR."`
+
+	EmailSMTP   string        `section:"Mail" env:"EMAIL_SMTP" doc:"Host of the server that takes outgoing mail. When not set, no mail is sent."`
+	EmailPort   int           `env:"EMAIL_PORT" default:"587" min:"1" max:"65535" doc:"Its port."`
+	EmailTLS    string        `env:"EMAIL_TLS" default:"on" one:"on|off|tls|starttls" doc:"How the connection is protected; on: TLS from the first byte on port 465, STARTTLS on any other."`
+	EmailAuth   string        `env:"EMAIL_AUTH" doc:"User to log in as at the mail server. When not set, nobody logs in."`
+	EmailPass   secret.Secret `env:"EMAIL_PASS" doc:"Password of EMAIL_AUTH."`
+	EmailSender string        `env:"EMAIL_SENDER" doc:"Address that mails come from, also as Name <address>. When not set, EMAIL_AUTH."`
+	Service     string        `env:"XAI_SERVICE" old:"XAI_SVC" default:"Tollgate" doc:"Name of the service in mails."`
+	ServiceMail string        `env:"XAI_MAIL" old:"XAI_INFO" doc:"Address of the operator: shown in mails, and told what concerns root."`
 
 	Channels []Channel       // from the file, in its order
 	Models   []catalog.Model // from the file, in its order; prices are checked by catalog when it takes them
@@ -80,12 +99,6 @@ type InitUser struct {
 type InitKey struct {
 	Key  secret.Secret
 	Base string // base URL, never empty
-}
-
-// MapRule is a rule of MODEL_MAPPER. Rules apply in order and the first match wins.
-type MapRule struct {
-	From string // asked for; * matches any run of characters
-	To   string // sent instead
 }
 
 // Lookup returns the secret in the environment variable name, or in the file that name_FILE gives.

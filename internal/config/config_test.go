@@ -104,7 +104,7 @@ func TestEnvironment(t *testing.T) {
 	if !reflect.DeepEqual(cfg.InitKeys, keys) {
 		t.Errorf("INIT_KEYS have %d entries with bases %v", len(cfg.InitKeys), cfg.InitKeys)
 	}
-	if diff := cmp.Diff([]MapRule{{"gpt-3.5*", "gpt-4o-mini"}, {"gpt-4-*-preview", "gpt-4-turbo"}}, cfg.Mapper); diff != "" {
+	if diff := cmp.Diff("gpt-3.5*=gpt-4o-mini,gpt-4-*-preview=gpt-4-turbo", cfg.Mapper.String()); diff != "" {
 		t.Error(diff)
 	}
 	if v, ok := cfg.Lookup("OPENAI_API_KEY"); !ok || v.Reveal() != "sk-o" {
@@ -311,7 +311,7 @@ accounts:
 	if p := cfg.Models[0].Price; p == nil || p.Input != "0.10" || p.Output != "2.5" || len(p.Tiers) != 1 || p.Tiers[0].Input != "0.2" || p.Tiers[0].AboveInput != 200000 {
 		t.Errorf("price: %+v", p)
 	}
-	if diff := cmp.Diff([]MapRule{{"z*", "m1"}, {"a*", "m2"}}, cfg.Mapper); diff != "" {
+	if diff := cmp.Diff("z*=m1,a*=m2", cfg.Mapper.String()); diff != "" {
 		t.Error(diff)
 	}
 	if cfg.Simulator != "on" || len(cfg.TrustedPeers) != 2 || cfg.AdminKey != "" {

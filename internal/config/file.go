@@ -108,7 +108,7 @@ func (l *loader) readValue(d decoder, s setting, key, value *yaml.Node) {
 		d.decode(value, reflect.ValueOf(&parts).Elem(), key.Value)
 		text = strings.Join(parts, ",")
 	case yaml.MappingNode:
-		if s.env != "MODEL_MAPPER" {
+		if !slices.Contains([]string{"MODEL_MAPPER", "LEVEL_MAPPER", "SWITCH_OVER"}, s.env) {
 			d.fault(value, key.Value, "must be a single value or a list")
 			return
 		}

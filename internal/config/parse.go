@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/internal/catalog"
+	"tollgate/internal/mapping"
 	"tollgate/internal/provider"
 	"tollgate/internal/secret"
 )
@@ -38,6 +40,9 @@ func (s setting) parse(text string, v reflect.Value) error {
 		err = level.UnmarshalText([]byte(text))
 		value = level
 	case secret.Secret:
+		if s.syntax == "dsn" {
+			text = urlOf(text)
+		}
 		err = s.checkSecret(text)
 		value = secret.Secret(text)
 	case string:
@@ -56,8 +61,16 @@ func (s setting) parse(text string, v reflect.Value) error {
 		value, err = parseInitUser(text)
 	case []InitKey:
 		value, err = parseInitKeys(text)
-	case []MapRule:
-		value, err = ParseMapper(text)
+	case mapping.Models:
+		value, err = mapping.ParseModels(text)
+	case mapping.Levels:
+		value, err = mapping.ParseLevels(text)
+	case mapping.Steps:
+		value, err = mapping.ParseSteps(text)
+	case []string:
+		value = slices.Collect(entries(text))
+	case catalog.Nanos:
+		value, err = catalog.ParseNanos(text)
 	default:
 		err = fmt.Errorf("has the unreadable type %s", v.Type())
 	}
@@ -100,9 +113,68 @@ func (s setting) checkSecret(text string) error {
 			}
 			return nil
 		}
-		return errors.New("must begin with postgres://, sqlite: or file:; leave it out for SQLite in the data directory")
+		return errors.New("must begin with postgres://, sqlite: or file:, or read host=… user=… dbname=…; leave it out for SQLite in the data directory")
 	}
 	return nil
+}
+
+// urlOf returns the address of a database as a URL if it is written as "host=… user=… dbname=…", and
+// as it is otherwise.
+// Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING, read 2026-11-20.
+func urlOf(text string) string {
+	values := map[string]string{}
+	for rest := strings.TrimSpace(text); rest != ""; rest = strings.TrimSpace(rest) {
+		name, after, ok := strings.Cut(rest, "=")
+		if name = strings.TrimSpace(name); !ok || name == "" || strings.ContainsAny(name, ":/ ") {
+			return text
+		}
+		values[name], rest = wordOf(strings.TrimLeft(after, " "))
+	}
+	if values["host"] == "" {
+		return text
+	}
+	u := url.URL{Scheme: "postgres", Host: values["host"], Path: "/" + values["dbname"]}
+	if strings.HasPrefix(u.Host, "/") { // the directory of a socket
+		u.Host = ""
+	} else {
+		delete(values, "host")
+		if port := values["port"]; port != "" {
+			u.Host = net.JoinHostPort(u.Host, port)
+			delete(values, "port")
+		}
+	}
+	if values["user"] != "" {
+		u.User = url.UserPassword(values["user"], values["password"])
+	}
+	query := url.Values{}
+	for name, value := range values {
+		if !slices.Contains([]string{"user", "password", "dbname"}, name) {
+			query.Set(name, value)
+		}
+	}
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// wordOf takes the first value off a connection string; one in quotes may hold spaces.
+func wordOf(s string) (value, rest string) {
+	var b strings.Builder
+	quoted := strings.HasPrefix(s, "'")
+	if quoted {
+		s = s[1:]
+	}
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\' && i+1 < len(s):
+			i++
+			b.WriteByte(s[i])
+		case quoted && c == '\'', !quoted && c == ' ':
+			return b.String(), s[i+1:]
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), ""
 }
 
 func (s setting) parseInt(text string) (int64, error) {
@@ -245,29 +317,6 @@ func parseInitKeys(text string) ([]InitKey, error) {
 			}
 		}
 		list = append(list, InitKey{Key: secret.Secret(key), Base: base})
-	}
-	return list, joinFaults(faults)
-}
-
-// ParseMapper reads rules written as MODEL_MAPPER is. The error names every faulty entry.
-func ParseMapper(text string) ([]MapRule, error) {
-	var list []MapRule
-	var faults []error
-	for entry := range entries(text) {
-		from, to, ok := strings.Cut(entry, "=")
-		r := MapRule{From: strings.TrimSpace(from), To: strings.TrimSpace(to)}
-		switch {
-		case !ok || r.From == "" || r.To == "":
-			faults = append(faults, fmt.Errorf("entry %q must read asked=sent", entry))
-		case strings.Contains(r.To, "=") || strings.ContainsAny(r.From+r.To, " \t\n"):
-			faults = append(faults, fmt.Errorf("entry %q has more than one = or a space in a name", entry))
-		case strings.Contains(r.To, "*"):
-			faults = append(faults, fmt.Errorf("entry %q: the model to send must be a full name, without *", entry))
-		case slices.ContainsFunc(list, func(o MapRule) bool { return o.From == r.From }):
-			faults = append(faults, fmt.Errorf("entry %q: %q stands twice on the left, so this one would never apply", entry, r.From))
-		default:
-			list = append(list, r)
-		}
 	}
 	return list, joinFaults(faults)
 }
