@@ -50,7 +50,7 @@ func TestXKeyServesTheNextRequest(t *testing.T) {
 	}
 	key := added["Key"].(map[string]any)
 	id := key["ID"].(string)
-	if added["Action"] != "add" || key["Status"] != true || key["Level"] != 1.0 || key["Provider"] != url || key["SecretKey"] != "***ream" {
+	if added["Action"] != "add" || key["Status"] != true || key["Level"] != 0.0 || key["Provider"] != url || key["SecretKey"] != "***ream" {
 		t.Errorf("added: %v", added)
 	}
 
@@ -65,11 +65,11 @@ func TestXKeyServesTheNextRequest(t *testing.T) {
 	if a := g.asRoot("GET", "/x-keys?level=3", ""); !strings.Contains(a.body, id) {
 		t.Errorf("level 3: %s", a.body)
 	}
-	if a := g.asRoot("GET", "/x-keys?level=1", ""); strings.Contains(a.body, id) {
-		t.Errorf("level 1: %s", a.body)
+	if a := g.asRoot("GET", "/x-keys?level=0", ""); strings.Contains(a.body, id) {
+		t.Errorf("level 0: %s", a.body)
 	}
 	put := g.asRoot("PUT", "/x-keys/"+id, `{"Level":0,"Status":false}`).decode(t, 200)["Key"].(map[string]any)
-	if put["Name"] != "first" || put["Status"] != false || put["Level"] != 1.0 {
+	if put["Name"] != "first" || put["Status"] != false || put["Level"] != 0.0 {
 		t.Errorf("changed: %v", put)
 	}
 	if a := g.send("POST", "/v1/chat/completions", hello); a.status == 200 {

@@ -19,7 +19,7 @@ func models(patterns ...string) func(*Channel) { return func(c *Channel) { c.Mod
 func of(provider string) func(*Channel)        { return func(c *Channel) { c.Provider = provider } }
 func disabled(c *Channel)                      { c.Enabled = false }
 
-func mapping(pairs ...string) func(*Channel) {
+func renamed(pairs ...string) func(*Channel) {
 	return func(c *Channel) {
 		c.Mapping = map[string]string{}
 		for i := 0; i < len(pairs); i += 2 {
@@ -103,7 +103,7 @@ func TestOrderOfTiersAndPools(t *testing.T) {
 }
 
 func TestUpstreamNames(t *testing.T) {
-	c := channel("c", mapping("gpt-5", "exact", "gpt-*", "short", "gpt-5-*", "long", "GPT-6", "folded", "*-x", "suffix"))
+	c := channel("c", renamed("gpt-5", "exact", "gpt-*", "short", "gpt-5-*", "long", "GPT-6", "folded", "*-x", "suffix"))
 	for model, want := range map[string]string{
 		"gpt-5": "exact", "gpt-5-mini": "long", "gpt-4": "short", "GPT-4": "short", "gpt-6": "folded", "claude-x": "suffix", "claude": "claude", "": "",
 	} {
@@ -121,7 +121,7 @@ func TestUpstreamNames(t *testing.T) {
 
 func TestServes(t *testing.T) {
 	b := newBench(t, nil,
-		channel("list", models("claude-*", "solo"), mapping("alias", "solo"), pools("a")),
+		channel("list", models("claude-*", "solo"), renamed("alias", "solo"), pools("a")),
 		channel("vendor", of("picky"), pools("b")),
 		channel("anything", pools("c")),
 		channel("off", pools("d"), disabled),

@@ -4,18 +4,15 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"tollgate/internal/mapping"
 	"tollgate/internal/pool"
 	"tollgate/internal/provider"
 	"tollgate/internal/provider/builtin"
 	"tollgate/internal/secret"
 )
-
-// maxLevel is the highest level; levels 0 to 10 are what the original has.
-const maxLevel = 10
 
 // xKey is an upstream key as the API shows it. SecretKey is a mask with the last four characters.
 type xKey struct {
@@ -54,29 +51,25 @@ func baseOf(c pool.Channel) string {
 	return cmp.Or(c.BaseURL, v.Base, c.Provider)
 }
 
-const levelPrefix = "level-"
-
 // pools are where the keys of a level are.
 func pools(level int) ([]string, error) {
-	switch {
-	case level < 0 || level > maxLevel:
-		return nil, badRequest("Level must be between 0 and %d", maxLevel)
-	case level <= 1:
+	if level < 0 || level > mapping.MaxLevel {
+		return nil, badRequest("Level must be between 0 and %d", mapping.MaxLevel)
+	}
+	if level == 0 {
 		return nil, nil
 	}
-	return []string{levelPrefix + strconv.Itoa(level)}, nil
+	return []string{pool.Level(level)}, nil
 }
 
-// levelOf is the level of a channel: that of the first of its pools that is one.
+// levelOf is the level of a channel: that of the first of its pools that is one, else 0.
 func levelOf(names []string) int {
 	for _, name := range names {
-		if rest, ok := strings.CutPrefix(name, levelPrefix); ok {
-			if n, err := strconv.Atoi(rest); err == nil && n >= 0 && n <= maxLevel {
-				return n
-			}
+		if n, ok := pool.LevelOf(name); ok {
+			return n
 		}
 	}
-	return 1
+	return 0
 }
 
 // vendor finds the provider that a client names, by a base URL or by a name. base is "" for its own.
@@ -186,16 +179,16 @@ func (a *API) getKey(r *http.Request) (any, error) {
 
 // listKeys answers an array, of all keys or of those of ?level= and ?provider=.
 func (a *API) listKeys(r *http.Request) (any, error) {
-	level, named := 0, strings.TrimRight(r.URL.Query().Get("provider"), "/")
+	level, named := -1, strings.TrimRight(r.URL.Query().Get("provider"), "/")
 	if s := r.URL.Query().Get("level"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 0 || n > maxLevel {
-			return nil, badRequest("level must be a number between 0 and %d", maxLevel)
+		n, err := mapping.ParseLevel(s)
+		if err != nil {
+			return nil, badRequest("level: %v", err)
 		}
-		level = max(n, 1)
+		level = n
 	}
 	all := slices.DeleteFunc(a.Channels.List(), func(s pool.Status) bool {
-		return level != 0 && levelOf(s.Channel.Pools) != level ||
+		return level >= 0 && levelOf(s.Channel.Pools) != level ||
 			named != "" && !strings.EqualFold(named, s.Channel.Provider) && !strings.EqualFold(named, baseOf(s.Channel))
 	})
 	out := make([]xKey, 0, len(all))

@@ -3,8 +3,7 @@
 // no rule lives here. What it has so far is upstream keys (/x-keys), the reload of /x-conf, and
 // /x-gkey.
 //
-// Levels are pools: level N is the pool "level-N". Level 1, which is also 0 and none, is the default
-// pool, because that is where the keys of an operator who does not use levels are.
+// Levels are pools, see pool.Level; a key that names none has level 0, the default pool.
 package proxyxai
 
 import (

@@ -132,7 +132,7 @@ func TestAddKey(t *testing.T) {
 		{`{"SecretKey":"s","Name":"a","Provider":"Anthropic"}`, "anthropic", "", ""},
 		{`{"SecretKey":"s","Name":"a","Provider":"http://10.1.2.3:3443"}`, "gateway", "http://10.1.2.3:3443", ""},
 		{`{"SecretKey":"s","Name":"a","Provider":"openai","Level":0}`, "openai", "", ""},
-		{`{"SecretKey":"s","Name":"a","Provider":"openai","Level":1}`, "openai", "", ""},
+		{`{"SecretKey":"s","Name":"a","Provider":"openai","Level":1}`, "openai", "", "level-1"},
 		{`{"SecretKey":"s","Name":"a","Provider":"openai","Level":2}`, "openai", "", "level-2"},
 		{`{"SecretKey":"s","Name":"a","Provider":"openai","Level":10}`, "openai", "", "level-10"},
 	} {
@@ -165,7 +165,7 @@ func TestShowKeys(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &keys); err != nil || len(keys) != 3 {
 		t.Fatalf("%v: %s", err, body)
 	}
-	if k := keys[0]; k.Provider != "https://api.openai.com/v1" && k.Provider != "https://api.openai.com" || k.Level != 1 || !k.Status || k.Name != "one" {
+	if k := keys[0]; k.Provider != "https://api.openai.com/v1" && k.Provider != "https://api.openai.com" || k.Level != 0 || !k.Status || k.Name != "one" {
 		t.Errorf("%+v", k)
 	}
 	if k := keys[1]; k.Level != 3 || k.Status || k.Reason != "invalid key" {
@@ -175,7 +175,7 @@ func TestShowKeys(t *testing.T) {
 		t.Errorf("%+v", k)
 	}
 	for query, ids := range map[string]string{
-		"?level=3": "2", "?level=1": "13", "?level=0": "13", "?level=2": "", "?provider=openai": "12", "?provider=https://proxy.example.com/": "3", "?provider=openai&level=1": "1",
+		"?level=3": "2", "?level=1": "", "?level=0": "13", "?level=2": "", "?provider=openai": "12", "?provider=https://proxy.example.com/": "3", "?provider=openai&level=0": "1",
 	} {
 		_, body := s.do("root", "GET", "/x-keys"+query, "")
 		var got []xKey
