@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"sync"
@@ -43,6 +44,15 @@ func (b *buffer) release() {
 		b.bytes = b.bytes[:0]
 		b.pool.Put(b)
 	}
+}
+
+// newBody returns a body to send. One that nobody lent is a reader which the transport knows to be in
+// memory: then head and body leave in one write.
+func newBody(body []byte, from *buffer) io.ReadCloser {
+	if from == nil {
+		return io.NopCloser(bytes.NewReader(body))
+	}
+	return newOutgoing(body, from)
 }
 
 // outgoing is a body on its way to an upstream. Nothing reads from it once it is closed, though the

@@ -56,8 +56,8 @@ func (c *call) request(ctx context.Context, l *pool.Lease) (*http.Request, *cano
 		if c.sentEdited {
 			from = nil
 		}
-		req.Body = newOutgoing(body, from)
-		req.GetBody = func() (io.ReadCloser, error) { return newOutgoing(body, from), nil }
+		req.Body = newBody(body, from)
+		req.GetBody = func() (io.ReadCloser, error) { return newBody(body, from), nil }
 	}
 	hd := req.Header
 	for _, name := range c.h.allow[c.ep.Dialect] {
