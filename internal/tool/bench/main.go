@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -24,6 +25,8 @@ type options struct {
 	round   time.Duration
 	streams int
 	only    string
+	profile string
+	before  string
 }
 
 func main() {
@@ -34,6 +37,8 @@ func main() {
 	flag.DurationVar(&o.round, "round", 400*time.Millisecond, "length of a round")
 	flag.IntVar(&o.streams, "streams", 2000, "slow streams at once for the memory measurement")
 	flag.StringVar(&o.only, "only", "", "only the scenarios whose name holds this")
+	flag.StringVar(&o.profile, "profile", "", "instead of measuring, write CPU and allocation profiles of gateway and proxy under each load to this folder")
+	flag.StringVar(&o.before, "before", "", "another build of the binary, measured in the same run")
 	flag.StringVar(&proxy, "proxy-to", "", "run as the bare reverse proxy to this address (used by bench itself)")
 	flag.StringVar(&listen, "listen", "", "address of the bare reverse proxy")
 	flag.Parse()
@@ -64,7 +69,12 @@ func serveProxy(ctx context.Context, listen, to string) error {
 		Transport:     transport,
 		FlushInterval: -1,
 	}
+	profiles := profiles()
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/debug/pprof/") {
+			profiles.ServeHTTP(w, r)
+			return
+		}
 		// Else the server may close the request's body while the transport still waits for its end, and
 		// a stream whose answer comes at once breaks.
 		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {

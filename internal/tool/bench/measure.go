@@ -15,17 +15,20 @@ import (
 	"time"
 )
 
-const clientKey = "sk-bench-0123456789abcdefghijklmnopqrstuvwxyz"
+const (
+	clientKey = "sk-bench-0123456789abcdefghijklmnopqrstuvwxyz"
+	adminKey  = "sk-bench-admin-0123456789abcdefgh"
+)
 
 // field is the three processes of a run.
 type field struct {
-	dir                  string
-	sim, proxy, tollgate *process
-	targets              []target
+	dir                          string
+	sim, proxy, tollgate, before *process
+	targets                      []target
 }
 
 func (f *field) close() {
-	for _, p := range []*process{f.tollgate, f.proxy, f.sim} {
+	for _, p := range []*process{f.before, f.tollgate, f.proxy, f.sim} {
 		p.stop()
 	}
 	_ = os.RemoveAll(f.dir) // a temporary directory
@@ -67,6 +70,18 @@ func set(ctx context.Context, o options) (f *field, err error) {
 		{"proxy", f.proxy.base, "sk-direct", f.proxy},
 		{"tollgate", f.tollgate.base, clientKey, f.tollgate},
 	}
+	if o.before == "" {
+		return f, nil
+	}
+	o.binary = o.before
+	dir := filepath.Join(f.dir, "before")
+	if err = os.Mkdir(dir, 0o700); err != nil {
+		return f, err
+	}
+	if f.before, err = gateway(ctx, o, dir, f.sim.base); err != nil {
+		return f, err
+	}
+	f.targets = append(f.targets, target{"before", f.before.base, clientKey, f.before})
 	return f, nil
 }
 
@@ -88,7 +103,7 @@ accounts:
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, "tollgate", addr, "/healthz", o.binary, append(env, "SIMULATOR=off", "ADMIN_KEY=sk-bench-admin-0123456789abcdefgh"),
+	return start(ctx, "tollgate", addr, "/healthz", o.binary, append(env, "SIMULATOR=off", "ADMIN_KEY="+adminKey),
 		"serve", "--listen", addr, "--data", filepath.Join(dir, "data"), "--config", file)
 }
 
@@ -99,9 +114,16 @@ func measure(ctx context.Context, o options) error {
 		return err
 	}
 	defer f.close()
+	if o.profile != "" {
+		return f.profile(ctx, o)
+	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', tabwriter.AlignRight)
 	wanted := func(name string) bool { return strings.Contains(name, o.only) }
-	fmt.Fprintln(out, "CPU µs per request\tproxy\ttollgate\tratio\taim\trequests\t")
+	head := "CPU µs per request\tproxy\ttollgate\tratio\taim\trequests\t"
+	if o.before != "" {
+		head += "before\tratio\tnow to before\t"
+	}
+	fmt.Fprintln(out, head)
 	for _, s := range scenarios() {
 		if wanted(s.name) {
 			if err := f.cpuOf(ctx, o, s, out); err != nil {
@@ -167,7 +189,11 @@ func (f *field) cpuOf(ctx context.Context, o options, s scenario, out io.Writer)
 		}
 	}
 	per := func(i int) float64 { return float64(cpu[i]) / float64(count[i]) / 1e3 }
-	fmt.Fprintf(out, "%s\t%.1f\t%.1f\t%.2f\t%.2f\t%d\t\n", s.name, per(1), per(2), per(2)/per(1), s.aim, count[1]+count[2])
+	fmt.Fprintf(out, "%s\t%.1f\t%.1f\t%.2f\t%.2f\t%d\t", s.name, per(1), per(2), per(2)/per(1), s.aim, count[1]+count[2])
+	if f.before != nil {
+		fmt.Fprintf(out, "%.1f\t%.2f\t%.3f\t", per(3), per(3)/per(1), per(2)/per(3))
+	}
+	fmt.Fprintln(out)
 	return nil
 }
 
