@@ -164,12 +164,26 @@ type Tool struct {
 	Description string
 	Schema      json.RawMessage // JSON Schema of the input; nil: no parameters
 	Strict      *bool
-	Custom      bool            // its input is free text, not JSON; a grammar for it stands in Extra
+	Custom      bool            // its input is free text, not JSON; see CustomFunction
+	Grammar     *Grammar        // of a Custom tool's input; nil: any text
 	Cache       *CachePoint     // asks that everything up to this tool be cached; nil: not asked
 	Raw         json.RawMessage // a built-in tool as it came; then Name is its type
 	Hosted      *Hosted         // what a built-in tool is in words that several vendors share; nil: one of a kind
 	Extra       []Field         // members that canon has no word for (defer_loading …); as Request.Extra
 	At          string          // where it stood in the client's request, e.g. tools[2]
+	Home        *Home           // how its own dialect writes it, where that is no function of its own; others need not look
+}
+
+// Grammar says what text a Custom tool takes.
+type Grammar struct{ Syntax, Definition string } // Syntax: lark or regex
+
+// Home is how a tool stands in the dialect that it came from, where it is part of a group or run by the
+// client in a form of its own. To other dialects it is the function that its Tool describes.
+type Home struct {
+	Kind  string          // the dialect's word for the form
+	Group string          // name of the group; "" if it is in none
+	Name  string          // its own name within the group
+	Raw   json.RawMessage // the whole group or tool as it came; tools of one group share it
 }
 
 // Hosted is a tool that the vendor runs itself.
