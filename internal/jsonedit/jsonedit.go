@@ -8,6 +8,7 @@ package jsonedit
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ type Object struct {
 	open    int // offset of '{' in raw
 	end     int // offset behind '}'
 	stats   Stats
+	seen    seenNames
 }
 
 // Member is one member of an Object. Offsets count from the start of the scanned bytes.
@@ -69,6 +71,13 @@ func (o *Object) Raw() []byte { return o.raw[o.open:o.end] }
 
 // Stats returns the statistics of this object alone.
 func (o *Object) Stats() Stats { return o.stats }
+
+// MayName reports whether an object at depth, counted in objects and arrays with o as the first, may
+// have a member called name, after unescaping. False is certain; true is wrong for one name in some
+// dozens, so that the caller has to look for itself.
+func (o *Object) MayName(depth int, name string) bool {
+	return o.seen.has(depth, maphash.String(seed, name))
+}
 
 // Members returns the members in their order. The caller must not change the slice.
 func (o *Object) Members() []Member { return o.members }

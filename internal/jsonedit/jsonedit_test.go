@@ -375,3 +375,31 @@ func TestEdits(t *testing.T) {
 		t.Error("Remove of an absent member")
 	}
 }
+
+// Every name is found at its depth, escaped or not, and most others are not.
+func TestMayName(t *testing.T) {
+	raw := []byte(`{"a":{"b":[{"c":1,"fil\u0065_id":[[{"deep":{}}]]}]},"d":null}`)
+	o, err := Scan(raw, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]int{"a": 1, "d": 1, "b": 2, "c": 4, "file_id": 4, "deep": 7}
+	wrong := 0
+	for name, depth := range at {
+		for d := range 12 {
+			switch may := o.MayName(d, name); {
+			case d == depth && !may:
+				t.Errorf("%q at %d is not found", name, d)
+			case d != depth && may:
+				wrong++
+			}
+		}
+	}
+	if wrong > 3 { // of 66, at one in tens of thousands each
+		t.Errorf("%d names were found where they do not stand", wrong)
+	}
+	inner, _, err := o.Object("a")
+	if err != nil || !inner.MayName(1, "b") || !inner.MayName(3, "c") {
+		t.Error("a nested object counts from itself")
+	}
+}

@@ -253,6 +253,7 @@ name:
 		case len(s.names.refs) > maxNames:
 			return s.nameErrorf(start, "more than %d names in the objects open here", maxNames)
 		}
+		o.seen.add(len(s.frames), s.names.refs[len(s.names.refs)-1].hash)
 		if len(s.frames) == 1 {
 			s.members = append(s.members, Member{NameStart: start, NameEnd: end})
 		}
