@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -29,9 +30,16 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				calls := make([]ledger.Call, 500)
+				b.StopTimer()
 				for i := range calls {
 					calls[i] = benchCall(b, now, i)
+					doc, err := json.Marshal(calls[i])
+					if err != nil {
+						b.Fatal(err)
+					}
+					calls[i].Document = doc
 				}
+				b.StartTimer()
 				offset++
 				if err := s.Apply(b.Context(), node, calls, ledger.Position{Segment: 1, Offset: offset}); err != nil {
 					b.Fatal(err)

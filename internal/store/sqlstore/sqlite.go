@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -40,10 +41,15 @@ func openerSQLite(uri string) func(context.Context, Config) (*Store, error) {
 		params.Set("_foreign_keys", "on")
 		params.Set("_txlock", "immediate")
 		params.Set("_dqs", "0")
-		// The default of 1000 pages would make every few batches of calls wait for a checkpoint.
-		params.Set("_pragma", "wal_autocheckpoint(4000)")
+		// A call takes more than 1 KB, so larger pages are fewer writes; an old file keeps the size it has.
+		// The default checkpoint, after 1000 pages, would make every few batches of calls wait for it.
+		params["_pragma"] = []string{"page_size(8192)", "wal_autocheckpoint(2000)"}
 
 		s := &Store{engine: migrations.SQLite}
+		reading := maps.Clone(params)
+		// A statement of many rows keeps the pages that it changes until it is done, in case it fails: in
+		// memory, not in a file. Queries may need much more room than that.
+		params["_pragma"] = append(params["_pragma"], "temp_store(MEMORY)")
 		if s.write, err = openSQLite(ctx, path, params, 1); err != nil {
 			return nil, err
 		}
@@ -54,9 +60,9 @@ func openerSQLite(uri string) func(context.Context, Config) (*Store, error) {
 		if err := s.migrate(ctx); err != nil {
 			return nil, err
 		}
-		params.Set("_query_only", "on")
-		params.Del("_txlock")
-		if s.read, err = openSQLite(ctx, path, params, max(4, runtime.GOMAXPROCS(0))); err != nil {
+		reading.Set("_query_only", "on")
+		reading.Del("_txlock")
+		if s.read, err = openSQLite(ctx, path, reading, max(4, runtime.GOMAXPROCS(0))); err != nil {
 			return nil, errors.Join(err, s.write.Close())
 		}
 		return s, nil
