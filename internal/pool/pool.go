@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -190,18 +191,10 @@ func (s *snapshot) build(w Want) (*route, *canon.Error) {
 				continue
 			}
 			hasModel = true
-			spoken, ok := e.speaks(w.Dialect, w.Op)
-			if !ok {
-				continue
-			}
 			if slices.ContainsFunc(r.all, func(have *Candidate) bool { return have.Channel.ID == c.ID }) {
 				continue // it is in an earlier pool already
 			}
-			up := c.upstream(w.Model)
-			r.all = append(r.all, &Candidate{
-				Channel: c, Provider: e.provider, Spoken: spoken, Upstream: up,
-				health: e.health, model: e.health.model(string(w.Dialect) + " " + up),
-			})
+			r.all = append(r.all, e.candidates(w)...)
 		}
 		r.addTiers()
 	}
@@ -224,16 +217,30 @@ func (s *snapshot) build(w Want) (*route, *canon.Error) {
 		}
 	}
 	return nil, &canon.Error{
-		Kind: canon.KindNotFound, Param: "model",
-		Message: "the model `" + shown(w.Model) + "` is not served at this endpoint: its channels do not speak " + string(w.Dialect),
+		Kind: canon.KindNotFound, Param: "model", Cause: ErrNotSpoken,
+		Message: "the model `" + shown(w.Model) + "` is not served at this endpoint: its channels have nothing that can answer it",
 	}
 }
+
+// ErrNotSpoken is the cause when channels have the model but none can answer the operation.
+var ErrNotSpoken = errors.New("no channel of the model can answer this operation")
 
 // continues reports whether the channel may go on with an object that it keeps. Reading or deleting the
 // object is always possible; a new answer, which names a model, is for channels that would have got the
 // call without the object too.
 func (e entry) continues(pools []string, model string) bool {
 	return model == "" || e.channel.Enabled && slices.ContainsFunc(pools, e.channel.in) && e.serves(model)
+}
+
+// compareTiers puts the higher priority first, and among equals who needs no translation.
+func compareTiers(a, b *Candidate) int {
+	rank := func(c *Candidate) int {
+		if c.Native {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(b.Channel.Priority, a.Channel.Priority), cmp.Compare(rank(a), rank(b)))
 }
 
 // addTiers sorts the candidates that are in no tier yet by priority and appends their tiers.
@@ -243,9 +250,9 @@ func (r *route) addTiers() {
 		n += len(t.cands)
 	}
 	fresh := slices.Clone(r.all[n:])
-	slices.SortStableFunc(fresh, func(a, b *Candidate) int { return cmp.Compare(b.Channel.Priority, a.Channel.Priority) })
+	slices.SortStableFunc(fresh, compareTiers)
 	for i, c := range fresh {
-		if i == 0 || c.Channel.Priority != fresh[i-1].Channel.Priority {
+		if i == 0 || compareTiers(c, fresh[i-1]) != 0 {
 			r.tiers = append(r.tiers, &tier{})
 		}
 		t := r.tiers[len(r.tiers)-1]
@@ -275,14 +282,62 @@ func (e entry) serves(model string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return wildcard.Match(p, model) })
 }
 
-// speaks returns how the provider answers op in the client's own dialect.
-func (e entry) speaks(d canon.Dialect, op canon.Op) (provider.Spoken, bool) {
+// candidates returns how the channel can answer w, best first: in the client's own dialect, or else in the
+// first of its dialects that the call can be translated to. Where the best may turn out not to be there
+// for this model, the next one stands by.
+func (e entry) candidates(w Want) []*Candidate {
+	up := e.channel.upstream(w.Model)
+	var native, foreign []*Candidate
 	for _, s := range e.provider.Speaks {
-		if _, ok := s.Paths[op]; ok && s.Dialect == d {
-			return s, true
+		op, ok := standIn(w, s)
+		if !ok || !s.Has(up) {
+			continue
+		}
+		c := &Candidate{
+			Channel: e.channel, Provider: e.provider, Spoken: s, Op: op, Native: s.Dialect == w.Dialect && op == w.Op, Upstream: up,
+			health: e.health, model: e.health.model(string(s.Dialect) + " " + up),
+		}
+		if c.Native {
+			native = append(native, c)
+		} else {
+			foreign = append(foreign, c)
 		}
 	}
-	return provider.Spoken{}, false
+	slices.SortStableFunc(foreign, func(a, b *Candidate) int { return cmp.Compare(tentative(a), tentative(b)) })
+	all := append(native, foreign...)
+	for i := 1; i < len(all); i++ {
+		all[i].after = all[i-1]
+	}
+	return all
+}
+
+func tentative(c *Candidate) int {
+	if slices.Contains(c.Spoken.Quirks, provider.QuirkTentative) {
+		return 1
+	}
+	return 0
+}
+
+// standIn returns the operation by which s can answer w. A call is translated only where one dialect's
+// answer can stand for the other's; what an upstream keeps under an id is never translated.
+func standIn(w Want, s provider.Spoken) (canon.Op, bool) {
+	has := func(op canon.Op) bool { _, ok := s.Paths[op]; return ok }
+	switch {
+	case s.Dialect == w.Dialect && has(w.Op):
+		return w.Op, true
+	case w.Only != "":
+		return "", false
+	case s.Dialect != w.Dialect && (w.Op == canon.OpGenerate || w.Op == canon.OpCountTokens):
+		return w.Op, has(w.Op)
+	case w.Op == canon.OpComplete:
+		return canon.OpGenerate, has(canon.OpGenerate)
+	case w.Op == canon.OpEmbed || w.Op == canon.OpBatchEmbed:
+		if s.Dialect == canon.Gemini { // one text or many: its batch takes both
+			return canon.OpBatchEmbed, has(canon.OpBatchEmbed)
+		}
+		return canon.OpEmbed, has(canon.OpEmbed)
+	}
+	return "", false
 }
 
 // upstream returns the channel's own name for the model: an exact mapping first, then the longest

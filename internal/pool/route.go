@@ -25,6 +25,8 @@ type Candidate struct {
 	Channel  Channel
 	Provider provider.Provider
 	Spoken   provider.Spoken // the dialect to call it in
+	Op       canon.Op        // what to ask of it: the call's own operation, or what stands for it in Spoken.Dialect
+	Native   bool            // dialect and operation are the client's own, so its bytes can pass
 	Upstream string          // its own name for the model
 
 	// Targets keeps where attempts go, plain and streamed, once their URLs have been built.
@@ -32,7 +34,17 @@ type Candidate struct {
 
 	health *health
 	model  *modelHealth
-	pass   float64 // place in the weighted round; guarded by tier.mu
+	pass   float64    // place in the weighted round; guarded by tier.mu
+	after  *Candidate // the same channel in a better dialect: this one is tried only once that one is known not to be there
+}
+
+// waits reports whether the channel is to be called in a better dialect.
+func (c *Candidate) waits(now time.Time) bool {
+	if c.after == nil {
+		return false
+	}
+	st, _ := c.after.model.look(now)
+	return st != barred || c.after.model.reason() != canon.KindNotFound
 }
 
 // route is every candidate of a Want, best tier first. It is built once per snapshot and Want.
@@ -75,7 +87,7 @@ func (w *Walk) Next(now time.Time) (*Lease, *canon.Error) {
 	var best *Candidate
 	var bestUntil time.Time
 	for _, c := range w.route.all {
-		if w.used(c) {
+		if w.used(c) || c.waits(now) {
 			continue
 		}
 		if st, until := c.model.look(now); st == resting && (best == nil || until.Before(bestUntil)) && c.health.open() {
@@ -110,7 +122,7 @@ func (w *Walk) choose(t *tier, now time.Time) *Candidate {
 	for {
 		var best *Candidate
 		for _, c := range t.cands {
-			if w.used(c) {
+			if w.used(c) || c.waits(now) {
 				continue
 			}
 			if st, _ := c.model.look(now); st != ready {

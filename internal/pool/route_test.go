@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -176,7 +178,7 @@ func TestNoRoute(t *testing.T) {
 		{Want{Model: "gpt-5", Dialect: canon.OpenAIChat, Op: canon.OpGenerate}, canon.KindOverloaded, ""},
 		{Want{Model: "x", Dialect: canon.OpenAIChat, Op: canon.OpGenerate, Pools: "a"}, canon.KindNotFound, "model_not_found"},
 		{Want{Model: long, Dialect: canon.OpenAIChat, Op: canon.OpGenerate, Pools: "a"}, canon.KindNotFound, "model_not_found"},
-		{Want{Model: "gpt-5", Dialect: canon.Gemini, Op: canon.OpGenerate, Pools: "b"}, canon.KindNotFound, ""},
+		{Want{Model: "gpt-5", Dialect: canon.Gemini, Op: canon.OpCountTokens, Pools: "b"}, canon.KindNotFound, ""},
 		{Want{Model: "gpt-5", Dialect: canon.OpenAIChat, Op: canon.OpEmbed, Pools: "b"}, canon.KindNotFound, ""},
 		{Want{Model: "gpt-5", Dialect: canon.OpenAIChat, Op: canon.OpGenerate, Only: "gone"}, canon.KindNotFound, ""},
 	} {
@@ -283,5 +285,52 @@ func TestRoutesAreBounded(t *testing.T) {
 	before := len(s.routes)
 	if _, err := b.Route(w); err == nil || len(s.routes) != before {
 		t.Errorf("a refusal is kept: %v", err)
+	}
+}
+
+// A call goes to channels of its own dialect first, translated to others of the same priority, and to
+// another dialect of a channel only once the better one is known not to be there.
+func TestTranslated(t *testing.T) {
+	b := newBench(t, nil, channel("one", of("any")), channel("both", of("picky")))
+	w := want
+	w.Dialect, w.Model = canon.Anthropic, "gpt-5"
+	spoken := func(w Want) (out []string) {
+		walk, err := b.Route(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			l, _ := walk.Next(b.clock)
+			if l == nil {
+				return out
+			}
+			out = append(out, l.Channel.ID+" "+string(l.Spoken.Dialect)+" "+string(l.Op)+" "+strconv.FormatBool(l.Native))
+			l.Dropped()
+		}
+	}
+	if diff := cmp.Diff([]string{"both anthropic generate true", "one openaichat generate false"}, spoken(w)); diff != "" {
+		t.Error(diff)
+	}
+	complete := w
+	complete.Dialect, complete.Op = canon.OpenAIChat, canon.OpComplete
+	if diff := cmp.Diff([]string{"one openaichat generate false", "both anthropic generate false"}, spoken(complete)); diff != "" {
+		t.Error(diff)
+	}
+	pinned := w
+	pinned.Dialect, pinned.Only = canon.OpenAIResponses, "both"
+	if _, err := b.Route(pinned); err == nil {
+		t.Error("what a channel keeps is translated")
+	}
+
+	walk, err := b.Route(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, _ := walk.Next(b.clock)
+	l.Failed(failure(canon.KindNotFound), b.clock)
+	after := spoken(w)
+	slices.Sort(after) // whose turn it is does not matter here
+	if diff := cmp.Diff([]string{"both openaichat generate false", "one openaichat generate false"}, after); diff != "" {
+		t.Errorf("after the dialect was not there: %s", diff)
 	}
 }

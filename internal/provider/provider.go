@@ -5,7 +5,10 @@
 package provider
 
 import (
+	"slices"
+
 	"tollgate/internal/canon"
+	"tollgate/internal/wildcard"
 )
 
 // Provider is what we know of one vendor.
@@ -43,6 +46,7 @@ type Spoken struct {
 	Drop    []string            `json:"drop,omitempty"` // top-level members that the vendor refuses and that carry no meaning for it
 	Base    string              `json:"base,omitempty"` // where this dialect has a base of its own
 	Quirks  []Quirk             `json:"quirks,omitempty"`
+	Not     []string            `json:"not,omitempty"` // patterns of models that the vendor does not serve in this dialect
 
 	// Headers are sent where the client gave none; names in canonical form.
 	Headers map[string]string `json:"headers,omitempty"`
@@ -79,6 +83,11 @@ const (
 	// QuirkTentative: the vendor may not have this dialect at all; a 404 or 405 says so and is remembered.
 	QuirkTentative Quirk = "tentative"
 )
+
+// Has reports whether the vendor serves the model, by its own name for it, in this dialect, as far as is known.
+func (s Spoken) Has(model string) bool {
+	return !slices.ContainsFunc(s.Not, func(p string) bool { return wildcard.Match(p, model) })
+}
 
 // AuthFor says how a request in dialect s is signed.
 func (p Provider) AuthFor(s Spoken) Auth {
