@@ -29,6 +29,17 @@ type Model struct {
 	PriceDate   string `json:"price_date,omitempty"` // when the source was read or published, YYYY-MM-DD
 	Note        string `json:"note,omitempty"`
 
+	// Thinking says how the model is asked to think: "none", "effort" (by a level), "budget" (by tokens) or
+	// "adaptive" (it decides, guided by a level). "": not known, the newest way of its channel's dialect.
+	Thinking string `json:"thinking,omitempty"`
+
+	// SplitThoughts takes what the model writes between <think> and </think> at the start of its answer
+	// out of the text, into the dialect's own place for thoughts.
+	SplitThoughts bool `json:"split_thoughts,omitempty"`
+
+	// Strict refuses calls that a channel of another dialect could answer only with losses.
+	Strict bool `json:"strict,omitempty"`
+
 	// TokenPercent scales the count of the built-in tokenizer (o200k) to the model's own, for
 	// estimates: 120 means a fifth more tokens. 0 means 100.
 	TokenPercent int64 `json:"token_percent,omitempty"`

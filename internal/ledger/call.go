@@ -41,6 +41,8 @@ type Call struct {
 	Cost       catalog.Nanos     `json:"cost"`                 // what the account is charged
 	Quarantine string            `json:"quarantine,omitempty"` // why the price is not known; then Cost is 0 and an operator must look
 	ObjectID   string            `json:"object,omitempty"`     // stored response that ChannelID now owns
+	Spoken     canon.Dialect     `json:"spoken,omitempty"`     // dialect of the channel, where the call was translated
+	Losses     []string          `json:"losses,omitempty"`     // what translation lost or changed: "path: feature kind"
 
 	// Document is this call as JSON, where whoever made it has that already; nil otherwise.
 	Document json.RawMessage `json:"-"`

@@ -36,6 +36,7 @@ type Metrics struct {
 	tokens    *prometheus.CounterVec
 	cost      *prometheus.CounterVec
 	attempts  *prometheus.CounterVec
+	losses    *prometheus.CounterVec
 	firstByte *prometheus.HistogramVec
 	total     *prometheus.HistogramVec
 
@@ -68,6 +69,10 @@ func NewMetrics(version string) *Metrics {
 			Name: "tollgate_attempts_total",
 			Help: "Tries at a channel, by its provider and the kind of error (ok: none).",
 		}, []string{"provider", "result"}),
+		losses: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_translation_losses_total",
+			Help: "Features that translation lost or changed, by the client's dialect and the channel's.",
+		}, []string{"dialect", "spoken", "feature", "kind"}),
 		firstByte: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "tollgate_call_first_byte_seconds",
 			Help: "From the request to the first byte of content.", Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
@@ -81,7 +86,7 @@ func NewMetrics(version string) *Metrics {
 	m.attemptsFor.Store(&map[attemptKey]prometheus.Counter{})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "tollgate_build_info", Help: "1, labelled with the version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.InFlight, m.calls, m.tokens, m.cost, m.attempts, m.firstByte, m.total, build,
+	m.registry.MustRegister(m.InFlight, m.calls, m.tokens, m.cost, m.attempts, m.losses, m.firstByte, m.total, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -266,5 +271,12 @@ func buckets(u canon.Usage) [len(bucketNames)]int64 {
 	return [...]int64{
 		u.Input, u.CacheRead, u.CacheWrite5m, u.CacheWrite1h, u.InputImage, u.InputAudio, u.InputVideo,
 		u.Output, u.Reasoning, u.OutputImage, u.OutputAudio,
+	}
+}
+
+// Lost counts what translation of a call lost or changed. Features are a bounded vocabulary.
+func (m *Metrics) Lost(client, channel canon.Dialect, losses []canon.Loss) {
+	for _, l := range losses {
+		m.losses.WithLabelValues(string(client), string(channel), string(l.What), string(l.Kind)).Inc()
 	}
 }

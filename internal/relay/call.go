@@ -41,6 +41,14 @@ type call struct {
 	hold   *ledger.Hold
 	grant  *limit.Grant
 
+	split      bool                // thoughts are taken out of the answer's text
+	strict     bool                // the caller would rather be refused than lose something
+	translated bool                // the attempt's request and answer are written anew
+	tooStrict  bool                // the attempt was refused because something would be lost
+	far        dialect.Protocol    // the attempt's, of the channel
+	farHead    dialect.Head        // of the attempt's request
+	tr         *translation        // once something was translated
+
 	sent       []byte // body for sentFor
 	sentFor    *pool.Candidate
 	sentEdited bool // it is a copy of body
@@ -104,8 +112,18 @@ func (c *call) route() *canon.Error {
 	if err := c.pin(&want); err != nil {
 		return err
 	}
+	if c.priced != nil {
+		c.split = c.priced.Model.SplitThoughts && c.head.Op == canon.OpGenerate
+		c.strict = c.priced.Model.Strict
+	}
+	if v := c.r.Header[strictHeader]; len(v) > 0 {
+		c.strict = c.strict || v[0] == "1" || strings.EqualFold(v[0], "true")
+	}
 	walk, err := c.h.Pool.Route(want)
 	if err != nil {
+		if c.head.Op == canon.OpCountTokens && errors.Is(err.Cause, pool.ErrNotSpoken) {
+			return c.estimate()
+		}
 		return err
 	}
 	deadline := c.began.Add(c.h.Settings.Route)
@@ -117,6 +135,9 @@ func (c *call) route() *canon.Error {
 		}
 		lease, none := walk.Next(now)
 		if lease == nil {
+			if c.head.Op == canon.OpCountTokens {
+				return c.estimate()
+			}
 			return worse(last, none)
 		}
 		c.lease = lease
@@ -130,7 +151,7 @@ func (c *call) route() *canon.Error {
 		if !again {
 			return public(err)
 		}
-		last = err
+		last = c.foreign(err)
 	}
 }
 

@@ -6,6 +6,7 @@
 package relay
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -39,7 +40,7 @@ type Settings struct {
 	DefaultOutput int64 // tokens reserved when the client names no maximum
 }
 
-// Deps is what a Handler works with. All fields are required.
+// Deps is what a Handler works with. All fields are required but Fetch.
 type Deps struct {
 	Settings  Settings
 	Protocols map[canon.Dialect]dialect.Protocol
@@ -55,6 +56,9 @@ type Deps struct {
 	ClientIP  func(*http.Request) string
 	Began     time.Time // when the gateway started
 	Version   string
+
+	// Fetch gets the bytes of media that an upstream can't take by their URL; nil: it is switched off.
+	Fetch func(context.Context, canon.Media) (canon.Media, *canon.Error)
 }
 
 // Handler serves the model endpoints.

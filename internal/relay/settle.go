@@ -32,7 +32,7 @@ func (c *call) settle() *canon.Error {
 		}
 		return nil
 	}
-	if c.head.Stored && rec.ErrorKind == "" && c.meter.id != "" {
+	if c.head.Stored && !c.translated && rec.ErrorKind == "" && c.meter.id != "" {
 		rec.ObjectID = c.meter.id
 		c.h.Pool.Remember(rec.AccountID, rec.ObjectID, rec.ChannelID)
 	}
@@ -81,6 +81,12 @@ func (c *call) record() ledger.Call {
 		return rec
 	}
 	rec.ChannelID, rec.Provider, rec.Upstream = l.Channel.ID, l.Provider.Name, l.Upstream
+	if c.translated {
+		rec.Spoken = l.Spoken.Dialect
+		var all []canon.Loss
+		rec.Losses, all = c.losses()
+		c.h.Metrics.Lost(c.ep.Dialect, l.Spoken.Dialect, all)
+	}
 	if billed(c.head.Op) {
 		c.bill(&rec)
 	}
@@ -228,6 +234,9 @@ func (c *call) logLine(r ledger.Call) {
 		if c.err != nil && c.err.Cause != nil {
 			attrs = append(attrs, slog.String("cause", bounded(c.err.Cause.Error(), 300)))
 		}
+	}
+	if r.Spoken != "" {
+		attrs = append(attrs, slog.String("spoken", string(r.Spoken)), slog.Int("losses", len(r.Losses)))
 	}
 	if r.Quarantine != "" {
 		attrs = append(attrs, slog.String("quarantine", r.Quarantine))

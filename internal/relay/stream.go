@@ -25,7 +25,7 @@ type flow struct {
 	resp   *http.Response
 	frames *sse.Reader
 	reader dialect.Reader
-	framer dialect.Framer
+	framer outlet
 
 	held []byte    // frames that must not leave yet: setup before the first content, or a possible last one
 	out  []byte    // frames on their way to the client; sent when the upstream has no more ready
@@ -50,7 +50,12 @@ func (c *call) stream(a *attempt, l *pool.Lease, resp *http.Response, body io.Re
 	f := &flow{
 		c: c, a: a, lease: l, resp: resp,
 		frames: c.h.frames.Get(body, c.h.Settings.MaxEvent),
-		reader: c.proto.NewReader(c.head), framer: dialect.NewFramer(c.proto, c.head),
+		reader: c.far.NewReader(c.farHead),
+	}
+	if c.translated {
+		f.framer = c.writer(l)
+	} else {
+		f.framer = passing{dialect.NewFramer(c.proto, c.head)}
 	}
 	defer c.h.frames.Put(f.frames)
 	err := f.copy()
@@ -99,7 +104,7 @@ func (f *flow) copy() *canon.Error {
 		switch {
 		case m.failed != nil:
 			return c.masked(m.failed)
-		case f.reader.Hidden():
+		case f.reader.Hidden() && !c.translated:
 			continue
 		}
 		if !c.started && len(f.held) > maxHeld {
@@ -112,16 +117,16 @@ func (f *flow) copy() *canon.Error {
 		switch {
 		case m.ended:
 			// The whole answer is here. It is recorded before its last event leaves.
-			f.held = f.framer.Append(f.held, frame.Raw, frame.Data)
+			f.held = f.framer.Append(f.held, frame.Raw, frame.Data, events)
 			return f.complete()
 		case f.reader.Complete(), !c.started && !m.content && f.mayHold(len(frame.Raw)):
-			f.held = f.framer.Append(f.held, frame.Raw, frame.Data)
+			f.held = f.framer.Append(f.held, frame.Raw, frame.Data, events)
 			continue
 		}
 		if !c.started {
 			f.start()
 		}
-		f.out = f.framer.Append(f.out, frame.Raw, frame.Data)
+		f.out = f.framer.Append(f.out, frame.Raw, frame.Data, events)
 		if len(f.out) > maxOut {
 			f.flush()
 		}
@@ -171,7 +176,7 @@ func (f *flow) finish(rerr error) *canon.Error {
 func (f *flow) breakOff(err *canon.Error) *canon.Error {
 	c := f.c
 	if !c.unrecorded { // else err is our own already
-		c.err = public(err)
+		c.err = c.foreign(public(err))
 	}
 	c.status = http.StatusOK // what the client saw
 	if serr := c.settle(); serr != nil {

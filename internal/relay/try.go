@@ -101,7 +101,7 @@ func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Er
 	a := c.begin(l, min(c.h.Settings.FirstByte, time.Until(deadline)))
 	defer a.close()
 
-	c.trying, c.accepted = &ledger.Attempt{ChannelID: l.Channel.ID}, false
+	c.trying, c.accepted, c.tooStrict = &ledger.Attempt{ChannelID: l.Channel.ID}, false, false
 	reported := false
 	defer func() {
 		if !reported { // only a panic gets here
@@ -117,7 +117,7 @@ func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Er
 		if c.spent > 0 {
 			l.Rest(c.spent, time.Now())
 		}
-	case c.unrecorded, stored(c.head.Op) && err.Kind == canon.KindNotFound:
+	case c.unrecorded, c.tooStrict, stored(c.head.Op) && err.Kind == canon.KindNotFound:
 		c.trying.Kind = err.Kind
 		l.Dropped() // our own journal failed, or the object is gone; not the channel
 	default:
@@ -129,7 +129,7 @@ func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Er
 		c.attempts = append(c.attempts, *c.trying)
 	}
 	c.trying = nil
-	return err != nil && !c.started && !c.unrecorded && retryable(err.Kind) && c.r.Context().Err() == nil, err
+	return err != nil && !c.started && !c.unrecorded && (retryable(err.Kind) || c.tooStrict) && c.r.Context().Err() == nil, err
 }
 
 // maxAttempts bounds the attempts listed in a record; a pool may hold thousands of keys.
@@ -137,6 +137,9 @@ const maxAttempts = 32
 
 // send makes the round trip and hands the answer to its reader.
 func (c *call) send(a *attempt, l *pool.Lease) *canon.Error {
+	if err := c.face(l); err != nil {
+		return err
+	}
 	req, err := c.request(a.ctx, l)
 	if err != nil {
 		return err
@@ -148,7 +151,7 @@ func (c *call) send(a *attempt, l *pool.Lease) *canon.Error {
 	defer func() { _ = resp.Body.Close() }() // nothing depends on how reading ended; what was read has been judged
 	c.trying.Status = resp.StatusCode
 	c.accepted = resp.StatusCode < 300
-	c.spent = c.proto.Spent(resp.Header)
+	c.spent = c.far.Spent(resp.Header)
 	switch {
 	case resp.StatusCode >= 400:
 		return c.readError(resp)
@@ -197,7 +200,7 @@ func (c *call) readError(resp *http.Response) *canon.Error {
 	if rd, err := decoded(resp); err == nil {
 		body, _ = io.ReadAll(io.LimitReader(rd, maxErrorBody)) // a broken error body is an empty one
 	}
-	e := c.proto.ReadError(resp.StatusCode, resp.Header, body)
+	e := c.far.ReadError(resp.StatusCode, resp.Header, body)
 	if e.Status == 0 {
 		e.Status = resp.StatusCode
 	}
@@ -237,8 +240,10 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 		// No stream though one was asked for. It may be an error in disguise; an answer it is not.
 		return c.inBand(data)
 	}
+	var events []canon.Event
 	if len(data) > 0 {
-		events, err := c.proto.NewReader(c.head).Read("", data, nil)
+		var err error
+		events, err = c.far.NewReader(c.farHead).Read("", data, nil)
 		if err != nil {
 			return &canon.Error{Kind: canon.KindUpstream, Message: "the upstream's answer can't be read: " + err.Error(), Cause: err}
 		}
@@ -249,27 +254,34 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 	}
 	c.firstAt = time.Now()
 	c.status = resp.StatusCode
+	h := c.w.Header()
+	answer := buf.Bytes()
+	if c.translated {
+		c.status = http.StatusOK
+		out := c.writer(l)
+		answer = out.Close(out.Append(make([]byte, 0, len(data)+len(data)/2+512), nil, nil, events))
+		h["Content-Type"] = out.ContentType()
+	}
 	if err := c.settle(); err != nil {
 		return err
 	}
 	c.started = true
-	h := c.w.Header()
 	c.answerHeaders(h, resp)
-	h["Content-Length"] = []string{itoa(int64(buf.Len()))}
-	if ct := resp.Header["Content-Type"]; len(ct) > 0 {
+	h["Content-Length"] = []string{itoa(int64(len(answer)))}
+	if ct := resp.Header["Content-Type"]; len(ct) > 0 && !c.translated {
 		h["Content-Type"] = ct
 	}
 	c.clientDeadline(time.Now())
-	c.w.WriteHeader(resp.StatusCode)
-	_, _ = c.w.Write(buf.Bytes()) // a client that left has been billed for what it asked
+	c.w.WriteHeader(c.status)
+	_, _ = c.w.Write(answer) // a client that left has been billed for what it asked
 	return nil
 }
 
 // inBand judges a body that came where a stream was due.
 func (c *call) inBand(data []byte) *canon.Error {
-	plain := c.head
+	plain := c.farHead
 	plain.Stream, plain.Framing = false, ""
-	events, err := c.proto.NewReader(plain).Read("", data, nil)
+	events, err := c.far.NewReader(plain).Read("", data, nil)
 	if err == nil {
 		for _, e := range events {
 			if f, ok := e.(canon.Failed); ok {
@@ -283,6 +295,10 @@ func (c *call) inBand(data []byte) *canon.Error {
 // answerHeaders copies what a client may know of the upstream's headers. Rate limits, organisations
 // and cookies there are ours, not the client's.
 func (c *call) answerHeaders(to http.Header, resp *http.Response) {
+	if c.translated {
+		c.tellLosses(to)
+		return // they are another vendor's
+	}
 	for _, name := range passHeaders {
 		if v := resp.Header[name]; len(v) > 0 {
 			to[name] = v

@@ -41,7 +41,7 @@ func newTransport(s Settings) *http.Transport {
 // request builds the attempt's request: the client's bytes with the edits that the channel needs,
 // the headers that belong to the protocol, and the channel's own key.
 func (c *call) request(ctx context.Context, l *pool.Lease) (*http.Request, *canon.Error) {
-	body, cerr := c.upstreamBody(l)
+	body, cerr := c.upstreamBody(ctx, l)
 	if cerr != nil {
 		return nil, cerr
 	}
@@ -60,9 +60,11 @@ func (c *call) request(ctx context.Context, l *pool.Lease) (*http.Request, *cano
 		req.GetBody = func() (io.ReadCloser, error) { return newBody(body, from), nil }
 	}
 	hd := req.Header
-	for _, name := range c.h.allow[c.ep.Dialect] {
-		if v := c.r.Header[name]; len(v) > 0 {
-			hd[name] = v
+	if !c.translated {
+		for _, name := range c.h.allow[c.ep.Dialect] {
+			if v := c.r.Header[name]; len(v) > 0 {
+				hd[name] = v
+			}
 		}
 	}
 	if body != nil {
@@ -96,11 +98,15 @@ func (c *call) target(l *pool.Lease) (*url.URL, error) {
 	if c.head.Stream {
 		slot = &l.Targets[1]
 	}
-	own := c.head.StoredID != "" || c.r.URL.RawQuery != ""
+	query := c.r.URL.RawQuery
+	if c.translated {
+		query = "" // it is the client's dialect's
+	}
+	own := c.head.StoredID != "" || query != ""
 	if u := slot.Load(); u != nil && !own {
 		return u, nil
 	}
-	text, err := l.Provider.URL(l.Channel.BaseURL, l.Spoken, provider.Target{Op: c.head.Op, Model: l.Upstream, ID: c.head.StoredID, Stream: c.head.Stream, Query: c.r.URL.RawQuery})
+	text, err := l.Provider.URL(l.Channel.BaseURL, l.Spoken, provider.Target{Op: l.Op, Model: l.Upstream, ID: c.head.StoredID, Stream: c.head.Stream, Query: query})
 	if err != nil {
 		return nil, err
 	}
@@ -119,12 +125,23 @@ var (
 
 // upstreamBody applies the edits for a channel; the result for the last channel is kept, because the
 // next one often wants the same.
-func (c *call) upstreamBody(l *pool.Lease) ([]byte, *canon.Error) {
+func (c *call) upstreamBody(ctx context.Context, l *pool.Lease) ([]byte, *canon.Error) {
 	if c.body == nil {
 		return nil, nil
 	}
 	if c.sentFor == l.Candidate {
 		return c.sent, nil
+	}
+	if c.translated {
+		out, err := c.translatedBody(ctx, l)
+		if err == nil {
+			out, err = dropped(out, l.Spoken.Drop)
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.sent, c.sentFor, c.sentEdited = out, l.Candidate, true
+		return out, nil
 	}
 	edits, err := c.proto.Edits(c.head, c.obj, l.Upstream)
 	if err != nil {
@@ -144,6 +161,28 @@ func (c *call) upstreamBody(l *pool.Lease) ([]byte, *canon.Error) {
 		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the request could not be rewritten", Cause: err}
 	}
 	c.sent, c.sentFor, c.sentEdited = out, l.Candidate, true
+	return out, nil
+}
+
+// dropped returns body without the members that a vendor refuses.
+func dropped(body []byte, names []string) ([]byte, *canon.Error) {
+	if len(names) == 0 {
+		return body, nil
+	}
+	o, err := jsonedit.Scan(body, maxDepth)
+	if err != nil {
+		return nil, &canon.Error{Kind: canon.KindInvalid, Message: "the request can't be translated: " + err.Error(), Cause: err}
+	}
+	var edits []jsonedit.Edit
+	for _, name := range names {
+		if e, ok := o.Remove(name); ok {
+			edits = append(edits, e)
+		}
+	}
+	out, err := jsonedit.Apply(body, edits...)
+	if err != nil {
+		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the request could not be rewritten", Cause: err}
+	}
 	return out, nil
 }
 
