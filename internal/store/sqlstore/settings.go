@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	"tollgate/internal/secret"
 )
 
 // Setting returns the value of a setting, or ErrNotFound.
@@ -59,4 +61,45 @@ func (s *Store) DeleteSetting(ctx context.Context, name string) error {
 		return fmt.Errorf("delete setting %q: %w", name, err)
 	}
 	return nil
+}
+
+// ChangeSettings puts some settings and drops others, all or none. Dropping what is not there is no
+// error. Values are not sealed, see SealSetting.
+func (s *Store) ChangeSettings(ctx context.Context, put map[string]string, drop []string) error {
+	err := s.tx(ctx, func(tx *txn) error {
+		for name, value := range put {
+			if err := checkText(map[string]string{"name": name, "value": value}); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `
+				INSERT INTO settings (name, value) VALUES ($1, $2)
+				ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value); err != nil {
+				return err
+			}
+		}
+		for _, name := range drop {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM settings WHERE name = $1`, clean(name)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("change settings: %w", err)
+	}
+	return nil
+}
+
+func settingPlace(name string) secret.Place {
+	return secret.Place{Table: "settings", Row: name, Column: "value"}
+}
+
+// SealSetting returns a secret as it may stand in the setting of that name.
+func (s *Store) SealSetting(name string, plain secret.Secret) string {
+	return s.sealer.Seal(plain, settingPlace(name))
+}
+
+// OpenSetting returns what SealSetting sealed.
+func (s *Store) OpenSetting(name, sealed string) (secret.Secret, error) {
+	return s.sealer.Open(sealed, settingPlace(name))
 }

@@ -14,6 +14,8 @@ import (
 	"tollgate/internal/account"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
+	"tollgate/internal/mail"
+	"tollgate/internal/news"
 	"tollgate/internal/pool"
 	"tollgate/internal/secret"
 	"tollgate/internal/store/migrations"
@@ -46,6 +48,8 @@ var (
 	_ catalog.Store = (*Store)(nil)
 	_ pool.Store    = (*Store)(nil)
 	_ ledger.Store  = (*Store)(nil)
+	_ mail.Store    = (*Store)(nil)
+	_ news.Store    = (*Store)(nil)
 )
 
 // ErrNotFound says that there is no such setting.

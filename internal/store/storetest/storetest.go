@@ -16,6 +16,8 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
+	"tollgate/internal/mail"
+	"tollgate/internal/news"
 	"tollgate/internal/pool"
 	"tollgate/internal/secret"
 )
@@ -26,11 +28,16 @@ type Stores interface {
 	catalog.Store
 	pool.Store
 	ledger.Store
+	mail.Store
+	news.Store
 
 	Setting(ctx context.Context, name string) (string, error)
 	Settings(ctx context.Context) (map[string]string, error)
 	PutSetting(ctx context.Context, name, value string) error
 	DeleteSetting(ctx context.Context, name string) error
+	ChangeSettings(ctx context.Context, put map[string]string, drop []string) error
+	SealSetting(name string, plain secret.Secret) string
+	OpenSetting(name, sealed string) (secret.Secret, error)
 
 	Ping(ctx context.Context) error
 	Close() error
@@ -52,6 +59,9 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"ChannelHealth", testChannelHealth},
 		{"Models", testModels},
 		{"Settings", testSettings},
+		{"ChangeSettings", testChangeSettings},
+		{"Mails", testMails},
+		{"News", testNews},
 		{"HostileText", testHostileText},
 		{"Empty", testEmpty},
 		{"CallReadsBackEqual", testCallReadsBackEqual},
