@@ -33,7 +33,7 @@ func (a *App) adminRoutes() (map[string]http.Handler, error) {
 		return nil, err
 	}
 	routes := map[string]http.Handler{admin.Prefix + "/": api}
-	x := proxyxai.New(proxyxai.Deps{Authenticate: a.relay.Authenticate, Channels: a.pool, Base: a.cfg.XAIBase, Log: a.log, Now: time.Now})
+	x := proxyxai.New(proxyxai.Deps{Authenticate: a.relay.Authenticate, Channels: a.pool, Settings: a.settings, Base: a.cfg.XAIBase, Log: a.log, Now: time.Now})
 	for pattern, h := range x.Routes() {
 		routes[pattern] = h
 	}

@@ -25,12 +25,14 @@ import (
 	"tollgate/internal/journal"
 	"tollgate/internal/ledger"
 	"tollgate/internal/limit"
+	"tollgate/internal/mail"
 	"tollgate/internal/obs"
 	"tollgate/internal/pool"
 	"tollgate/internal/provider/builtin"
 	"tollgate/internal/relay"
 	"tollgate/internal/secret"
 	"tollgate/internal/server"
+	"tollgate/internal/setting"
 	"tollgate/internal/store/sqlstore"
 	"tollgate/internal/tokens"
 )
@@ -47,6 +49,8 @@ type App struct {
 	registry *account.Registry
 	pool     *pool.Pool
 	models   *Models
+	settings *setting.Settings
+	mails    *mail.Queue
 	relay    *relay.Handler
 	server   *server.Server
 	metrics  *obs.Metrics
@@ -71,6 +75,9 @@ func New(ctx context.Context, cfg *config.Config, version string, log *slog.Logg
 		return a, fmt.Errorf("data directory: %w", err)
 	}
 	if err := a.openBooks(ctx); err != nil {
+		return a, err
+	}
+	if err := a.openSettings(ctx); err != nil {
 		return a, err
 	}
 	if err := a.openAccounts(ctx); err != nil {
@@ -155,7 +162,7 @@ func (a *App) openServer() error {
 			FirstByte: c.TimeoutFirstByte, Idle: c.TimeoutIdle, Call: c.TimeoutCall, Route: c.TimeoutRoute,
 			ClientRead: c.TimeoutClientRead, ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput,
 		},
-		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Map: c.Mapper.Map,
+		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Map: a.mapModel, Pools: a.poolsFor, Offers: a.offers,
 		Pool: a.pool, Book: a.book, Limits: limit.New(nil), Tokens: tokens.New(), Metrics: a.metrics,
 		Log: a.log, ClientIP: clientIP(c.TrustedPeers), Began: time.Now(), Version: a.version,
 	})
@@ -198,6 +205,7 @@ func (a *App) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { a.pool.Run(background, a.relay.Check) })
 	wg.Go(func() { pace(background) })
+	wg.Go(func() { a.mails.Run(background) })
 	if a.metricsListener != nil {
 		wg.Go(func() { a.serveMetrics(background) })
 	}

@@ -57,14 +57,15 @@ const maxModel = 512
 
 // admit decides whether the call may go on, and reserves what it may cost.
 func (c *call) admit() *canon.Error {
-	c.pools = c.caller.Account.Pools
 	if c.head.Model == "" { // an object that some channel keeps: its owner is looked up when routing
+		c.pools = c.h.Pools(c.caller.Account, "")
 		return c.limit(0)
 	}
 	if len(c.head.Model) > maxModel {
 		return canon.Errorf(canon.KindNotFound, "the name of the model is longer than %d bytes; no model has such a name", maxModel)
 	}
 	c.model = c.h.Map(c.head.Model)
+	c.pools = c.h.Pools(c.caller.Account, c.model)
 	if !c.h.MayUse(c.caller, c.head.Model) || c.model != c.head.Model && !c.h.MayUse(c.caller, c.model) {
 		return &canon.Error{
 			Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",

@@ -44,7 +44,7 @@ func (h *Handler) Models(pick func(*http.Request) dialect.Protocol) http.Handler
 // models lists what a caller may use, by name: what channels name themselves, and what the catalogue
 // knows and some channel serves.
 func (h *Handler) models(c account.Caller) []dialect.Model {
-	pools := c.Account.Pools
+	pools := h.Pools(c.Account, "")
 	snap := h.Catalog()
 	seen := map[string]bool{}
 	var out []dialect.Model
@@ -66,7 +66,7 @@ func (h *Handler) models(c account.Caller) []dialect.Model {
 		add(name)
 	}
 	for _, m := range snap.Models() {
-		if h.Pool.Serves(pools, m.Name) {
+		if h.Pool.Serves(h.Pools(c.Account, m.Name), m.Name) {
 			add(m.Name)
 		}
 	}

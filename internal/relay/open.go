@@ -26,6 +26,9 @@ func (c *call) open() *canon.Error {
 	if c.caller, err = c.h.Authenticate(c.r, c.began); err != nil {
 		return err
 	}
+	if !c.h.Offers(c.r.URL.Path) {
+		return canon.Errorf(canon.KindDenied, "%s is not offered here: the operator's list of API paths (RESOURCES) does not hold it", bounded(c.r.URL.Path, 120))
+	}
 	if c.ep.Method == http.MethodPost && !bodyless(c.ep.Op) {
 		if err := c.readBody(); err != nil {
 			return err

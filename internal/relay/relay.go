@@ -46,7 +46,9 @@ type Deps struct {
 	Protocols map[canon.Dialect]dialect.Protocol
 	Accounts  *account.Directory
 	Catalog   func() *catalog.Snapshot
-	Map       func(model string) string // the gateway's own mapping of model names
+	Map       func(model string) string                       // the gateway's own mapping of model names
+	Pools     func(a *account.Account, model string) []string // pools whose channels serve a model to an account, in order; empty: the default pool
+	Offers    func(path string) bool                          // whether an API path may be called at all
 	Pool      *pool.Pool
 	Book      *ledger.Book
 	Limits    *limit.Limiter

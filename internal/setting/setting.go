@@ -5,7 +5,6 @@ package setting
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -221,7 +220,7 @@ func (s *Settings) Change(ctx context.Context, put map[string]string) (map[strin
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(put) == 0 {
-		return nil, errors.New("no setting was named")
+		return nil, &InputError{"body", "no setting was named"}
 	}
 	known := fields()
 	changed, stored, shown := maps.Clone(s.changed), map[string]string{}, map[string]string{}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/internal/account"
 	"tollgate/internal/mapping"
 	"tollgate/internal/pool"
 	"tollgate/internal/provider"
@@ -92,7 +93,7 @@ func (a *API) vendor(named string) (v provider.Provider, base string, err error)
 	return v, base, nil
 }
 
-func (a *API) addKey(r *http.Request) (any, error) {
+func (a *API) addKey(r *http.Request, _ account.Caller) (any, error) {
 	var in struct {
 		SecretKey string
 		Provider  string
@@ -130,7 +131,7 @@ func (a *API) now(c pool.Channel) xKey {
 	return view(s)
 }
 
-func (a *API) changeKey(r *http.Request) (any, error) {
+func (a *API) changeKey(r *http.Request, _ account.Caller) (any, error) {
 	var in struct {
 		Provider *string
 		Name     *string
@@ -169,7 +170,7 @@ func (a *API) changeKey(r *http.Request) (any, error) {
 	return changed{"update", a.now(c)}, nil
 }
 
-func (a *API) getKey(r *http.Request) (any, error) {
+func (a *API) getKey(r *http.Request, _ account.Caller) (any, error) {
 	s, err := a.Channels.Get(r.PathValue("id"))
 	if err != nil {
 		return nil, err
@@ -178,7 +179,7 @@ func (a *API) getKey(r *http.Request) (any, error) {
 }
 
 // listKeys answers an array, of all keys or of those of ?level= and ?provider=.
-func (a *API) listKeys(r *http.Request) (any, error) {
+func (a *API) listKeys(r *http.Request, _ account.Caller) (any, error) {
 	level, named := -1, strings.TrimRight(r.URL.Query().Get("provider"), "/")
 	if s := r.URL.Query().Get("level"); s != "" {
 		n, err := mapping.ParseLevel(s)
@@ -198,7 +199,7 @@ func (a *API) listKeys(r *http.Request) (any, error) {
 	return out, nil
 }
 
-func (a *API) deleteKey(r *http.Request) (any, error) {
+func (a *API) deleteKey(r *http.Request, _ account.Caller) (any, error) {
 	s, err := a.Channels.Get(r.PathValue("id"))
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 // Package proxyxai speaks the management API of ProxyXAI, so that scripts and pages written for that
 // system work unchanged. It is thin: it turns the API's words into calls of the domain and back, and
-// no rule lives here. What it has so far is upstream keys (/x-keys), the reload of /x-conf, and
-// /x-gkey.
+// no rule lives here. docs/proxyxai.md lists what it has and where it differs.
 //
 // Levels are pools, see pool.Level; a key that names none has level 0, the default pool.
 package proxyxai
@@ -22,7 +21,7 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/jsonedit"
 	"tollgate/internal/pool"
-	"tollgate/internal/secret"
+	"tollgate/internal/setting"
 )
 
 // Channels changes channels. *pool.Pool implements it.
@@ -35,10 +34,18 @@ type Channels interface {
 	Reload(ctx context.Context) error
 }
 
+// Settings changes what may change while the gateway runs. *setting.Settings implements it.
+type Settings interface {
+	Texts() map[string]string
+	Change(ctx context.Context, put map[string]string) (map[string]string, error)
+	Reset(ctx context.Context, names []string) error
+}
+
 // Deps is what the API works with. All fields are required.
 type Deps struct {
 	Authenticate func(r *http.Request, now time.Time) (account.Caller, *canon.Error)
 	Channels     Channels
+	Settings     Settings
 	Base         string // base URL of a key that is entered without a provider (XAI_BASE)
 	Log          *slog.Logger
 	Now          func() time.Time
@@ -52,17 +59,29 @@ func New(d Deps) *API { return &API{d} }
 
 // Routes returns the ServeMux patterns that the API serves.
 func (a *API) Routes() map[string]http.Handler {
-	root := func(do func(r *http.Request) (any, error)) http.Handler { return a.serve(true, do) }
-	return map[string]http.Handler{
-		"GET /x-keys":         root(a.listKeys),
-		"POST /x-keys":        root(a.addKey),
-		"GET /x-keys/{id}":    root(a.getKey),
-		"PUT /x-keys/{id}":    root(a.changeKey),
-		"DELETE /x-keys/{id}": root(a.deleteKey),
-		"POST /x-conf":        root(a.conf),
-		"GET /x-gkey":         a.serve(false, a.newKey),
+	routes := map[string]http.Handler{}
+	root := func(pattern string, do operation) { routes[pattern] = a.serve(true, do) }
+	anyone := func(pattern string, do operation) { routes[pattern] = a.serve(false, do) }
+
+	root("GET /x-keys", a.listKeys)
+	root("POST /x-keys", a.addKey)
+	root("GET /x-keys/{id}", a.getKey)
+	root("PUT /x-keys/{id}", a.changeKey)
+	root("DELETE /x-keys/{id}", a.deleteKey)
+	root("POST /x-conf", a.conf)
+	root("GET /x-config", a.settings)
+	root("POST /x-config", a.changeSettings)
+	root("DELETE /x-config", a.resetSettings)
+	anyone("GET /x-gkey", a.newKey)
+
+	for _, path := range paths(routes) {
+		routes["OPTIONS "+path] = http.HandlerFunc(preflight)
 	}
+	return routes
 }
+
+// operation does what a request asks for, on behalf of its caller.
+type operation func(r *http.Request, who account.Caller) (any, error)
 
 // fault is an error that the client sees.
 type fault struct {
@@ -77,8 +96,9 @@ func badRequest(format string, args ...any) error {
 }
 
 // serve finds out who calls, does what is asked and writes the answer as JSON.
-func (a *API) serve(rootOnly bool, do func(r *http.Request) (any, error)) http.Handler {
+func (a *API) serve(rootOnly bool, do operation) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		allowOrigin(w)
 		w.Header().Set("Cache-Control", "no-store")
 		caller, denied := a.Authenticate(r, a.Now())
 		switch {
@@ -93,7 +113,7 @@ func (a *API) serve(rootOnly bool, do func(r *http.Request) (any, error)) http.H
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		out, err := do(r)
+		out, err := do(r, caller)
 		if r.Method != http.MethodGet {
 			a.Log.LogAttrs(r.Context(), slog.LevelInfo, "x-api", slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.String("account", caller.Account.ID), slog.String("key", caller.Key.ID), slog.Bool("done", err == nil))
@@ -131,6 +151,8 @@ func read(r *http.Request, v any) error {
 	err = dec.Decode(v)
 	var wrong *json.UnmarshalTypeError
 	switch {
+	case errors.As(err, new(*fault)):
+		return err
 	case errors.As(err, &wrong):
 		return badRequest("%s must be %s, not %s", wrong.Field, wrong.Type, wrong.Value)
 	case err != nil:
@@ -143,10 +165,13 @@ func read(r *http.Request, v any) error {
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var f *fault
 	var in *pool.InputError
+	var set *setting.InputError
 	switch {
 	case errors.As(err, &f):
+	case errors.As(err, &set):
+		f = &fault{http.StatusBadRequest, set.Error()}
 	case errors.As(err, &in):
-		f = &fault{http.StatusBadRequest, word(in.Field) + ": " + in.Reason}
+		f = &fault{http.StatusBadRequest, channelWord(in.Field) + ": " + in.Reason}
 	case errors.Is(err, pool.ErrNotFound):
 		f = &fault{http.StatusNotFound, "there is no such key"}
 	case errors.Is(err, pool.ErrConflict):
@@ -167,8 +192,8 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	write(w, f.status, body)
 }
 
-// word is the API's word for a field of a channel.
-func word(field string) string {
+// channelWord is the API's word for a field of a channel.
+func channelWord(field string) string {
 	switch field {
 	case "key":
 		return "SecretKey"
@@ -203,33 +228,4 @@ func write(w http.ResponseWriter, status int, body any) {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(body) // a client that went away
-}
-
-// conf takes LoadKeys, which has nothing to do here but is what scripts call after they added a key.
-func (a *API) conf(r *http.Request) (any, error) {
-	var in struct {
-		LoadKeys      *bool
-		LogEnable     *bool
-		StatsInterval *int64
-	}
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	switch {
-	case in.LogEnable != nil:
-		return nil, badRequest("LogEnable is not available here: every call is recorded")
-	case in.StatsInterval != nil:
-		return nil, badRequest("StatsInterval is not available here: statistics follow within moments")
-	case in.LoadKeys == nil || !*in.LoadKeys:
-		return nil, badRequest("nothing to do: send {\"LoadKeys\":true}")
-	}
-	if err := a.Channels.Reload(r.Context()); err != nil {
-		return nil, err
-	}
-	return map[string]any{"success": true, "message": "keys are loaded; a new key serves at once, with or without this call"}, nil
-}
-
-// newKey answers a fresh key that nobody has.
-func (a *API) newKey(*http.Request) (any, error) {
-	return map[string]any{"success": true, "key": secret.NewKey().Reveal()}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/pool"
 	"tollgate/internal/secret"
+	"tollgate/internal/setting"
 )
 
 // channels keeps channels as a pool does, without its rules.
@@ -103,7 +104,7 @@ func newService(t *testing.T) *service {
 			}
 			return who, nil
 		},
-		Channels: s.channels, Base: "https://gateway.example.com", Log: slog.New(slog.NewTextHandler(s.log, nil)), Now: time.Now,
+		Channels: s.channels, Settings: newSettings(t), Base: "https://gateway.example.com", Log: slog.New(slog.NewTextHandler(s.log, nil)), Now: time.Now,
 	})
 	for pattern, h := range api.Routes() {
 		s.mux.Handle(pattern, h)
@@ -237,8 +238,20 @@ func TestRefusals(t *testing.T) {
 		{"root", "POST", "/x-keys", `{"SecretKey":"s","Name":"broken"}`, 500, "log"},
 		{"root", "POST", "/x-keys", `{"Name":"` + strings.Repeat("x", maxBody) + `"}`, 400, "limit"},
 		{"root", "PUT", "/x-keys/1", `{"SecretKey":"s"}`, 400, "SecretKey"},
-		{"root", "POST", "/x-conf", `{"LogEnable":true}`, 400, "LogEnable"},
-		{"root", "POST", "/x-conf", `{"StatsInterval":100}`, 400, "StatsInterval"},
+		{"root", "POST", "/x-conf", `{}`, 400, "LoadKeys"},
+		{"root", "POST", "/x-conf", `{"LogEnable":false}`, 400, "LogEnable"},
+		{"root", "POST", "/x-conf", `{"StatsInterval":0}`, 400, "StatsInterval"},
+		{"root", "POST", "/x-conf", `{"LoadKeys":true,"StatsInterval":-1}`, 400, "StatsInterval"},
+		{"user", "GET", "/x-config", ``, 403, "root"},
+		{"user", "POST", "/x-config", `{"MODEL_MAPPER":"a=b"}`, 403, "root"},
+		{"user", "DELETE", "/x-config", `{"keys":["MODEL_MAPPER"]}`, 403, "root"},
+		{"root", "POST", "/x-config", `{"MODEL_MAPPER":"a=b,broken"}`, 400, "\"broken\""},
+		{"root", "POST", "/x-config", `{"MODEL_MAPPER":["a=b"]}`, 400, "text"},
+		{"root", "POST", "/x-config", `{"MODEL_MAPPER":null}`, 400, "text"},
+		{"root", "POST", "/x-config", `{"PORT":"1"}`, 400, "PORT"},
+		{"root", "POST", "/x-config", `{}`, 400, "no setting"},
+		{"root", "DELETE", "/x-config", `{}`, 400, "keys"},
+		{"root", "DELETE", "/x-config", `{"keys":["PORT"]}`, 400, "PORT"},
 		{"root", "POST", "/x-conf", `{"LoadKeys":false}`, 400, "LoadKeys"},
 		{"root", "POST", "/x-conf", `{"Reload":true}`, 400, "Reload"},
 	} {
@@ -268,5 +281,66 @@ func TestConfAndFreshKey(t *testing.T) {
 	var got struct{ Key string }
 	if code, body := s.do("user", "GET", "/x-gkey", ""); code != 200 || json.Unmarshal([]byte(body), &got) != nil || !secret.WellFormed(got.Key) {
 		t.Errorf("%d %s", code, body)
+	}
+}
+
+// newSettings returns real settings that are kept in memory.
+func newSettings(t *testing.T) *setting.Settings {
+	t.Helper()
+	s, err := setting.Open(t.Context(), inMemory{}, map[string]string{"MODEL_MAPPER": "x=y", "EMAIL_PORT": "587"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+type inMemory struct{}
+
+func (inMemory) Settings(context.Context) (map[string]string, error)               { return nil, nil }
+func (inMemory) ChangeSettings(context.Context, map[string]string, []string) error { return nil }
+func (inMemory) SealSetting(_ string, plain secret.Secret) string                  { return plain.Reveal() }
+func (inMemory) OpenSetting(_, sealed string) (secret.Secret, error) {
+	return secret.Secret(sealed), nil
+}
+
+func TestSettings(t *testing.T) {
+	s := newService(t)
+	for _, c := range []struct{ method, body, want string }{
+		{"GET", ``, `{"configs":{"EMAIL_AUTH":"","EMAIL_PASS":"","EMAIL_PORT":"587","EMAIL_SENDER":"","EMAIL_SMTP":"","EMAIL_TLS":"","LEVEL_MAPPER":"","MODEL_MAPPER":"x=y","RESOURCES":"","SWITCH_OVER":"","XAI_MAIL":""},"success":true}`},
+		{"POST", `{"MODEL_MAPPER":"a=b","EMAIL_PORT":25,"EMAIL_TLS":true,"EMAIL_PASS":"canary"}`, `{"message":"in force from now on, and kept over restarts","success":true,"updated":{"EMAIL_PASS":"***","EMAIL_PORT":"25","EMAIL_TLS":"true","MODEL_MAPPER":"a=b"}}`},
+		{"GET", ``, `{"configs":{"EMAIL_AUTH":"","EMAIL_PASS":"***","EMAIL_PORT":"25","EMAIL_SENDER":"","EMAIL_SMTP":"","EMAIL_TLS":"true","LEVEL_MAPPER":"","MODEL_MAPPER":"a=b","RESOURCES":"","SWITCH_OVER":"","XAI_MAIL":""},"success":true}`},
+		{"DELETE", `{"keys":["MODEL_MAPPER","EMAIL_TLS"]}`, `{"deleted":["MODEL_MAPPER","EMAIL_TLS"],"message":"back to the values of the environment","success":true}`},
+		{"GET", ``, `{"configs":{"EMAIL_AUTH":"","EMAIL_PASS":"***","EMAIL_PORT":"25","EMAIL_SENDER":"","EMAIL_SMTP":"","EMAIL_TLS":"","LEVEL_MAPPER":"","MODEL_MAPPER":"x=y","RESOURCES":"","SWITCH_OVER":"","XAI_MAIL":""},"success":true}`},
+	} {
+		if code, body := s.do("root", c.method, "/x-config", c.body); code != 200 || strings.TrimSpace(body) != c.want {
+			t.Errorf("%s %s: %d %s, want %s", c.method, c.body, code, body, c.want)
+		}
+	}
+	if strings.Contains(s.log.String(), "canary") {
+		t.Error("the log holds a password")
+	}
+}
+
+// Pages that are served from elsewhere may call.
+func TestOrigins(t *testing.T) {
+	s := newService(t)
+	for _, path := range []string{"/x-keys", "/x-keys/1", "/x-config", "/x-gkey"} {
+		r := httptest.NewRequestWithContext(t.Context(), "OPTIONS", path, nil)
+		r.Header.Set("Origin", "https://pages.example.com")
+		r.Header.Set("Access-Control-Request-Headers", "authorization,content-type")
+		w := httptest.NewRecorder()
+		s.mux.ServeHTTP(w, r)
+		if h := w.Header(); w.Code != 204 || h.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "DELETE") || h.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %d %v", path, w.Code, h)
+		}
+	}
+	for _, who := range []string{"root", ""} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/x-keys", nil)
+		r.Header.Set("Authorization", who)
+		w := httptest.NewRecorder()
+		s.mux.ServeHTTP(w, r)
+		if w.Header().Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%q: a page can't read answer %d", who, w.Code)
+		}
 	}
 }
