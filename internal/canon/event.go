@@ -66,6 +66,7 @@ type (
 		Choice, Index int
 		Kind          HostedKind
 		ID, Name      string
+		Open          bool   // it has only begun: the same use comes again, with the same Index, when all of it is known
 		Done          bool   // the result, not the call
 		Input         string // the query, URL or code; "" where not said
 		Output        string // what code printed

@@ -94,6 +94,9 @@ func lines(events []canon.Event) string {
 func line(e canon.Event) string {
 	switch e := e.(type) {
 	case canon.Start:
+		if e.Created != 0 {
+			return fmt.Sprintf("start %q %q at %d", e.ID, e.Model, e.Created)
+		}
 		return fmt.Sprintf("start %q %q", e.ID, e.Model)
 	case canon.TextDelta:
 		return fmt.Sprintf("text %d.%d %q", e.Choice, e.Index, e.Text)
@@ -105,14 +108,30 @@ func line(e canon.Event) string {
 	case canon.RefusalDelta:
 		return fmt.Sprintf("refusal %d.%d %q", e.Choice, e.Index, e.Text)
 	case canon.ToolStart:
+		if e.Custom {
+			return fmt.Sprintf("tool %d.%d %q %q custom", e.Choice, e.Index, e.ID, e.Name)
+		}
 		return fmt.Sprintf("tool %d.%d %q %q", e.Choice, e.Index, e.ID, e.Name)
 	case canon.ToolDelta:
 		return fmt.Sprintf("input %d.%d %q", e.Choice, e.Index, e.JSON)
 	case canon.MediaDelta:
 		return fmt.Sprintf("media %d.%d %s %q %d bytes", e.Choice, e.Index, e.Kind, e.MIME, len(e.Data))
+	case canon.Cited:
+		return fmt.Sprintf("cited %d.%d %s", e.Choice, e.Index, flat(e.Citation))
+	case canon.HostedUse:
+		at := fmt.Sprintf("%d.%d", e.Choice, e.Index)
+		e.Choice, e.Index = 0, 0
+		return "hosted " + at + " " + flat(e)
+	case canon.TokenProbs:
+		return fmt.Sprintf("probs %d.%d %s", e.Choice, e.Index, flat(e.Tokens))
+	case canon.Embedding:
+		return fmt.Sprintf("embedding %d %s", e.Number, e.Values)
 	case canon.BlockEnd:
 		return fmt.Sprintf("end %d.%d", e.Choice, e.Index)
 	case canon.Stopped:
+		if e.Sequence != "" {
+			return fmt.Sprintf("stop %d %s %q at %q", e.Choice, e.Why, e.Raw, e.Sequence)
+		}
 		return fmt.Sprintf("stop %d %s %q", e.Choice, e.Why, e.Raw)
 	case canon.Used:
 		return "used " + flat(e.Usage)
