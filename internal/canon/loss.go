@@ -85,7 +85,8 @@ const (
 	WhatMetadata         What = "metadata"
 	WhatUser             What = "user"
 	WhatTier             What = "tier"
-	WhatExtra            What = "extra" // a member that only this dialect has
+	WhatDimensions       What = "dimensions" // of an embedding
+	WhatExtra            What = "extra"      // a member that only this dialect has
 )
 
 // The features of an answer.

@@ -39,6 +39,9 @@ type Request struct {
 	Metadata         []Field // names and JSON strings that the caller tags the call with, in order
 	PreviousID       string  // the stored answer that this call continues
 
+	Dimensions int64 // numbers that an embedding shall have; 0: not said
+	Packed     bool  // embeddings as base64 of 32-bit floats, little end first, instead of numbers
+
 	User  string  // the end user, as the caller names it
 	Tier  string  // service tier: auto, default, flex, priority, scale, batch, standard_only
 	Extra []Field // members that canon has no word for, in order; they go home unchanged, elsewhere they are a Loss

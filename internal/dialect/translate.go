@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"slices"
 	"time"
 
 	"tollgate/internal/canon"
@@ -27,6 +28,14 @@ type Translator interface {
 	Field(what canon.What) string
 }
 
+// Refuser is a Translator whose clients can ask for what no other dialect has in any form: several
+// prompts in one call, or text that is tokens already.
+type Refuser interface {
+	// Refuse returns why req, which ReadRequest has read for op, can't be answered in another dialect or by
+	// another operation; nil if it can.
+	Refuse(op canon.Op, req *canon.Request) *canon.Error
+}
+
 // Target says for what a request is written.
 type Target struct {
 	Op     canon.Op // at the upstream
@@ -35,7 +44,13 @@ type Target struct {
 
 	MaxOutput int64    // tokens that the model can write; 0: unknown
 	Thinking  Thinking // how the model is asked to think; "": the newest way of the dialect
+
+	// Knows lists what this upstream takes beyond what all that speak the dialect do (top_k, cache_point …).
+	Knows []canon.What
 }
+
+// Takes reports whether the upstream is known to take what.
+func (t Target) Takes(what canon.What) bool { return slices.Contains(t.Knows, what) }
 
 // Thinking says how a model is asked to think. It is a fact of the model, not of the dialect.
 type Thinking string

@@ -39,6 +39,19 @@ func (o *Object) Remove(name string) (Edit, bool) {
 	return Edit{}, false
 }
 
+// Rename returns the edit that calls the member name to instead, or takes it away if there is one called
+// so already; false if there is no member name.
+func (o *Object) Rename(name, to string) (Edit, bool) {
+	m, ok := o.Find(name)
+	if !ok {
+		return Edit{}, false
+	}
+	if _, taken := o.Find(to); taken {
+		return o.Remove(name)
+	}
+	return Edit{Start: m.NameStart, End: m.NameEnd, New: Quote(to)}, true
+}
+
 // Apply returns raw with the edits made. raw is what the edits' objects were scanned from and is left
 // as it is; without edits it is returned itself. The order of the edits does not matter, except that
 // insertions at the same place keep theirs. Edits that overlap, lie outside of raw or insert the same

@@ -376,6 +376,26 @@ func TestEdits(t *testing.T) {
 	}
 }
 
+func TestRename(t *testing.T) {
+	for _, c := range []struct{ raw, want string }{
+		{`{"max\u005fc":1,"b":2}`, `{"max":1,"b":2}`},
+		{`{ "max" : 3, "max_c":1}`, `{ "max" : 3}`},
+		{`{"b":2}`, `{"b":2}`},
+	} {
+		o, err := Scan([]byte(c.raw), 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var edits []Edit
+		if e, ok := o.Rename("max_c", "max"); ok {
+			edits = append(edits, e)
+		}
+		if got, err := Apply([]byte(c.raw), edits...); err != nil || string(got) != c.want {
+			t.Errorf("%s became %s, %v, want %s", c.raw, got, err, c.want)
+		}
+	}
+}
+
 // Every name is found at its depth, escaped or not, and most others are not.
 func TestMayName(t *testing.T) {
 	raw := []byte(`{"a":{"b":[{"c":1,"fil\u0065_id":[[{"deep":{}}]]}]},"d":null}`)

@@ -42,11 +42,15 @@ type Provider struct {
 type Spoken struct {
 	Dialect canon.Dialect       `json:"dialect"`
 	Paths   map[canon.Op]string `json:"paths"`
-	Auth    Auth                `json:"auth,omitempty"` // where this dialect is signed differently
-	Drop    []string            `json:"drop,omitempty"` // top-level members that the vendor refuses and that carry no meaning for it
-	Base    string              `json:"base,omitempty"` // where this dialect has a base of its own
+	Auth    Auth                `json:"auth,omitempty"`   // where this dialect is signed differently
+	Drop    []string            `json:"drop,omitempty"`   // top-level members that the vendor refuses and that carry no meaning for it
+	Rename  map[string]string   `json:"rename,omitempty"` // top-level members that the vendor has under another name: ours, then its
+	Base    string              `json:"base,omitempty"`   // where this dialect has a base of its own
 	Quirks  []Quirk             `json:"quirks,omitempty"`
 	Not     []string            `json:"not,omitempty"` // patterns of models that the vendor does not serve in this dialect
+
+	// Knows are features that the vendor takes beyond what all that speak the dialect do.
+	Knows []canon.What `json:"knows,omitempty"`
 
 	// Headers are sent where the client gave none; names in canonical form.
 	Headers map[string]string `json:"headers,omitempty"`

@@ -80,6 +80,16 @@ func facts(t *testing.T, p provider.Provider) {
 				t.Errorf("quirk %q is unknown", q)
 			}
 		}
+		for ours, theirs := range s.Rename {
+			if ours == "" || theirs == "" || ours == theirs || slices.Contains(s.Drop, ours) {
+				t.Errorf("rename of %q to %q", ours, theirs)
+			}
+		}
+		for i, what := range s.Knows {
+			if what == "" || slices.Contains(s.Knows[:i], what) {
+				t.Errorf("knows %q: twice, or nothing", what)
+			}
+		}
 		for name := range s.Headers {
 			if name != http.CanonicalHeaderKey(name) {
 				t.Errorf("header %q is not written canonically", name)
