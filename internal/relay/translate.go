@@ -55,6 +55,11 @@ func (c *call) face(l *pool.Lease) *canon.Error {
 	if err != nil {
 		return err
 	}
+	if r, ok := near.(dialect.Refuser); ok {
+		if err := r.Refuse(c.head.Op, asked); err != nil {
+			return err
+		}
+	}
 	c.tr = &translation{near: near, asked: asked}
 	return nil
 }
@@ -84,7 +89,7 @@ func (c *call) translatedBody(ctx context.Context, l *pool.Lease) ([]byte, *cano
 		model = e.Model
 	}
 	out, lost, err := far.WriteRequest(c.tr.asked, dialect.Target{
-		Op: l.Op, Model: l.Upstream, Stream: c.head.Stream, MaxOutput: model.OutputTokens, Thinking: dialect.Thinking(model.Thinking),
+		Op: l.Op, Model: l.Upstream, Stream: c.head.Stream, MaxOutput: model.OutputTokens, Thinking: dialect.Thinking(model.Thinking), Knows: l.Spoken.Knows,
 	})
 	if err != nil {
 		return nil, err

@@ -135,7 +135,7 @@ func (c *call) upstreamBody(ctx context.Context, l *pool.Lease) ([]byte, *canon.
 	if c.translated {
 		out, err := c.translatedBody(ctx, l)
 		if err == nil {
-			out, err = dropped(out, l.Spoken.Drop)
+			out, err = suited(out, l.Spoken)
 		}
 		if err != nil {
 			return nil, err
@@ -147,11 +147,7 @@ func (c *call) upstreamBody(ctx context.Context, l *pool.Lease) ([]byte, *canon.
 	if err != nil {
 		return nil, &canon.Error{Kind: canon.KindInvalid, Message: err.Error(), Cause: err}
 	}
-	for _, name := range l.Spoken.Drop {
-		if e, ok := c.obj.Remove(name); ok {
-			edits = append(edits, e)
-		}
-	}
+	edits = suit(edits, c.obj, l.Spoken)
 	if len(edits) == 0 {
 		c.sent, c.sentFor, c.sentEdited = c.body, l.Candidate, false
 		return c.sent, nil
@@ -164,26 +160,35 @@ func (c *call) upstreamBody(ctx context.Context, l *pool.Lease) ([]byte, *canon.
 	return out, nil
 }
 
-// dropped returns body without the members that a vendor refuses.
-func dropped(body []byte, names []string) ([]byte, *canon.Error) {
-	if len(names) == 0 {
+// suited returns body with the members as the vendor has them.
+func suited(body []byte, s provider.Spoken) ([]byte, *canon.Error) {
+	if len(s.Drop) == 0 && len(s.Rename) == 0 {
 		return body, nil
 	}
 	o, err := jsonedit.Scan(body, maxDepth)
 	if err != nil {
 		return nil, &canon.Error{Kind: canon.KindInvalid, Message: "the request can't be translated: " + err.Error(), Cause: err}
 	}
-	var edits []jsonedit.Edit
-	for _, name := range names {
-		if e, ok := o.Remove(name); ok {
-			edits = append(edits, e)
-		}
-	}
-	out, err := jsonedit.Apply(body, edits...)
+	out, err := jsonedit.Apply(body, suit(nil, o, s)...)
 	if err != nil {
 		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the request could not be rewritten", Cause: err}
 	}
 	return out, nil
+}
+
+// suit appends the edits that take away the members which a vendor refuses, and give others its names.
+func suit(edits []jsonedit.Edit, o *jsonedit.Object, s provider.Spoken) []jsonedit.Edit {
+	for _, name := range s.Drop {
+		if e, ok := o.Remove(name); ok {
+			edits = append(edits, e)
+		}
+	}
+	for ours, theirs := range s.Rename {
+		if e, ok := o.Rename(ours, theirs); ok {
+			edits = append(edits, e)
+		}
+	}
+	return edits
 }
 
 // reasons for which an attempt is cancelled.
