@@ -22,6 +22,7 @@ import (
 	"tollgate/internal/dialect/gemini"
 	"tollgate/internal/dialect/openaichat"
 	"tollgate/internal/dialect/openairesponses"
+	"tollgate/internal/fetch"
 	"tollgate/internal/journal"
 	"tollgate/internal/ledger"
 	"tollgate/internal/limit"
@@ -52,6 +53,7 @@ type App struct {
 	settings *setting.Settings
 	mails    *mail.Queue
 	relay    *relay.Handler
+	fetcher  *fetch.Fetcher // nil when switched off
 	server   *server.Server
 	metrics  *obs.Metrics
 	sim      *simulated
@@ -156,7 +158,7 @@ func (a *App) openServer() error {
 	}
 	c := a.cfg
 	a.metrics = obs.NewMetrics(a.version)
-	a.relay = relay.New(relay.Deps{
+	deps := relay.Deps{
 		Settings: relay.Settings{
 			MaxBody: c.MaxBodyBytes, MaxAnswer: c.MaxAnswerBytes, MaxEvent: int(c.MaxEventBytes),
 			FirstByte: c.TimeoutFirstByte, Idle: c.TimeoutIdle, Call: c.TimeoutCall, Route: c.TimeoutRoute,
@@ -165,7 +167,14 @@ func (a *App) openServer() error {
 		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Map: a.mapModel, Pools: a.poolsFor, Offers: a.offers,
 		Pool: a.pool, Book: a.book, Limits: limit.New(nil), Tokens: tokens.New(), Metrics: a.metrics,
 		Log: a.log, ClientIP: clientIP(c.TrustedPeers), Began: time.Now(), Version: a.version,
-	})
+	}
+	if c.FetchMedia == "on" {
+		a.fetcher = fetch.New(fetch.Settings{
+			MaxBytes: c.FetchMaxBytes, Timeout: c.FetchTimeout, AtOnce: maxFetches, Allow: c.FetchAllow, Agent: "tollgate/" + a.version,
+		})
+		deps.Fetch = a.fetcher.Media
+	}
+	a.relay = relay.New(deps)
 	if err := a.watch(); err != nil {
 		return err
 	}
@@ -231,6 +240,9 @@ func (a *App) Close() error {
 	}
 	if a.relay != nil {
 		a.relay.Close()
+		if a.fetcher != nil {
+			a.fetcher.Close()
+		}
 	}
 	if a.sim != nil {
 		errs = append(errs, a.sim.close())
@@ -252,3 +264,6 @@ func (a *App) Close() error {
 // ready reports why new calls should go elsewhere. A store that is away is no reason: calls are
 // answered and kept in the journal, only reports are late.
 func (a *App) ready(context.Context) error { return a.journal.Healthy() }
+
+// maxFetches bounds the files that are fetched at once in the whole process; each may take FETCH_MAX_BYTES.
+const maxFetches = 8

@@ -52,6 +52,11 @@ type Config struct {
 	MaxEventBytes  int64 `env:"MAX_EVENT_BYTES" default:"16MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest single event of a streamed answer."`
 	DefaultOutput  int64 `env:"DEFAULT_OUTPUT_TOKENS" default:"4096" min:"1" max:"10000000" doc:"Output tokens that are reserved, in money, for a call whose client names no maximum."`
 
+	FetchMedia    string         `section:"Media by URL" env:"FETCH_MEDIA" default:"on" one:"on|off" doc:"Whether the gateway fetches images and files that a request names by URL when the model behind it takes bytes alone. Only public addresses are reached. When off, such media are left out, and the answer says so."`
+	FetchMaxBytes int64          `env:"FETCH_MAX_BYTES" default:"20MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest file that is fetched."`
+	FetchTimeout  time.Duration  `env:"FETCH_TIMEOUT" default:"15s" min:"10ms" max:"10m" doc:"For one file to come."`
+	FetchAllow    []netip.Prefix `env:"FETCH_ALLOW" doc:"Networks (CIDR, comma-separated) that may be fetched from though their addresses are not public."`
+
 	TimeoutConnect     time.Duration `section:"Timeouts" env:"TIMEOUT_CONNECT" default:"10s" min:"10ms" max:"10m" doc:"To connect to a provider, TLS included."`
 	TimeoutFirstByte   time.Duration `env:"TIMEOUT_FIRST_BYTE" default:"5m" min:"10ms" max:"24h" doc:"From the request sent to the first byte of the answer."`
 	TimeoutIdle        time.Duration `env:"TIMEOUT_IDLE" default:"2m" min:"10ms" max:"24h" doc:"Between two reads of an answer."`
