@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"strings"
 
 	"tollgate/internal/canon"
@@ -134,20 +133,7 @@ func Recompute(r Receipt) (Nanos, error) {
 }
 
 // times returns n × r ÷ 1e6, rounded half up. Neither is negative.
-func (r Rate) times(n int64) (Nanos, error) {
-	const million = 1_000_000
-	hi, lo := bits.Mul64(uint64(n), uint64(r))
-	lo, carry := bits.Add64(lo, million/2, 0)
-	hi += carry
-	if hi >= million {
-		return 0, ErrTooLarge
-	}
-	q, _ := bits.Div64(hi, lo, million)
-	if q > math.MaxInt64 {
-		return 0, ErrTooLarge
-	}
-	return Nanos(q), nil
-}
+func (r Rate) times(n int64) (Nanos, error) { return scale(uint64(n), uint64(r)) }
 
 // isStandard reports whether tier is a vendor's word for the ordinary service.
 //
