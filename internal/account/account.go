@@ -4,25 +4,56 @@
 // ledger, rates to limit, models and prices to catalog.
 package account
 
-import "time"
+import (
+	"net/netip"
+	"time"
+
+	"tollgate/internal/catalog"
+	"tollgate/internal/mapping"
+)
 
 // RootID is the id of the account on top of the tree. It manages everything; its own calls are
 // metered and never refused for money.
 const RootID = "root"
 
 // Account is a node of the tree. Values in a Directory are immutable: change a copy and Put it.
+//
+// Every field holds what was laid down for this account itself. What is not said here is inherited: it
+// is looked up along the line to root when it is needed, so a change above holds below at once. What
+// is said here can be narrower than what is said above, never wider; see Directory.Effective.
 type Account struct {
-	ID       string // UUIDv7, or RootID
-	ParentID string // "" for root
-	Path     string // ids from root down, "." before, between and after: ".root.a.b."
-	Name     string // unique
-	Email    string // unique unless ""
-	Alias    string
-	Enabled  bool
-	Role     Role
-	Limits   Limits
-	Models   []string // patterns of models it may call; empty: all. "-x" excludes
-	Pools    []string // pools it may use, in order; empty: the default pool
+	ID           string // UUIDv7, or RootID
+	ParentID     string // "" for root
+	Path         string // ids from root down, "." before, between and after: ".root.a.b."
+	Name         string // unique, whatever the case of its letters
+	Email        string // unique unless "", whatever the case
+	Alias        string
+	BillingEmail string // where bills go; "": Email
+	Enabled      bool   // false stops it and all below it
+	Role         Role
+
+	Limits      Limits            // of it and all below it together; zero: those above hold alone
+	ModelLimits map[string]Limits // the same for models, by pattern; the most telling one that fits holds
+	ChildLimit  int64             // most accounts right below it; 0: as said above
+
+	Models      []string       // patterns of models it may call; empty: all. "-x" excludes
+	Paths       []string       // patterns of API paths it may call, as Models
+	IPs         []netip.Prefix // where its keys may be used from; empty: anywhere
+	Pools       []string       // pools that serve it, in order; empty: the pool of its Level
+	Level       int            // level of keys that serves it, 1 to mapping.MaxLevel; 0: as said above, the default pool for root
+	AllowLevels []int          // further levels it may use, where a rule names them
+	Mapping     mapping.Models // models sent instead of those asked for, before the rules above it and the gateway's
+	Levels      mapping.Levels // levels that serve models, before the rules above it and the gateway's
+
+	Rates     catalog.Multiplier // what its calls cost, over list prices; at least that of the account above; 0: as said above
+	Prices    []catalog.Override // prices and free models of its own, by pattern; the most telling one that fits holds
+	Unbilled  bool               // its calls, and those of all below, are metered and cost nothing
+	HardLimit catalog.Nanos      // most that it and all below may spend in a month of its TimeZone; 0: no bound
+	SoftLimit catalog.Nanos      // what it and all below may spend in a month before its owner is told; 0: see SoftLimitOf
+
+	Gear, Factor, Tier int               // marks to find accounts by; nothing here depends on them
+	Labels             map[string]string // what clients of the management APIs keep with it; nothing here reads it
+	TimeZone           string            // IANA name by which its days and months begin; "": as said above, UTC for root
 
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -56,11 +87,29 @@ type Key struct {
 	Name      string
 	Hash      [32]byte // secret.HashKey of the plain key
 	Hint      string   // last four characters, to recognise it by
+	Tail      string   // last twenty characters of a key that was made here; "" of one that someone chose
 	Enabled   bool
-	ExpiresAt time.Time // zero: never
-	Models    []string  // as Account.Models
+	ExpiresAt time.Time      // zero: never
+	Models    []string       // as Account.Models
+	Paths     []string       // as Account.Paths
+	IPs       []netip.Prefix // as Account.IPs
 	Limits    Limits
+	Quota     Quota
+
+	// After a rotation with a time of grace, the key it had before works until OldUntil.
+	OldHash  [32]byte
+	OldUntil time.Time
+
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	Version   int64
+}
+
+// Quota bounds what a key may spend, in all time and in each day, week (from Monday) and month of its
+// account's time zone. Zero is no bound.
+type Quota struct {
+	Total catalog.Nanos `json:"total,omitempty"`
+	Day   catalog.Nanos `json:"day,omitempty"`
+	Week  catalog.Nanos `json:"week,omitempty"`
+	Month catalog.Nanos `json:"month,omitempty"`
 }

@@ -2,7 +2,7 @@ package account
 
 import (
 	"hash/maphash"
-	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +16,8 @@ type Directory struct {
 	seed     maphash.Seed
 	keys     [shards]atomic.Pointer[map[[32]byte]*Key]
 	accounts [shards]atomic.Pointer[map[string]*Account]
+	index    index
+	zones    zones
 }
 
 const shards = 256
@@ -28,11 +30,16 @@ func NewDirectory(accounts []Account, keys []Key) *Directory {
 	for i := range shards {
 		am[i], km[i] = map[string]*Account{}, map[[32]byte]*Key{}
 	}
+	d.index.init()
 	for _, a := range accounts {
 		am[d.shard(a.ID)][a.ID] = &a
+		d.index.putAccount(nil, &a)
 	}
 	for _, k := range keys {
-		km[k.Hash[0]][k.Hash] = &k
+		for _, h := range k.hashes() {
+			km[h[0]][h] = &k
+		}
+		d.index.putKey(&k)
 	}
 	for i := range shards {
 		d.accounts[i].Store(&am[i])
@@ -43,7 +50,8 @@ func NewDirectory(accounts []Account, keys []Key) *Directory {
 
 func (d *Directory) shard(id string) int { return int(maphash.String(d.seed, id) % shards) }
 
-// Key returns the key with this hash, or nil. The result is shared: do not change it.
+// Key returns the key with this hash, or nil; with the hash it had before a rotation too, whether or
+// not that still works. The result is shared: do not change it.
 func (d *Directory) Key(hash [32]byte) *Key { return (*d.keys[hash[0]].Load())[hash] }
 
 // Account returns the account with this id, or nil. The result is shared: do not change it.
@@ -53,26 +61,61 @@ func (d *Directory) Account(id string) *Account { return (*d.accounts[d.shard(id
 func (d *Directory) PutAccount(a Account) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.index.putAccount(d.Account(a.ID), &a)
 	put(&d.accounts[d.shard(a.ID)], a.ID, &a)
 }
 
-// PutKey adds or replaces a key; old is the hash it had before, when that changed.
-func (d *Directory) PutKey(k Key, old ...[32]byte) {
+// RemoveAccount forgets an account and its keys.
+func (d *Directory) RemoveAccount(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, h := range old {
-		if h != k.Hash {
+	a := d.Account(id)
+	if a == nil {
+		return
+	}
+	put(&d.accounts[d.shard(id)], id, nil) // first: from here on its keys are refused
+	for _, k := range d.index.removeAccount(a) {
+		for _, h := range k.hashes() {
 			put(&d.keys[h[0]], h, nil)
 		}
 	}
-	put(&d.keys[k.Hash[0]], k.Hash, &k)
+}
+
+// PutKey adds or replaces a key; what it was called by before and is no more stops working.
+func (d *Directory) PutKey(k Key) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	old := d.index.putKey(&k)
+	now := k.hashes()
+	if old != nil {
+		for _, h := range old.hashes() {
+			if !slices.Contains(now, h) {
+				put(&d.keys[h[0]], h, nil)
+			}
+		}
+	}
+	for _, h := range now {
+		put(&d.keys[h[0]], h, &k)
+	}
 }
 
 // RemoveKey forgets a key.
-func (d *Directory) RemoveKey(hash [32]byte) {
+func (d *Directory) RemoveKey(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	put(&d.keys[hash[0]], hash, nil)
+	if k := d.index.removeKey(id); k != nil {
+		for _, h := range k.hashes() {
+			put(&d.keys[h[0]], h, nil)
+		}
+	}
+}
+
+// hashes are what the key is found by.
+func (k *Key) hashes() [][32]byte {
+	if k.OldUntil.IsZero() {
+		return [][32]byte{k.Hash}
+	}
+	return [][32]byte{k.Hash, k.OldHash}
 }
 
 // put swaps in a copy of the map with v at k, or without k when v is nil.
@@ -115,10 +158,12 @@ const (
 	Unknown         Refusal = "unknown"          // no such key
 	KeyDisabled     Refusal = "key_disabled"     // switched off
 	KeyExpired      Refusal = "key_expired"      // past its expiry
+	KeyRotated      Refusal = "key_rotated"      // replaced by another one, and the time of grace is over
 	AccountDisabled Refusal = "account_disabled" // its account, or one above it, is switched off
 )
 
-// maxDepth bounds the walk up the tree, should a row ever name itself its ancestor.
+// maxDepth is how many levels the tree may have, root being the first. It also bounds the walk up,
+// should a row ever name itself its ancestor.
 const maxDepth = 64
 
 // Authenticate finds the caller behind a hashed key. The refusal is "" when the caller may call.
@@ -137,6 +182,8 @@ func (d *Directory) Authenticate(hash [32]byte, now time.Time) (Caller, Refusal)
 		return c, KeyDisabled
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
 		return c, KeyExpired
+	case hash != k.Hash && !now.Before(k.OldUntil):
+		return c, KeyRotated
 	}
 	for up, n := a, 0; ; n++ {
 		if !up.Enabled || n == maxDepth {
@@ -147,18 +194,6 @@ func (d *Directory) Authenticate(hash [32]byte, now time.Time) (Caller, Refusal)
 		}
 		if up = d.Account(up.ParentID); up == nil {
 			return c, AccountDisabled
-		}
-	}
-}
-
-// Line calls yield for an account and those above it, up to root.
-func (d *Directory) Line(a *Account) iter.Seq[*Account] {
-	return func(yield func(*Account) bool) {
-		for n := 0; a != nil && n <= maxDepth; n++ {
-			if !yield(a) || a.ParentID == "" {
-				return
-			}
-			a = d.Account(a.ParentID)
 		}
 	}
 }

@@ -40,8 +40,8 @@ func TestAuthenticate(t *testing.T) {
 		{"no such key", "c", before, nil, Unknown, ""},
 		{"at its expiry", "b", noon, nil, KeyExpired, "b"},
 		{"no expiry", "a", noon.AddDate(900, 0, 0), nil, "", "a"},
-		{"key off", "a", before, func(d *Directory) { d.PutKey(Key{AccountID: "a", Hash: hash("a")}) }, KeyDisabled, "a"},
-		{"key gone", "a", before, func(d *Directory) { d.RemoveKey(hash("a")) }, Unknown, ""},
+		{"key off", "a", before, func(d *Directory) { d.PutKey(Key{ID: "ka", AccountID: "a", Hash: hash("a")}) }, KeyDisabled, "a"},
+		{"key gone", "a", before, func(d *Directory) { d.RemoveKey("ka") }, Unknown, ""},
 		{"account gone", "x", before, func(d *Directory) { d.PutKey(Key{AccountID: "nobody", Hash: hash("x"), Enabled: true}) }, Unknown, ""},
 		{"account off", "b", before, func(d *Directory) { d.PutAccount(Account{ID: "b", ParentID: "a"}) }, AccountDisabled, "b"},
 		{"parent off", "b", before, func(d *Directory) { d.PutAccount(Account{ID: "a", ParentID: RootID}) }, AccountDisabled, "b"},
@@ -50,9 +50,9 @@ func TestAuthenticate(t *testing.T) {
 		{"parent gone", "b", before, func(d *Directory) { d.PutAccount(Account{ID: "b", ParentID: "lost", Enabled: true}) }, AccountDisabled, "b"},
 		{"own parent", "b", before, func(d *Directory) { d.PutAccount(Account{ID: "b", ParentID: "b", Enabled: true}) }, AccountDisabled, "b"},
 		{"a cycle", "b", before, func(d *Directory) { d.PutAccount(Account{ID: "a", ParentID: "b", Enabled: true}) }, AccountDisabled, "b"},
-		{"old hash", "a", before, func(d *Directory) { d.PutKey(Key{AccountID: "a", Hash: hash("new"), Enabled: true}, hash("a")) }, Unknown, ""},
-		{"new hash", "new", before, func(d *Directory) { d.PutKey(Key{AccountID: "a", Hash: hash("new"), Enabled: true}, hash("a")) }, "", "a"},
-		{"same hash", "a", before, func(d *Directory) { d.PutKey(Key{AccountID: "a", Hash: hash("a"), Enabled: true}, hash("a")) }, "", "a"},
+		{"old hash", "a", before, func(d *Directory) { d.PutKey(Key{ID: "ka", AccountID: "a", Hash: hash("new"), Enabled: true}) }, Unknown, ""},
+		{"new hash", "new", before, func(d *Directory) { d.PutKey(Key{ID: "ka", AccountID: "a", Hash: hash("new"), Enabled: true}) }, "", "a"},
+		{"same hash", "a", before, func(d *Directory) { d.PutKey(Key{ID: "ka", AccountID: "a", Hash: hash("a"), Enabled: true}) }, "", "a"},
 	} {
 		d := tree()
 		if c.change != nil {
@@ -87,7 +87,7 @@ func TestReadsDuringPuts(t *testing.T) {
 			for i := range 400 {
 				id := strconv.Itoa(w*1000 + i%300)
 				d.PutAccount(Account{ID: id, ParentID: RootID, Enabled: true})
-				d.PutKey(Key{AccountID: id, Hash: hash(id), Enabled: true})
+				d.PutKey(Key{ID: "k" + id, AccountID: id, Hash: hash(id), Enabled: true})
 				d.PutAccount(Account{ID: "a", ParentID: RootID, Enabled: true, Version: int64(i), CreatedAt: time.Unix(int64(i), 0)})
 			}
 		})

@@ -57,6 +57,41 @@ func (m *ruled) putAccount(a Account, version int64) error {
 func (m *ruled) InsertAccount(_ context.Context, a Account) error { return m.putAccount(a, 0) }
 func (m *ruled) UpdateAccount(_ context.Context, a Account) error { return m.putAccount(a, a.Version) }
 
+func (m *ruled) MoveAccount(_ context.Context, a Account, from string) error {
+	if err := m.putAccount(a, a.Version); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, x := range m.accounts {
+		if rest, ok := strings.CutPrefix(x.Path, from); ok {
+			x.Path = a.Path + rest
+			m.accounts[id] = x
+		}
+	}
+	return nil
+}
+
+func (m *ruled) DeleteAccount(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.refuse != nil {
+		return m.refuse
+	}
+	for _, x := range m.accounts {
+		if x.ParentID == id {
+			return ErrConflict
+		}
+	}
+	delete(m.accounts, id)
+	for kid, k := range m.keys {
+		if k.AccountID == id {
+			delete(m.keys, kid)
+		}
+	}
+	return nil
+}
+
 func (m *ruled) Key(_ context.Context, id string) (Key, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -106,6 +106,35 @@ func (m *memory) UpdateAccount(_ context.Context, a account.Account) error {
 	return m.putAccount(a)
 }
 
+func (m *memory) MoveAccount(_ context.Context, a account.Account, from string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.accounts[a.ID].Version != a.Version {
+		return account.ErrConflict
+	}
+	a.Version++
+	m.accounts[a.ID] = a
+	for id, x := range m.accounts {
+		if rest, ok := strings.CutPrefix(x.Path, from); ok {
+			x.Path = a.Path + rest
+			m.accounts[id] = x
+		}
+	}
+	return nil
+}
+
+func (m *memory) DeleteAccount(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.accounts, id)
+	for kid, k := range m.keys {
+		if k.AccountID == id {
+			delete(m.keys, kid)
+		}
+	}
+	return nil
+}
+
 func (m *memory) InsertKey(_ context.Context, k account.Key) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

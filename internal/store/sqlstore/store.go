@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"tollgate/internal/account"
+	"tollgate/internal/audit"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
 	"tollgate/internal/mail"
@@ -45,6 +46,7 @@ type Store struct {
 
 var (
 	_ account.Store = (*Store)(nil)
+	_ audit.Store   = (*Store)(nil)
 	_ catalog.Store = (*Store)(nil)
 	_ pool.Store    = (*Store)(nil)
 	_ ledger.Store  = (*Store)(nil)

@@ -1,12 +1,14 @@
 package storetest
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"testing"
 	"time"
 
 	"tollgate/internal/account"
+	"tollgate/internal/audit"
 	"tollgate/internal/secret"
 )
 
@@ -99,6 +101,107 @@ func testAccountOrder(t *testing.T, s Stores) {
 	}
 	same(t, "accounts", []string{"root", "z", "y", "x"}, ids)
 	same(t, "z", z, all[1])
+}
+
+func testAccountMoves(t *testing.T, s Stores) {
+	ctx := t.Context()
+	addRoot(t, s)
+	// The path of "ab" begins with the same letters as that of "a", without a dot behind them.
+	for _, a := range []account.Account{
+		someAccount("a", account.RootID, ".root.a.", "a"), someAccount("ab", account.RootID, ".root.ab.", "ab"),
+		someAccount("b", "a", ".root.a.b.", "b"), someAccount("c", "b", ".root.a.b.c.", "c"), someAccount("d", "a", ".root.a.d.", "d"),
+	} {
+		must(t, s.InsertAccount(ctx, a))
+	}
+	b, err := s.Account(ctx, "b")
+	must(t, err)
+	stale := b
+	b.ParentID, b.Path = "ab", ".root.ab.b."
+	must(t, s.MoveAccount(ctx, b, ".root.a.b."))
+	stale.Path = ".root.b."
+	if err := s.MoveAccount(ctx, stale, ".root.ab.b."); !errors.Is(err, account.ErrConflict) {
+		t.Errorf("moving what was moved since: %v, want ErrConflict", err)
+	}
+	all, err := s.Accounts(ctx)
+	must(t, err)
+	paths := map[string]string{}
+	for _, x := range all {
+		paths[x.ID] = x.ParentID + " " + x.Path
+	}
+	same(t, "tree", map[string]string{
+		"root": " .root.", "a": "root .root.a.", "ab": "root .root.ab.", "b": "ab .root.ab.b.", "c": "b .root.ab.b.c.", "d": "a .root.a.d.",
+	}, paths)
+	b.ParentID = "nobody"
+	b.Version++
+	if err := s.MoveAccount(ctx, b, b.Path); !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("moving below nobody: %v, want ErrNotFound", err)
+	}
+}
+
+func testAccountGoes(t *testing.T, s Stores) {
+	ctx := t.Context()
+	addRoot(t, s)
+	must(t, s.InsertAccount(ctx, someAccount("a", account.RootID, ".root.a.", "a")))
+	must(t, s.InsertAccount(ctx, someAccount("b", "a", ".root.a.b.", "b")))
+	must(t, s.InsertKey(ctx, someKey("ka", "a")))
+	must(t, s.InsertKey(ctx, someKey("kb", "b")))
+	if err := s.DeleteAccount(ctx, "a"); !errors.Is(err, account.ErrConflict) {
+		t.Errorf("deleting an account with one below it: %v, want ErrConflict", err)
+	}
+	if _, err := s.Key(ctx, "ka"); err != nil {
+		t.Errorf("what was refused took the key along: %v", err)
+	}
+	must(t, s.DeleteAccount(ctx, "b"))
+	if _, err := s.Key(ctx, "kb"); !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("the key of a deleted account: %v, want ErrNotFound", err)
+	}
+	must(t, s.DeleteAccount(ctx, "a"))
+	if err := s.DeleteAccount(ctx, "a"); !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("deleting again: %v, want ErrNotFound", err)
+	}
+	must(t, s.InsertAccount(ctx, someAccount("a2", account.RootID, ".root.a2.", "a"))) // the name is free again
+}
+
+func testAudit(t *testing.T, s Stores) {
+	ctx := t.Context()
+	var all []audit.Event
+	for i, e := range []audit.Event{
+		{Action: "account.create", Status: audit.Done, OperatorID: "root", KeyID: "k", TargetID: "a", Details: json.RawMessage(`{"name":"it's \"a\""}`)},
+		{Action: "account.create", Status: audit.Done, OperatorID: "a", TargetID: "b"},
+		{Action: "account.change", Status: audit.Failed, OperatorID: "b", TargetID: "a", Details: json.RawMessage(`{"x":1}`)},
+		{Action: "channel.create", Status: audit.Done, OperatorID: "root", Object: "ch☃"},
+		{Action: "accounts", Status: audit.Done, OperatorID: "c", TargetID: "c"},
+	} {
+		e.ID, e.At = newID(t), noon.Add(time.Duration(i)*time.Second)
+		must(t, s.InsertEvent(ctx, e))
+		all = append([]audit.Event{e}, all...)
+	}
+	for _, c := range []struct {
+		q    audit.Query
+		want []audit.Event
+	}{
+		{audit.Query{Limit: 10}, all},
+		{audit.Query{Limit: 2}, all[:2]},
+		{audit.Query{Limit: 2, Before: all[1].ID}, all[2:4]},
+		{audit.Query{Limit: 2, Offset: 3}, all[3:]},
+		{audit.Query{Limit: 10, AccountIDs: []string{"a"}}, all[2:]},
+		{audit.Query{Limit: 10, AccountIDs: []string{"b", "c"}}, []audit.Event{all[0], all[2], all[3]}},
+		{audit.Query{Limit: 10, Action: "account."}, all[2:]},
+		{audit.Query{Limit: 10, Action: "account.create"}, all[3:]},
+		{audit.Query{Limit: 10, Status: audit.Failed}, all[2:3]},
+		{audit.Query{Limit: 10, OperatorID: "root", TargetID: "a"}, all[4:]},
+		{audit.Query{Limit: 10, From: noon.Add(time.Second), To: noon.Add(3 * time.Second)}, all[2:4]},
+		{audit.Query{Limit: 10, OperatorID: "nobody"}, nil},
+	} {
+		got, err := s.Events(ctx, c.q)
+		must(t, err)
+		same(t, "events", c.want, got)
+		n, err := s.CountEvents(ctx, c.q)
+		must(t, err)
+		if c.q.Before == "" && c.q.Offset == 0 && c.q.Limit == 10 && n != len(c.want) {
+			t.Errorf("%+v counts %d, want %d", c.q, n, len(c.want))
+		}
+	}
 }
 
 func testKeys(t *testing.T, s Stores) {

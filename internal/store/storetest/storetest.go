@@ -6,6 +6,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -13,10 +14,12 @@ import (
 	"github.com/google/uuid"
 
 	"tollgate/internal/account"
+	"tollgate/internal/audit"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
 	"tollgate/internal/mail"
+	"tollgate/internal/mapping"
 	"tollgate/internal/news"
 	"tollgate/internal/pool"
 	"tollgate/internal/secret"
@@ -25,6 +28,7 @@ import (
 // Stores is everything that an engine keeps.
 type Stores interface {
 	account.Store
+	audit.Store
 	catalog.Store
 	pool.Store
 	ledger.Store
@@ -52,6 +56,9 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"Accounts", testAccounts},
 		{"AccountConflicts", testAccountConflicts},
 		{"AccountOrder", testAccountOrder},
+		{"AccountMoves", testAccountMoves},
+		{"AccountGoes", testAccountGoes},
+		{"Audit", testAudit},
 		{"Keys", testKeys},
 		{"KeyConflicts", testKeyConflicts},
 		{"Channels", testChannels},
@@ -113,6 +120,7 @@ func must(t testing.TB, err error) {
 // same fails the test unless got is want.
 func same[T any](t testing.TB, what string, want, got T, opts ...cmp.Option) {
 	t.Helper()
+	opts = append(opts, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }))
 	if diff := cmp.Diff(want, got, opts...); diff != "" {
 		t.Fatalf("%s (-want +got):\n%s", what, diff)
 	}
@@ -124,6 +132,11 @@ func someAccount(id, parent, path, name string) account.Account {
 		ID: id, ParentID: parent, Path: path, Name: name, Email: name + "@example.com", Alias: "alias of " + name, Enabled: true, Role: account.RoleManager,
 		Limits: account.Limits{RPM: 1, RPH: 2, RPD: 3, TPM: 4, TPH: 5, TPD: 6, Concurrent: 7},
 		Models: []string{"gpt-*", "-gpt-4"}, Pools: []string{"default", "spare"}, CreatedAt: noon, UpdatedAt: noon.Add(time.Minute),
+		BillingEmail: "bills@example.com", ModelLimits: map[string]account.Limits{"gpt-4*": {RPM: 30, TPM: 90_000}}, ChildLimit: 9,
+		Paths: []string{"/v1/*", "-/v1/files"}, IPs: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
+		Level: 3, AllowLevels: []int{0, 4}, Mapping: mapping.Models{{From: "gpt-3.5*", To: "gpt-4o-mini"}}, Levels: mapping.Levels{{Model: "gpt-4", Level: 2}},
+		Rates: catalog.One * 5 / 4, Prices: []catalog.Override{{Model: "gpt-*", Rates: catalog.Rates{Input: "0", Output: "1.5"}}, {Model: "x", Free: true, Off: true}},
+		Unbilled: true, HardLimit: 100e9, SoftLimit: 80e9, Gear: 1, Factor: 2, Tier: 3, Labels: map[string]string{"qr": "☃"}, TimeZone: "Asia/Shanghai",
 	}
 }
 
@@ -137,6 +150,8 @@ func someKey(id, accountID string) account.Key {
 	return account.Key{
 		ID: id, AccountID: accountID, Name: "laptop", Hash: secret.HashKey(id), Hint: "wxyz", Enabled: true, ExpiresAt: noon.AddDate(1, 0, 0),
 		Models: []string{"*"}, Limits: account.Limits{RPM: 60}, CreatedAt: noon, UpdatedAt: noon,
+		Tail: "abcdefghijklmnopwxyz", Paths: []string{"/v1/*"}, IPs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		Quota: account.Quota{Total: 4e9, Day: 1e9, Week: 2e9, Month: 3e9}, OldHash: secret.HashKey("old " + id), OldUntil: noon.Add(time.Hour),
 	}
 }
 
