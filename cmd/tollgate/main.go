@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // budgets have calendars, and not every machine knows the zones
 
 	"github.com/alecthomas/kong"
 

@@ -110,7 +110,7 @@ func (a *App) openBooks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.book, err = ledger.OpenBook(ctx, a.store, a.journal, node, a.log); err != nil {
+	if a.book, err = ledger.OpenBook(ctx, ledger.Options{Store: a.store, Journal: a.journal, Node: node, Log: a.log}); err != nil {
 		return err
 	}
 	a.models, err = NewModels(ctx, a.cfg.Models, a.store)

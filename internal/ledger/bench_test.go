@@ -60,7 +60,7 @@ func BenchmarkHoldSettle(b *testing.B) {
 		one := func(b *testing.B) {
 			i := n.Add(1)
 			id := ids[int(i*7919)%accounts]
-			h, err := d.Hold(id, 1000, start)
+			h, err := d.Hold(ask(id, 1000, start))
 			if err == nil {
 				c := like
 				c.ID, c.AccountID = strconv.FormatInt(i, 10), id

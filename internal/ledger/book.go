@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -12,27 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tollgate/internal/account"
-	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/journal"
 )
-
-// ErrHoldDone says that a hold was settled or released before: a mistake of the caller, nothing was
-// done the second time.
-var ErrHoldDone = errors.New("ledger: the hold was settled or released already")
-
-// ShortError refuses a hold: the money does not suffice.
-type ShortError struct {
-	AccountID string
-	Need      catalog.Nanos
-	Left      catalog.Nanos // may be below zero when there is a debt
-}
-
-// Error says what is needed and what is left.
-func (e *ShortError) Error() string {
-	return fmt.Sprintf("ledger: account %s needs $%v for this call, $%v is left", e.AccountID, e.Need, e.Left)
-}
 
 // Book is the money as admission sees it: all in memory, one atomic decision per account, no store on
 // the path of a call. What it knows beyond the store is exactly what the journal holds beyond the
@@ -43,20 +24,22 @@ type Book struct {
 	node    string
 	log     *slog.Logger
 
-	mu     sync.RWMutex
-	purses map[string]*purse // by account id; grows with the accounts that ever had money or a call
+	mu       sync.RWMutex
+	purses   map[string]*purse   // by account id; grows with the accounts that ever had money or a call
+	subjects map[string]*subject // by id of a key or an account; those that ever had a budget
 
 	held     atomic.Int64 // sum of all holds, nano-dollars
 	buffers  sync.Pool    // *encoding
 	progress progress
 	recent   recent
+	soft     warnings
 
 	work    chan struct{} // tells the drain that there is something to read
 	now     chan struct{} // tells it to read at once
 	cancel  context.CancelFunc
-	drained chan struct{} // closed when the drain has returned
-	healing sync.WaitGroup
-	ctx     context.Context // of the drain and of healing; ends with Close
+	drained chan struct{}   // closed when the drain has returned
+	healing sync.WaitGroup  // and all other goroutines but the drain
+	ctx     context.Context // of all goroutines; ends with Close
 }
 
 // purse is the money of one account.
@@ -75,18 +58,6 @@ type purse struct {
 	spent catalog.Nanos
 }
 
-// Hold is money reserved for one call. It ends with exactly one Settle or Release.
-type Hold struct {
-	book   *Book
-	payer  *purse
-	above  []*purse // nil without budgets above
-	amount catalog.Nanos
-	done   atomic.Bool
-}
-
-// Amount returns what is reserved.
-func (h *Hold) Amount() catalog.Nanos { return h.amount }
-
 // Funds are an account's money at an instant.
 type Funds struct {
 	AccountID string
@@ -97,112 +68,9 @@ type Funds struct {
 	Left      catalog.Nanos // what a new hold may take: cards less debt and holds; may be below zero
 }
 
-// Hold reserves amount on an account, and on every account above it that has a budget of its own: all
-// of them, or none. Only the first one will pay. It refuses with a *ShortError when there is less
-// left, and with a *canon.Error of kind overloaded when the journal could not record the call; root, and
-// an amount of zero, are never refused for money.
-func (b *Book) Hold(accountID string, amount catalog.Nanos, at time.Time, above ...string) (*Hold, error) {
-	if amount < 0 {
-		return nil, fmt.Errorf("ledger: a hold of $%v on account %s", amount, accountID)
-	}
-	if err := b.journal.Healthy(); err != nil {
-		return nil, &canon.Error{
-			Kind: canon.KindOverloaded, Message: "calls cannot be recorded at the moment, so none are taken; try again later",
-			RetryAfter: 5 * time.Second, Cause: err,
-		}
-	}
-	h := &Hold{book: b, payer: b.purse(accountID), amount: amount}
-	if len(above) == 0 {
-		h.payer.mu.Lock()
-		err := h.payer.reserve(amount, at)
-		h.payer.mu.Unlock()
-		if err != nil {
-			return nil, err
-		}
-	} else if err := h.reserveAll(at, above); err != nil {
-		return nil, err
-	}
-	b.held.Add(int64(amount))
-	return h, nil
-}
-
-// reserveAll locks all purses in the order of their ids, so that two holds never wait for each other.
-func (h *Hold) reserveAll(at time.Time, above []string) error {
-	for _, id := range above {
-		if p := h.book.purse(id); p != h.payer && !slices.Contains(h.above, p) {
-			h.above = append(h.above, p)
-		}
-	}
-	all := append([]*purse{h.payer}, h.above...)
-	slices.SortFunc(all, func(a, b *purse) int {
-		if a.id < b.id {
-			return -1
-		}
-		return 1 // ids differ
-	})
-	for _, p := range all {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-	}
-	for i, p := range all {
-		if err := p.reserve(h.amount, at); err != nil {
-			for _, q := range all[:i] {
-				q.held -= h.amount
-			}
-			return err
-		}
-	}
-	return nil
-}
-
-// reserve adds to held if enough is left. The caller holds mu.
-func (p *purse) reserve(amount catalog.Nanos, at time.Time) error {
-	if p.id == account.RootID {
-		if p.held > math.MaxInt64-amount {
-			return fmt.Errorf("ledger: a hold of $%v is out of range", amount)
-		}
-	} else if left := p.left(at); left < amount && amount > 0 {
-		return &ShortError{AccountID: p.id, Need: amount, Left: left}
-	}
-	p.held += amount
-	return nil
-}
-
-// left is what a new hold may take. The caller holds mu.
-func (p *purse) left(at time.Time) catalog.Nanos {
-	left := -plus(p.debt, p.held)
-	for i := range p.cards {
-		if p.cards[i].Alive(at) {
-			left += p.cards[i].Balance
-		}
-	}
-	return left
-}
-
-// Release ends the hold without a call.
-func (h *Hold) Release() error {
-	if !h.done.CompareAndSwap(false, true) {
-		return ErrHoldDone
-	}
-	h.payer.mu.Lock()
-	h.payer.held -= h.amount
-	h.payer.mu.Unlock()
-	h.freeRest()
-	return nil
-}
-
-// freeRest gives free what is held beside the payer's purse.
-func (h *Hold) freeRest() {
-	for _, p := range h.above {
-		p.mu.Lock()
-		p.held -= h.amount
-		p.mu.Unlock()
-	}
-	h.book.held.Add(-int64(h.amount))
-}
-
 // Settle records a call, takes its cost from the account and ends the hold. When it returns without
-// an error, the journal has the call. h is nil for a call that nothing was reserved for.
+// an error, the journal has the call. h is nil for a call that nothing was reserved for; then the call
+// itself says in Above and Unbilled what a hold would have.
 //
 // With an error the call is not recorded and nothing is charged, but the hold has ended; as long as
 // the journal takes no records, new holds are refused. ErrHoldDone means that the hold had ended
@@ -212,55 +80,54 @@ func (b *Book) Settle(h *Hold, call Call) error {
 		return ErrHoldDone
 	}
 	err := call.check()
-	if err == nil && h != nil && h.payer.id != call.AccountID {
-		err = fmt.Errorf("ledger: call %s is of account %s, its hold of account %s", call.ID, call.AccountID, h.payer.id)
-	}
-	var p *purse
-	if h != nil {
-		p = h.payer
-	} else if err == nil {
-		p = b.purse(call.AccountID)
+	if err == nil && h != nil {
+		if h.acct != call.AccountID {
+			err = fmt.Errorf("ledger: call %s is of account %s, its hold of account %s", call.ID, call.AccountID, h.acct)
+		}
+		call.Above, call.Unbilled = h.above, h.payer == nil
 	}
 	if err == nil {
-		err = b.record(p, h, call)
+		err = b.record(h, call)
 	}
-	if err != nil && h != nil {
-		p.mu.Lock()
-		p.held -= h.amount
-		p.mu.Unlock()
+	if err != nil {
+		if h != nil {
+			h.end()
+		}
+		b.log.Error("ledger: a call was not recorded", "call", call.ID, "account", call.AccountID, "cost", call.Cost, "error", err)
+		return err
 	}
 	if h != nil {
 		h.freeRest()
 	}
-	if err != nil {
-		b.log.Error("ledger: a call was not recorded", "call", call.ID, "account", call.AccountID, "cost", call.Cost, "error", err)
-	}
-	return err
+	return nil
 }
 
-// record appends the call to the journal and then applies it to p, as the store will. With an error
-// nothing has changed.
-func (b *Book) record(p *purse, h *Hold, call Call) error {
+// record appends the call to the journal and then applies it to the money of its account, as the store
+// will, and to budgets. With an error nothing has changed; without, the hold on the money has ended.
+func (b *Book) record(h *Hold, call Call) error {
 	e := b.encoding()
 	defer b.reuse(e)
 	payload, err := e.encode(call)
 	if err != nil {
 		return fmt.Errorf("ledger: encode call %s: %w", call.ID, err)
 	}
+	p := b.purse(call.AccountID)
 	p.settling.Lock()
 	defer p.settling.Unlock()
 	b.recent.put(&call) // before the drain can see the record, or it would stay for ever
-	if _, err := b.journal.Append(payload); err != nil {
+	behind, err := b.journal.Append(payload)
+	if err != nil {
 		b.recent.drop(call.ID)
 		return err
 	}
 	waiting := b.progress.appended.Add(1) - b.progress.carried.Load()
 	p.mu.Lock()
 	p.apply(&e.call)
-	if h != nil {
+	if h != nil && h.payer != nil {
 		p.held -= h.amount
 	}
 	p.mu.Unlock()
+	b.count(&e.call, h, behind)
 	if waiting >= batchRecords {
 		b.hurry()
 	} else {
@@ -269,14 +136,15 @@ func (b *Book) record(p *purse, h *Hold, call Call) error {
 	return nil
 }
 
-// apply takes the cost of a call, as Store.Apply does. The caller holds mu, or is alone.
+// apply takes what a call is charged, as Store.Apply does. The caller holds mu, or is alone.
 func (p *purse) apply(call *Call) {
-	if p.id == account.RootID {
+	charged := call.Charged()
+	if charged == 0 {
 		return
 	}
 	var few [4]Move // more cards for one call are rare
-	moves, uncovered := appendMoves(few[:0], p.cards, time.UnixMilli(call.AtMillis), call.Cost)
-	p.spent = plus(p.spent, call.Cost)
+	moves, uncovered := appendMoves(few[:0], p.cards, time.UnixMilli(call.AtMillis), charged)
+	p.spent = plus(p.spent, charged)
 	p.debt = plus(p.debt, uncovered)
 	emptied := false
 	for _, m := range moves {

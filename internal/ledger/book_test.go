@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,7 +45,7 @@ func openDesk(t testing.TB, store *ledgertest.Store, dir string, opts journal.Op
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := ledger.OpenBook(t.Context(), store, j, "node", nil)
+	b, err := ledger.OpenBook(t.Context(), ledger.Options{Store: store, Journal: j, Node: "node"})
 	if err != nil {
 		t.Fatal(errors.Join(err, j.Close()))
 	}
@@ -93,7 +92,7 @@ func (d *desk) grant(id, account string, amount catalog.Nanos, granted, expires 
 
 func (d *desk) hold(account string, amount catalog.Nanos, at time.Time) *ledger.Hold {
 	d.t.Helper()
-	h, err := d.Hold(account, amount, at)
+	h, err := d.Hold(ask(account, amount, at))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -119,6 +118,10 @@ func (d *desk) sameAsStore(accounts ...string) {
 	}
 }
 
+func ask(account string, amount catalog.Nanos, at time.Time) ledger.HoldRequest {
+	return ledger.HoldRequest{Account: account, Amount: amount, At: at, Charge: true}
+}
+
 func call(id, account string, cost catalog.Nanos, at time.Time) ledger.Call {
 	return ledger.Call{ID: id, AccountID: account, AtMillis: at.UnixMilli(), Cost: cost, Op: canon.OpGenerate, Status: 200}
 }
@@ -130,7 +133,7 @@ func TestHoldReservesAndSettlePays(t *testing.T) {
 	d.grant("card", "a", 10, start, start.Add(time.Hour))
 	h := d.hold("a", 7, start)
 	var short *ledger.ShortError
-	if _, err := d.Hold("a", 4, start); !errors.As(err, &short) || *short != (ledger.ShortError{AccountID: "a", Need: 4, Left: 3}) {
+	if _, err := d.Hold(ask("a", 4, start)); !errors.As(err, &short) || *short != (ledger.ShortError{AccountID: "a", Need: 4, Left: 3}) {
 		t.Errorf("second hold: %v", err)
 	}
 	if err := d.Settle(h, call("1", "a", 2, start)); err != nil {
@@ -186,7 +189,7 @@ func TestCardsExpireAtTheInstant(t *testing.T) {
 	if f := d.Balance("a", start.Add(-1)); f.Left != 0 {
 		t.Errorf("before it was granted: %+v", f)
 	}
-	if _, err := d.Hold("a", 1, end); err == nil {
+	if _, err := d.Hold(ask("a", 1, end)); err == nil {
 		t.Error("a hold on an expired card")
 	}
 	h := d.hold("a", 5, end.Add(-time.Second))
@@ -214,7 +217,7 @@ func TestRootAndFreeCallsAreNeverRefused(t *testing.T) {
 	if f := d.Balance(account.RootID, start); f.Debt != 0 || f.Held != 1 {
 		t.Errorf("root owes somebody: %+v", f)
 	}
-	if _, err := d.Hold("poor", -1, start); err == nil {
+	if _, err := d.Hold(ask("poor", -1, start)); err == nil {
 		t.Error("a hold below zero")
 	}
 }
@@ -238,70 +241,6 @@ func TestDebtIsPaidFromTheNextCard(t *testing.T) {
 	d.sameAsStore("a")
 }
 
-func TestHoldTakesFromAllBudgetsOrNone(t *testing.T) {
-	d := newDesk(t)
-	end := start.Add(time.Hour)
-	d.grant("1", "child", 10, start, end)
-	d.grant("2", "parent", 6, start, end)
-	d.grant("3", "grand", 8, start, end)
-	var short *ledger.ShortError
-	if _, err := d.Hold("child", 7, start, "parent", "grand"); !errors.As(err, &short) || short.AccountID != "parent" {
-		t.Errorf("beyond the parent's budget: %v", err)
-	}
-	for _, id := range []string{"child", "parent", "grand"} {
-		if f := d.Balance(id, start); f.Held != 0 {
-			t.Errorf("a refused hold keeps %d of %s", f.Held, id)
-		}
-	}
-	h, err := d.Hold("child", 5, start, "parent", "grand", "parent", account.RootID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range []string{"child", "parent", "grand"} {
-		if f := d.Balance(id, start); f.Held != 5 {
-			t.Errorf("%s holds %d, want 5", id, f.Held)
-		}
-	}
-	if err := d.Settle(h, call("1", "child", 4, start)); err != nil {
-		t.Fatal(err)
-	}
-	for id, left := range map[string]catalog.Nanos{"child": 6, "parent": 6, "grand": 8} {
-		if f := d.Balance(id, start); f.Held != 0 || f.Left != left {
-			t.Errorf("%s: %+v, want %d left and nothing held", id, f, left)
-		}
-	}
-}
-
-// TestBudgetsInEveryOrder would hang if holds locked their budgets in the order given.
-func TestBudgetsInEveryOrder(t *testing.T) {
-	d := newDesk(t)
-	ids := []string{"a", "b", "c", "d"}
-	for _, id := range ids {
-		d.grant(id, id, 1000, start, start.Add(time.Hour))
-	}
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			for range 500 {
-				order := rand.Perm(4)
-				h, err := d.Hold(ids[order[0]], 1, start, ids[order[1]], ids[order[2]], ids[order[3]])
-				if err == nil {
-					err = h.Release()
-				}
-				if err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	for _, id := range ids {
-		if f := d.Balance(id, start); f.Held != 0 {
-			t.Errorf("%s still holds %d", id, f.Held)
-		}
-	}
-}
-
 func TestOneDollarHoldsOneDollar(t *testing.T) {
 	d := newDesk(t)
 	d.grant("card", "a", dollar, start, start.Add(time.Hour))
@@ -312,7 +251,7 @@ func TestOneDollarHoldsOneDollar(t *testing.T) {
 	for range 10_000 {
 		wg.Go(func() {
 			<-gate
-			if _, err := d.Hold("a", each, start); err == nil {
+			if _, err := d.Hold(ask("a", each, start)); err == nil {
 				taken.Add(1)
 			}
 			if f := d.Balance("a", start); f.Held > dollar {
@@ -448,7 +387,7 @@ func TestLostNodeNameDoublesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := ledger.OpenBook(t.Context(), store, j, "another node", nil)
+	b, err := ledger.OpenBook(t.Context(), ledger.Options{Store: store, Journal: j, Node: "another node"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -497,7 +436,7 @@ func TestStoreDownAtStartIsAnError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ledger.OpenBook(t.Context(), store, j, "node", nil); err == nil || !strings.Contains(err.Error(), "no route to host") {
+		if _, err := ledger.OpenBook(t.Context(), ledger.Options{Store: store, Journal: j, Node: "node"}); err == nil || !strings.Contains(err.Error(), "no route to host") {
 			t.Errorf("%s: %v", down, err)
 		}
 		if err := j.Close(); err != nil {

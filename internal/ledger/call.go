@@ -1,13 +1,9 @@
-// Package ledger owns money: cards, holds, entries, balances, and the settled calls that move them.
-//
-// The Book in memory decides, from one atomic view, whether a call may be paid; a settled call goes to
-// the journal first and from there to the Store. It leaves prices to catalog, files to journal and
-// SQL to store.
 package ledger
 
 import (
 	"encoding/json"
 
+	"tollgate/internal/account"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 )
@@ -19,6 +15,7 @@ type Call struct {
 	AtMillis   int64             `json:"at"` // when it was settled, UTC milliseconds
 	RequestID  string            `json:"request_id,omitempty"`
 	AccountID  string            `json:"account"`
+	Above      []string          `json:"above,omitempty"` // accounts above it but root, whose budgets it counts for
 	KeyID      string            `json:"key,omitempty"`
 	ChannelID  string            `json:"channel,omitempty"` // the last one tried; "" if none was
 	Provider   string            `json:"provider,omitempty"`
@@ -38,14 +35,23 @@ type Call struct {
 	Usage      canon.Usage       `json:"usage"`
 	Source     canon.UsageSource `json:"source,omitempty"` // "" when nothing was consumed
 	Receipt    *catalog.Receipt  `json:"receipt,omitempty"`
-	Cost       catalog.Nanos     `json:"cost"`                 // what the account is charged
+	Cost       catalog.Nanos     `json:"cost"`                 // what it cost; the account is charged this, see Charged
 	Quarantine string            `json:"quarantine,omitempty"` // why the price is not known; then Cost is 0 and an operator must look
+	Unbilled   bool              `json:"unbilled,omitempty"`   // metered only: it counts for budgets, but no money was taken
 	ObjectID   string            `json:"object,omitempty"`     // stored response that ChannelID now owns
 	Spoken     canon.Dialect     `json:"spoken,omitempty"`     // dialect of the channel, where the call was translated
 	Losses     []string          `json:"losses,omitempty"`     // what translation lost or changed: "path: feature kind"
 
 	// Document is this call as JSON, where whoever made it has that already; nil otherwise.
 	Document json.RawMessage `json:"-"`
+}
+
+// Charged is what the account pays for the call.
+func (c *Call) Charged() catalog.Nanos {
+	if c.Unbilled || c.AccountID == account.RootID {
+		return 0
+	}
+	return max(c.Cost, 0)
 }
 
 // Attempt is one try at one channel.

@@ -23,7 +23,7 @@ func TestGreatestDebtLeavesNothing(t *testing.T) {
 		}
 	}
 	var short *ledger.ShortError
-	if _, err := d.Hold("a", 1, start); !errors.As(err, &short) || short.Left >= 0 {
+	if _, err := d.Hold(ask("a", 1, start)); !errors.As(err, &short) || short.Left >= 0 {
 		t.Errorf("%v", err)
 	}
 	if err := running.Release(); err != nil {

@@ -241,7 +241,7 @@ func TestFullDiskRefusesCallsUntilThereIsRoom(t *testing.T) {
 		t.Errorf("the failed call: %+v", f)
 	}
 	var refusal *canon.Error
-	if _, err := d.Hold("a", 1, start); !errors.As(err, &refusal) || refusal.Kind != canon.KindOverloaded {
+	if _, err := d.Hold(ask("a", 1, start)); !errors.As(err, &refusal) || refusal.Kind != canon.KindOverloaded {
 		t.Errorf("a hold that could not be settled: %v", err)
 	}
 	if d.Healthy() == nil {
@@ -289,7 +289,7 @@ func TestCallsUnderWayLiveOnTheReserve(t *testing.T) {
 			t.Errorf("a call under way: %v", err)
 		}
 		var refusal *canon.Error
-		if _, err := d.Hold("a", 1, start); !errors.As(err, &refusal) || refusal.Kind != canon.KindOverloaded {
+		if _, err := d.Hold(ask("a", 1, start)); !errors.As(err, &refusal) || refusal.Kind != canon.KindOverloaded {
 			t.Errorf("a new call: %v", err)
 		}
 	}

@@ -123,7 +123,7 @@ func TestBookFollowsTheModel(t *testing.T) {
 			"hold": func(rt *rapid.T) {
 				a := rapid.SampledFrom(accounts).Draw(rt, "account")
 				amount := catalog.Nanos(rapid.IntRange(0, 30).Draw(rt, "amount"))
-				h, err := d.Hold(a, amount, now)
+				h, err := d.Hold(ask(a, amount, now))
 				if left := m.left(a, now); (err == nil) != (amount == 0 || amount <= left) {
 					rt.Errorf("hold of %d with %d left: %v", amount, left, err)
 				}
@@ -206,7 +206,7 @@ func TestManyAtOnceAgreeWithTheStore(t *testing.T) {
 						granted.Add(int64(amount))
 						continue
 					}
-					h, err := d.Hold(a, catalog.Nanos(r.IntN(20)), now)
+					h, err := d.Hold(ask(a, catalog.Nanos(r.IntN(20)), now))
 					var short *ledger.ShortError
 					switch {
 					case errors.As(err, &short):

@@ -13,16 +13,27 @@ import (
 	"tollgate/internal/journal"
 )
 
+// Options are what a Book stands on.
+type Options struct {
+	Store   Store
+	Journal *journal.Journal // stays the caller's: close it after the Book
+	Node    string           // names this process to the store, see NodeID
+	Log     *slog.Logger     // nil is silent
+
+	// OnSoftLimit is told, from a goroutine of its own, that spending has reached the soft limit of a
+	// budget: once a period, over restarts and over all processes at the store. Nil if nobody cares.
+	OnSoftLimit func(SoftLimit)
+}
+
 // OpenBook returns the Book of what the store knows and what the journal holds beyond it, and starts
-// to carry the latter over. Node names this process to the store, see NodeID. The journal stays the
-// caller's: close it after the Book. A nil log is silent.
-func OpenBook(ctx context.Context, store Store, j *journal.Journal, node string, log *slog.Logger) (*Book, error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+// to carry the latter over.
+func OpenBook(ctx context.Context, o Options) (*Book, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	b := &Book{
-		store: store, journal: j, node: node, log: log,
-		purses: map[string]*purse{}, work: make(chan struct{}, 1), now: make(chan struct{}, 1), drained: make(chan struct{}),
+		store: o.Store, journal: o.Journal, node: o.Node, log: o.Log, purses: map[string]*purse{}, subjects: map[string]*subject{},
+		work: make(chan struct{}, 1), now: make(chan struct{}, 1), drained: make(chan struct{}), soft: warnings{more: make(chan struct{}, 1)},
 	}
 	b.progress.changed = make(chan struct{})
 	pos, err := b.load(ctx)
@@ -35,6 +46,7 @@ func OpenBook(ctx context.Context, store Store, j *journal.Journal, node string,
 	b.progress.applied = pos
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	go b.drain(pos)
+	b.healing.Go(func() { b.warn(o.OnSoftLimit) })
 	return b, nil
 }
 
@@ -50,6 +62,10 @@ func (b *Book) load(ctx context.Context) (journal.Position, error) {
 		if err != nil {
 			return journal.Position{}, err
 		}
+		counters, err := b.store.Counters(ctx)
+		if err != nil {
+			return journal.Position{}, err
+		}
 		again, err := b.store.JournalPosition(ctx, b.node)
 		if err != nil {
 			return journal.Position{}, err
@@ -58,12 +74,33 @@ func (b *Book) load(ctx context.Context) (journal.Position, error) {
 			for _, bal := range balances {
 				b.purse(bal.AccountID).set(bal)
 			}
+			if err := b.setCounters(counters); err != nil {
+				return journal.Position{}, err
+			}
 			return journal.Position(pos), nil
 		}
 		pos = again
 	}
 	return journal.Position{}, fmt.Errorf("the position of node %s keeps moving: another process runs as the same node; "+
 		"give every process its own data directory", b.node)
+}
+
+// setCounters takes over what the store counted for budgets.
+func (b *Book) setCounters(counters []Counter) error {
+	zones := map[string]*time.Location{}
+	for _, c := range counters {
+		zone := zones[c.Zone]
+		if zone == nil {
+			var err error
+			if zone, err = time.LoadLocation(c.Zone); err != nil {
+				return fmt.Errorf("the %s budget of %s: %w", c.Period, c.Subject, err)
+			}
+			zones[c.Zone] = zone
+		}
+		s := b.subject(c.Subject)
+		s.gauges = append(s.gauges, &gauge{Counter: c, subject: s, zone: zone, known: true})
+	}
+	return nil
 }
 
 // set takes over what the store says. The caller holds mu, or is alone.
@@ -113,6 +150,7 @@ func (b *Book) replay(ctx context.Context, pos journal.Position) error {
 				return err
 			} else if !has {
 				b.purse(call.AccountID).apply(&call)
+				b.count(&call, nil, next)
 			}
 		}
 		b.progress.appended.Add(int64(len(records)))

@@ -94,6 +94,17 @@ type Store interface {
 	Balances(ctx context.Context) ([]Balance, error)
 	Balance(ctx context.Context, accountID string) (Balance, error)
 
+	// Counters returns all counters of budgets. Apply counts calls on them by Counter.Count, in the
+	// same transaction, for every subject of Call.CountsFor.
+	Counters(ctx context.Context) ([]Counter, error)
+	// Count begins to keep a counter and returns it, with all calls in its period that the store has,
+	// together with the journal position of node at that moment. One that is kept already is returned
+	// as it is.
+	Count(ctx context.Context, node string, c Counter) (Counter, Position, error)
+	// Warn notes on the counter of a subject, period and zone that its soft limit was reported in the
+	// period from Start on. It is true for the first one to do so.
+	Warn(ctx context.Context, c Counter) (bool, error)
+
 	Call(ctx context.Context, id string) (Call, error)
 	Calls(ctx context.Context, q CallQuery) ([]Call, error)
 	Entries(ctx context.Context, accountID string, q Page) ([]Entry, error)

@@ -154,7 +154,7 @@ func (c *call) reserve(u canon.Usage) *canon.Error {
 			Message: "the model `" + bounded(c.head.Model, 120) + "` has no price here; the operator must set one before it can be used",
 		}
 	}
-	hold, err := c.h.Book.Hold(c.caller.Account.ID, receipt.Total, c.began)
+	hold, err := c.h.Book.Hold(ledger.HoldRequest{Account: c.caller.Account.ID, Amount: receipt.Total, At: c.began, Charge: true})
 	if err != nil {
 		return holdError(err)
 	}

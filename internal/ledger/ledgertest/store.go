@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"tollgate/internal/account"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
 )
@@ -31,6 +30,7 @@ type Store struct {
 	calls     map[string]ledger.Call
 	order     []string // ids of calls as applied
 	entries   []ledger.Entry
+	counters  []ledger.Counter
 }
 
 var _ ledger.Store = (*Store)(nil)
@@ -87,13 +87,14 @@ func (s *Store) Apply(ctx context.Context, node string, calls []ledger.Call, pos
 		s.calls[c.ID] = c
 		s.order = append(s.order, c.ID)
 		s.spend(c)
+		ledger.CountAll(s.counters, []ledger.Call{c})
 	}
 	s.positions[node] = pos
 	return s.end("Apply")
 }
 
 func (s *Store) spend(c ledger.Call) {
-	if c.AccountID == account.RootID {
+	if c.Charged() == 0 {
 		return
 	}
 	at := time.UnixMilli(c.AtMillis)
@@ -195,6 +196,58 @@ func (s *Store) balance(id string) ledger.Balance {
 		return cmp.Or(a.ExpiresAt.Compare(b.ExpiresAt), a.GrantedAt.Compare(b.GrantedAt), strings.Compare(a.ID, b.ID))
 	})
 	return b
+}
+
+// Counters implements ledger.Store.
+func (s *Store) Counters(ctx context.Context) ([]ledger.Counter, error) {
+	if err := s.begin(ctx, "Counters"); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	return slices.Clone(s.counters), nil
+}
+
+func (s *Store) counter(c ledger.Counter) int {
+	return slices.IndexFunc(s.counters, func(have ledger.Counter) bool {
+		return have.Subject == c.Subject && have.Period == c.Period && have.Zone == c.Zone
+	})
+}
+
+// Count implements ledger.Store.
+func (s *Store) Count(ctx context.Context, node string, c ledger.Counter) (ledger.Counter, ledger.Position, error) {
+	if err := s.begin(ctx, "Count"); err != nil {
+		return c, ledger.Position{}, err
+	}
+	defer s.mu.Unlock()
+	i := s.counter(c)
+	if i < 0 {
+		i = len(s.counters)
+		c.Spent = 0
+		for _, id := range s.order {
+			call := s.calls[id]
+			for subject := range call.CountsFor {
+				if subject == c.Subject && call.AtMillis >= c.Start && call.AtMillis < c.End {
+					c.Spent += call.Cost
+				}
+			}
+		}
+		s.counters = append(s.counters, c)
+	}
+	return s.counters[i], s.positions[node], s.end("Count")
+}
+
+// Warn implements ledger.Store.
+func (s *Store) Warn(ctx context.Context, c ledger.Counter) (bool, error) {
+	if err := s.begin(ctx, "Warn"); err != nil {
+		return false, err
+	}
+	defer s.mu.Unlock()
+	i := s.counter(c)
+	first := i >= 0 && s.counters[i].Start == c.Start && !s.counters[i].Warned
+	if first {
+		s.counters[i].Warned = true
+	}
+	return first, s.end("Warn")
 }
 
 // Call implements ledger.Store.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"tollgate/internal/account"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
 )
@@ -57,11 +56,17 @@ func (s *Store) apply(ctx context.Context, node string, calls []ledger.Call, pos
 		for i := range fresh {
 			entries = append(entries, accounts[fresh[i].AccountID].settle(&fresh[i])...)
 		}
-		return errors.Join(
-			insertEntries(ctx, tx, entries),
+		if err := errors.Join(
 			saveMoney(ctx, tx, accounts),
 			addRollups(ctx, tx, fresh),
-			insertOwned(ctx, tx, fresh))
+			insertOwned(ctx, tx, fresh)); err != nil {
+			return err
+		}
+		// From here on the chain is ours, and whoever writes to it waits: what takes long comes before.
+		if _, err := lockHead(ctx, tx); err != nil {
+			return err
+		}
+		return errors.Join(insertEntries(ctx, tx, entries), addCounts(ctx, tx, fresh))
 	})
 }
 
@@ -76,7 +81,8 @@ type money struct {
 
 // settle takes what a call costs and returns the entries for it.
 func (m *money) settle(c *ledger.Call) []ledger.Entry {
-	if c.Cost <= 0 || c.AccountID == account.RootID {
+	charged := c.Charged()
+	if charged == 0 {
 		return nil
 	}
 	at := instant(c.AtMillis)
@@ -84,8 +90,8 @@ func (m *money) settle(c *ledger.Call) []ledger.Entry {
 		return ledger.Entry{At: at, Kind: kind, Account: m.account, Counter: ledger.SideRevenue, Amount: amount, CardID: card, CallID: c.ID}
 	}
 	m.moved = true
-	m.spent = plus(m.spent, c.Cost)
-	moves, uncovered := ledger.Spend(m.cards, at, c.Cost)
+	m.spent = plus(m.spent, charged)
+	moves, uncovered := ledger.Spend(m.cards, at, charged)
 	entries := make([]ledger.Entry, 0, 2)
 	for _, move := range moves {
 		m.take(move)

@@ -11,16 +11,23 @@ import (
 
 // JournalPosition returns up to where the journal of node has been applied; zero if never.
 func (s *Store) JournalPosition(ctx context.Context, node string) (ledger.Position, error) {
-	var pos ledger.Position
 	// From the writer: what the drain resumes at must not be a moment old.
-	err := s.write.QueryRowContext(ctx, `SELECT segment, place FROM journal_positions WHERE node = $1`, clean(node)).Scan(&pos.Segment, &pos.Offset)
-	if errors.Is(err, sql.ErrNoRows) {
-		return ledger.Position{}, nil
-	}
+	pos, err := journalPosition(ctx, s.write, node)
 	if err != nil {
 		return ledger.Position{}, fmt.Errorf("read the journal position of %s: %w", node, err)
 	}
 	return pos, nil
+}
+
+func journalPosition(ctx context.Context, q interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}, node string,
+) (pos ledger.Position, err error) {
+	err = q.QueryRowContext(ctx, `SELECT segment, place FROM journal_positions WHERE node = $1`, clean(node)).Scan(&pos.Segment, &pos.Offset)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return pos, err
 }
 
 // movePosition moves the position of node forward and holds its row; it reports false, and changes

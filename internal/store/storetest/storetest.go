@@ -89,6 +89,9 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"RollupFilters", testRollupFilters},
 		{"ConcurrentApplyAndGrant", testConcurrent},
 		{"MoneyAddsUp", testMoneyAddsUp},
+		{"Counters", testCounters},
+		{"CountWhileApplying", testCountWhileApplying},
+		{"Warn", testWarn},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
