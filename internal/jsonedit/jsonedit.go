@@ -73,8 +73,8 @@ func (o *Object) Raw() []byte { return o.raw[o.open:o.end] }
 func (o *Object) Stats() Stats { return o.stats }
 
 // MayName reports whether an object at depth, counted in objects and arrays with o as the first, may
-// have a member called name, after unescaping. False is certain; true is wrong for one name in some
-// dozens, so that the caller has to look for itself.
+// have a member called name, after unescaping. False is certain; true may be wrong (for one name in
+// some thousands, in usual requests), so that the caller has to look for itself.
 func (o *Object) MayName(depth int, name string) bool {
 	return o.seen.has(depth, maphash.String(seed, name))
 }

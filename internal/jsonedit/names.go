@@ -130,23 +130,27 @@ func (n *nameStack) truncate(refs, plain int) {
 	n.plain = n.plain[:plain]
 }
 
-// seenNames is a Bloom filter of the names at every depth.
-type seenNames [32]uint64
+// seenNames is a Bloom filter of the names at every depth: 4,096 bits, three of them for each.
+type seenNames [64]uint64
 
 // add notes the name with that hash in an object at depth.
 func (s *seenNames) add(depth int, hash uint64) {
-	a, b := spread(depth, hash)
-	s[a/64] |= 1 << (a % 64)
-	s[b/64] |= 1 << (b % 64)
+	for _, bit := range spread(depth, hash) {
+		s[bit/64] |= 1 << (bit % 64)
+	}
 }
 
 func (s *seenNames) has(depth int, hash uint64) bool {
-	a, b := spread(depth, hash)
-	return s[a/64]&(1<<(a%64)) != 0 && s[b/64]&(1<<(b%64)) != 0
+	for _, bit := range spread(depth, hash) {
+		if s[bit/64]&(1<<(bit%64)) == 0 {
+			return false
+		}
+	}
+	return true
 }
 
-// spread returns two of the filter's 2,048 bits.
-func spread(depth int, hash uint64) (a, b uint64) {
+// spread returns the bits of a name at a depth.
+func spread(depth int, hash uint64) [3]uint64 {
 	hash += uint64(depth) * 0x9e3779b97f4a7c15 // 2⁶⁴ through the golden ratio: far apart for every depth
-	return hash >> 53, hash >> 42 & 2047
+	return [3]uint64{hash >> 52, hash >> 40 & 4095, hash >> 28 & 4095}
 }

@@ -28,8 +28,10 @@ type reader struct {
 
 // openBlock is what later frames of a block need to know of its start.
 type openBlock struct {
-	tool  bool
-	input string // of a tool: the JSON in its start, used if no delta brings any
+	tool   bool
+	input  string           // of a tool: the JSON in its start, used if no delta brings any
+	hosted *canon.HostedUse // a call of the vendor's own tool
+	deltas []byte           // of such a call: its input so far
 }
 
 // Hidden is always false: usage is part of every answer.
@@ -43,7 +45,7 @@ type frame struct {
 	kind                              string
 	index                             int64
 	delta, block, message, usage, err string
-	content, id, model, stop          string // of a whole message
+	content, id, model, stop, stopSeq string // of a whole message
 	counted                           bool
 	tokens                            int64
 }
@@ -90,6 +92,8 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 			f.model = p.String()
 		case "stop_reason":
 			f.stop = p.String()
+		case "stop_sequence":
+			f.stopSeq = p.String()
 		case "input_tokens":
 			f.counted = true
 			bad = take(&p, &f.tokens)
@@ -115,7 +119,8 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 	case f.kind == "message_start":
 		return r.start(f.message, out)
 	case f.kind == "message_delta":
-		out = stopped(stopReason(f.delta), out)
+		reason, sequence := stopReason(f.delta)
+		out = stopped(reason, sequence, out)
 		return r.used(f.usage, out)
 	case f.kind == "message_stop":
 		r.ended = true
@@ -142,7 +147,7 @@ func (r *reader) start(message string, out []canon.Event) ([]canon.Event, error)
 		return out, errors.New("message_start without a message")
 	}
 	var start canon.Start
-	var usage, content, reason string
+	var usage, content, reason, sequence string
 	p.Object()
 	for p.Member() {
 		switch p.Name {
@@ -154,6 +159,8 @@ func (r *reader) start(message string, out []canon.Event) ([]canon.Event, error)
 			content = p.Raw()
 		case "stop_reason":
 			reason = p.String()
+		case "stop_sequence":
+			sequence = p.String()
 		case "usage":
 			usage = p.Raw()
 		default:
@@ -164,7 +171,7 @@ func (r *reader) start(message string, out []canon.Event) ([]canon.Event, error)
 	if err != nil {
 		return out, err
 	}
-	return r.used(usage, stopped(reason, out))
+	return r.used(usage, stopped(reason, sequence, out))
 }
 
 // blocks reads the blocks of a message that are there as a whole.
@@ -192,15 +199,19 @@ func (r *reader) whole(f *frame, out []canon.Event) ([]canon.Event, error) {
 	if err != nil {
 		return out, err
 	}
-	if out, err = r.used(f.usage, stopped(f.stop, out)); err != nil {
+	if out, err = r.used(f.usage, stopped(f.stop, f.stopSeq, out)); err != nil {
 		return out, err
 	}
 	r.ended = true
 	return append(out, canon.Ended{}), nil
 }
 
-// maxIndex bounds the blocks of an answer.
-const maxIndex = 1 << 16
+// maxIndex bounds the blocks of an answer, maxHostedInput the input of a call of the vendor's own tools
+// in bytes; of a longer one the rest is left out.
+const (
+	maxIndex       = 1 << 16
+	maxHostedInput = 1 << 20
+)
 
 // blockStart reads the start of a block, which in a whole message is all of it.
 func (r *reader) blockStart(at int64, block string, out []canon.Event) ([]canon.Event, error) {
@@ -238,7 +249,7 @@ func (r *reader) blockStart(at int64, block string, out []canon.Event) ([]canon.
 		}
 		c := jsonpull.NewString(citations)
 		for in := citations != "" && c.Array(); in && c.Element(); {
-			out = append(out, citation(c.Raw()))
+			out = append(out, canon.Cited{Index: index, Citation: citationOf(c.Raw())})
 		}
 	case "thinking":
 		if text != "" || seal != "" {
@@ -255,8 +266,18 @@ func (r *reader) blockStart(at int64, block string, out []canon.Event) ([]canon.
 	case "":
 		return out, errors.New("a content block without a type")
 	default:
-		r.remember(index, &openBlock{})
-		out = append(out, canon.Other{Name: kind, Content: true, Raw: json.RawMessage(block)})
+		use, ok := hostedUse(index, kind, id, name, block)
+		switch {
+		case !ok:
+			r.remember(index, &openBlock{})
+			out = append(out, canon.Other{Name: kind, Content: true, Raw: json.RawMessage(block)})
+		case use.Done || !r.stream:
+			out = append(out, use)
+		default:
+			use.Open = true
+			r.remember(index, &openBlock{hosted: &use})
+			out = append(out, use)
+		}
 	}
 	return out, nil
 }
@@ -297,7 +318,7 @@ func (r *reader) blockDelta(f *frame, out []canon.Event) ([]canon.Event, error) 
 		case "signature_delta":
 			return append(out, canon.ReasoningDelta{Index: index, Seal: text}), nil
 		case "citations_delta":
-			return append(out, citation(cited)), nil
+			return append(out, canon.Cited{Index: index, Citation: citationOf(cited)}), nil
 		case "input_json_delta":
 			if b != nil && text != "" {
 				b.input = "" // the deltas say it, from the first byte
@@ -308,6 +329,10 @@ func (r *reader) blockDelta(f *frame, out []canon.Event) ([]canon.Event, error) 
 	if kind == "" {
 		return out, errors.New("content_block_delta without a type")
 	}
+	if b := r.open[index]; b != nil && b.hosted != nil && kind == "input_json_delta" && len(b.deltas)+len(text) <= maxHostedInput {
+		b.deltas = append(b.deltas, text...) // said as a whole when the block ends
+		return out, nil
+	}
 	return append(out, canon.Other{Name: kind, Content: true, Raw: json.RawMessage(f.delta)}), nil
 }
 
@@ -317,8 +342,11 @@ func (r *reader) blockStop(at int64, out []canon.Event) ([]canon.Event, error) {
 	}
 	index := int(at)
 	if b := r.open[index]; b != nil {
-		if b.tool && b.input != "" {
+		switch {
+		case b.tool && b.input != "":
 			out = append(out, canon.ToolDelta{Index: index, JSON: b.input})
+		case b.hosted != nil:
+			out = append(out, completed(*b.hosted, string(b.deltas)))
 		}
 		delete(r.open, index)
 	}
@@ -337,30 +365,28 @@ func (r *reader) used(usage string, out []canon.Event) ([]canon.Event, error) {
 	return append(out, canon.Used{Usage: r.usage.usage()}), nil
 }
 
-func citation(raw string) canon.Event {
-	return canon.Other{Name: "citation", Content: true, Raw: json.RawMessage(raw)}
-}
-
 // stopReason reads the reason in the delta of a message_delta; "" is none yet.
-func stopReason(delta string) string {
+func stopReason(delta string) (reason, sequence string) {
 	p := jsonpull.NewString(delta)
-	reason := ""
 	for in := delta != "" && p.Object(); in && p.Member(); {
-		if p.Name == "stop_reason" {
+		switch p.Name {
+		case "stop_reason":
 			reason = p.String()
-		} else {
+		case "stop_sequence":
+			sequence = p.String()
+		default:
 			p.Skip()
 		}
 	}
-	return reason
+	return reason, sequence
 }
 
 // stopped says why an answer ended, if reason does.
-func stopped(reason string, out []canon.Event) []canon.Event {
+func stopped(reason, sequence string, out []canon.Event) []canon.Event {
 	if reason == "" {
 		return out
 	}
-	return append(out, canon.Stopped{Why: stopOf(reason), Raw: reason})
+	return append(out, canon.Stopped{Why: stopOf(reason), Raw: reason, Sequence: sequence})
 }
 
 func stopOf(reason string) canon.Stop {

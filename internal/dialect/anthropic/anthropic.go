@@ -10,9 +10,13 @@
 //     data. Signatures are base64, which has no colon, so the two cannot be mistaken for each other.
 //   - Members of a block that canon has no word for (citations, caller, context …) follow the block as
 //     a Foreign that is an object without a type. At home they are merged back into it.
-//   - Extra fields carry the path of what they hold: "metadata.team" is the member team of metadata.
-//   - cache_control is a CachePoint after its block; at a tool it stands in Tool.Extra, at the top of a
-//     request in Request.Extra.
+//   - What canon has no word for at a message itself follows its blocks as a Foreign without a type, too,
+//     but with a role, which no block has.
+//   - Extra fields carry the path of what they hold: "thinking.block_binding" is that member of thinking.
+//   - cache_control is a CachePoint after its block or at its tool; at the top of a request it stands in
+//     Request.Extra.
+//   - The calls of Anthropic's own tools and their results are HostedUse in an answer, but Foreign in an
+//     earlier turn: no other vendor takes them back.
 //
 // Source of all wire facts unless another is named: https://platform.claude.com/docs/en/api/messages
 // and the types of github.com/anthropics/anthropic-sdk-go v1.84.0 (2026-10-20), read 2026-11-20.
@@ -88,7 +92,7 @@ func (*Protocol) Head(ep dialect.Endpoint, r *http.Request, body *jsonedit.Objec
 	}
 	stats := body.Stats()
 	head.TextBytes, head.MediaParts = stats.TextBytes, stats.MediaParts
-	return head, nil
+	return head, guard(&head, body)
 }
 
 // Edits changes the model name and nothing else: usage needs no asking for.

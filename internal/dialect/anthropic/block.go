@@ -9,23 +9,29 @@ import (
 	"tollgate/internal/dialect/jsonfield"
 )
 
-// readContent reads content that is a string or a list of blocks.
-func readContent(raw string) ([]canon.Block, error) {
+// readContent reads content that is a string or a list of blocks. paths say where each block stands; at
+// is where the content does, "" if nobody needs to know.
+func readContent(at, raw string) (blocks []canon.Block, paths []string, err error) {
 	if raw != "" && raw[0] == '"' {
 		s, err := jsonfield.String(raw)
-		return []canon.Block{canon.Text{Text: s}}, err
+		return []canon.Block{canon.Text{Text: s}}, []string{at}, err
 	}
 	list, err := jsonfield.Array(raw)
 	if err != nil {
-		return nil, jsonfield.Wrong("a string or an array of blocks", raw)
+		return nil, nil, jsonfield.Wrong("a string or an array of blocks", raw)
 	}
-	blocks := make([]canon.Block, 0, len(list))
+	blocks = make([]canon.Block, 0, len(list))
 	for i, one := range list {
 		if blocks, err = readBlock(blocks, one); err != nil {
-			return nil, jsonfield.Within(err, jsonfield.Index(i))
+			return nil, nil, jsonfield.Within(err, jsonfield.Index(i))
+		}
+		for path := ""; at != "" && len(paths) < len(blocks); paths = append(paths, path) {
+			if path == "" {
+				path = at + jsonfield.Index(i)
+			}
 		}
 	}
-	return blocks, nil
+	return blocks, paths, nil
 }
 
 // readBlock appends what one block is: itself, then what canon has no word for, then its cache point.
@@ -143,12 +149,13 @@ func readText(o jsonfield.Object) (canon.Block, error) {
 }
 
 func readReasoning(o jsonfield.Object, text, seal string) (canon.Block, error) {
-	b := canon.Reasoning{Origin: canon.Anthropic}
+	var b canon.Reasoning
 	var err error
 	if b.Text, err = o.Text(text); err != nil {
 		return nil, err
 	}
 	b.Seal, err = o.Text(seal)
+	b.Origin, b.Seal = canon.UnwrapSeal(canon.Anthropic, b.Seal)
 	return b, err
 }
 
@@ -238,7 +245,7 @@ func readToolResult(o jsonfield.Object) (canon.Block, error) {
 		}
 	}
 	if raw := o.Find("content"); raw != "" {
-		if b.Blocks, err = readContent(raw); err != nil {
+		if b.Blocks, _, err = readContent("", raw); err != nil {
 			return nil, jsonfield.Within(err, "content")
 		}
 	}

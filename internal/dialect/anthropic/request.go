@@ -15,7 +15,7 @@ func (*Protocol) ReadRequest(_ canon.Op, raw []byte) (*canon.Request, error) {
 	if err != nil {
 		return nil, place(err)
 	}
-	req := &canon.Request{}
+	req := &canon.Request{Origin: canon.Anthropic}
 	for _, m := range o {
 		if err := readField(req, m); err != nil {
 			return nil, place(jsonfield.Within(err, m.Name))
@@ -39,7 +39,7 @@ func readField(req *canon.Request, m jsonfield.Member) (err error) {
 	case "stream":
 		req.Stream, err = jsonfield.Bool(m.Raw)
 	case "system":
-		req.System, err = readContent(m.Raw)
+		req.System, req.SystemPaths, err = readContent("system", m.Raw)
 	case "messages":
 		req.Turns, err = readMessages(m.Raw)
 	case "tools":
@@ -90,7 +90,7 @@ func readMessages(raw string) ([]canon.Turn, error) {
 	}
 	turns := make([]canon.Turn, 0, len(list))
 	for i, one := range list {
-		turn, err := readMessage(one)
+		turn, err := readMessage("messages"+jsonfield.Index(i), one)
 		if err != nil {
 			return nil, jsonfield.Within(err, jsonfield.Index(i))
 		}
@@ -99,7 +99,8 @@ func readMessages(raw string) ([]canon.Turn, error) {
 	return turns, nil
 }
 
-func readMessage(raw string) (turn canon.Turn, err error) {
+func readMessage(at, raw string) (turn canon.Turn, err error) {
+	turn.At = at
 	o, err := jsonfield.ReadObject(raw)
 	if err != nil {
 		return turn, err
@@ -118,11 +119,12 @@ func readMessage(raw string) (turn canon.Turn, err error) {
 	if content == "" {
 		return turn, jsonfield.Within(jsonfield.Missing(), "content")
 	}
-	if turn.Blocks, err = readContent(content); err != nil {
+	if turn.Blocks, turn.Paths, err = readContent(at+".content", content); err != nil {
 		return turn, jsonfield.Within(err, "content")
 	}
-	if rest := o.Rest("role", "content"); rest != nil {
-		turn.Blocks = append(turn.Blocks, foreign(string(rest)))
+	if o.Rest("role", "content") != nil {
+		// What else a message says: with its role, which no block has, so that it isn't taken for a block's.
+		turn.Add(at, foreign(string(o.Rest("content"))))
 	}
 	return turn, nil
 }
@@ -138,6 +140,7 @@ func readTools(raw string) ([]canon.Tool, error) {
 		if err != nil {
 			return nil, jsonfield.Within(err, jsonfield.Index(i))
 		}
+		tool.At = "tools" + jsonfield.Index(i)
 		tools = append(tools, tool)
 	}
 	return tools, nil
@@ -155,7 +158,7 @@ func readTool(raw string) (tool canon.Tool, err error) {
 		return tool, err
 	}
 	if kind != "" && kind != "custom" {
-		return canon.Tool{Name: kind, Raw: json.RawMessage(raw)}, nil
+		return readOwnTool(kind, raw, o)
 	}
 	for _, m := range o {
 		switch m.Name {
@@ -168,6 +171,12 @@ func readTool(raw string) (tool canon.Tool, err error) {
 			tool.Schema = json.RawMessage(m.Raw)
 		case "strict":
 			tool.Strict, err = pointer(jsonfield.Bool(m.Raw))
+		case "cache_control":
+			var more bool
+			if tool.Cache, more, err = readCachePoint(m.Raw); more {
+				tool.Cache = nil
+				tool.Extra = append(tool.Extra, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw)})
+			}
 		default:
 			tool.Extra = append(tool.Extra, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw)})
 		}
@@ -229,7 +238,7 @@ func effort(req *canon.Request) *canon.Effort {
 	return req.Reasoning
 }
 
-// readThinking reads how to think. "adaptive", where the model decides, is an Effort without a budget.
+// readThinking reads how to think.
 func readThinking(req *canon.Request, raw string) error {
 	o, err := jsonfield.ReadObject(raw)
 	if err != nil {
@@ -241,7 +250,9 @@ func readThinking(req *canon.Request, raw string) error {
 	}
 	e := effort(req)
 	switch kind {
-	case "enabled", "adaptive":
+	case "enabled":
+	case "adaptive":
+		e.Adaptive = true
 	case "disabled":
 		e.Disabled = true
 	default: // "between_tools", since 2026-10
@@ -253,6 +264,15 @@ func readThinking(req *canon.Request, raw string) error {
 		case "budget_tokens":
 			if e.Budget, err = jsonfield.Int(m.Raw); err != nil {
 				return jsonfield.Within(err, m.Name)
+			}
+		case "display":
+			switch m.Raw {
+			case `"summarized"`:
+				e.Show = canon.ThoughtsShown
+			case `"omitted"`:
+				e.Show = canon.ThoughtsHidden
+			default: // "updates", since 2026-08
+				extra(req, "thinking.display", m.Raw)
 			}
 		default:
 			extra(req, "thinking."+m.Name, m.Raw)
@@ -316,7 +336,11 @@ func readMetadata(req *canon.Request, raw string) error {
 	}
 	for _, m := range o {
 		if m.Name != "user_id" {
-			extra(req, "metadata."+m.Name, m.Raw)
+			if m.Raw[0] == '"' {
+				req.Metadata = append(req.Metadata, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw)})
+			} else {
+				extra(req, "metadata."+m.Name, m.Raw)
+			}
 			continue
 		}
 		if req.User, err = jsonfield.String(m.Raw); err != nil {
