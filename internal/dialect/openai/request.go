@@ -234,6 +234,8 @@ func (q *Request) Format(path string, v gjson.Result) *canon.Format {
 			if !Absent(v) {
 				f.Schema = json.RawMessage(v.Raw)
 			}
+		case "description":
+			f.Description = q.String(path+".description", v)
 		case "strict":
 			f.Strict = q.Bool(path+".strict", v)
 		case "type":

@@ -1,7 +1,9 @@
 package openairesponses
 
 import (
+	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -16,70 +18,93 @@ func readInput(q *openai.Request, path string, v gjson.Result) {
 	switch {
 	case openai.Absent(v):
 	case v.Type == gjson.String:
-		q.Out.Turns = append(q.Out.Turns, canon.Turn{Role: canon.RoleUser, Blocks: []canon.Block{canon.Text{Text: v.Str}}})
+		say(q, canon.RoleUser, path, blocksAt(path, canon.Text{Text: v.Str}))
 	case v.IsArray():
-		q.Each(path, v, func(path string, v gjson.Result) { readInputItem(q, path, v) })
+		q.Each(path, v, func(path string, v gjson.Result) { readItemIn(q, path, v) })
 	default:
 		q.Fail(path, "Invalid type for '%s': expected a string or an array of items.", path)
 	}
 }
 
-func readInputItem(q *openai.Request, path string, v gjson.Result) {
+// placed is blocks with their paths.
+type placed struct {
+	blocks []canon.Block
+	paths  []string
+}
+
+func blocksAt(path string, blocks ...canon.Block) placed {
+	p := placed{blocks: blocks}
+	for range blocks {
+		p.paths = append(p.paths, path)
+	}
+	return p
+}
+
+// say appends a turn. What an assistant says goes into its last turn, if nobody has spoken since.
+func say(q *openai.Request, role canon.Role, path string, what placed) {
+	turns := q.Out.Turns
+	if n := len(turns); role == canon.RoleAssistant && n > 0 && turns[n-1].Role == role {
+		t := &turns[n-1]
+		t.Blocks, t.Paths = append(t.Blocks, what.blocks...), append(t.Paths, what.paths...)
+		return
+	}
+	q.Out.Turns = append(turns, canon.Turn{Role: role, Blocks: what.blocks, At: path, Paths: what.paths})
+}
+
+func readItemIn(q *openai.Request, path string, v gjson.Result) {
 	if !v.IsObject() {
 		q.Fail(path, "Invalid type for '%s': expected an object.", path)
 		return
 	}
-	kind := q.String(path+".type", v.Get("type"))
+	get := func(name string) string { return q.String(path+"."+name, v.Get(name)) }
+	kind := get("type")
 	switch {
 	case kind == "message", kind == "" && v.Get("role").Exists():
 		readMessage(q, path, v)
 	case kind == "function_call":
-		assistant(q, canon.ToolUse{
-			ID:    q.String(path+".call_id", v.Get("call_id")),
-			Name:  q.String(path+".name", v.Get("name")),
-			Input: openai.Arguments(q.String(path+".arguments", v.Get("arguments"))),
-		})
+		say(q, canon.RoleAssistant, path, blocksAt(path, canon.ToolUse{
+			ID: get("call_id"), Name: flatName(get("namespace"), get("name")), Input: openai.Arguments(get("arguments")),
+		}))
 	case kind == "custom_tool_call":
-		assistant(q, canon.ToolUse{
-			ID:    q.String(path+".call_id", v.Get("call_id")),
-			Name:  q.String(path+".name", v.Get("name")),
-			Input: jsonedit.Quote(q.String(path+".input", v.Get("input"))),
-		})
+		say(q, canon.RoleAssistant, path, blocksAt(path, canon.ToolUse{
+			ID: get("call_id"), Name: flatName(get("namespace"), get("name")), Input: jsonedit.Quote(get("input")), Custom: true,
+		}))
 	case kind == "function_call_output", kind == "custom_tool_call_output":
-		r := canon.ToolResult{ID: q.String(path+".call_id", v.Get("call_id"))}
-		r.Blocks = readContent(q, path+".output", v.Get("output"))
-		q.Out.Turns = append(q.Out.Turns, canon.Turn{Role: canon.RoleTool, Blocks: []canon.Block{r}})
+		r := canon.ToolResult{ID: get("call_id"), Custom: kind == "custom_tool_call_output"}
+		r.Blocks = readContent(q, path+".output", v.Get("output")).blocks
+		say(q, canon.RoleTool, path, blocksAt(path, r))
+	case kind == "tool_search_call" && v.Get("call_id").Type == gjson.String:
+		input := v.Get("arguments").Raw
+		if input == "" {
+			input = "{}"
+		}
+		say(q, canon.RoleAssistant, path, blocksAt(path, canon.ToolUse{ID: get("call_id"), Name: homeSearch, Input: json.RawMessage(input)}))
+	case kind == "tool_search_output" && v.Get("call_id").Type == gjson.String:
+		q.Each(path+".tools", v.Get("tools"), func(path string, v gjson.Result) { readTool(q, path, v, homeFound) })
+		found := canon.Text{Text: v.Get("tools").Raw}
+		say(q, canon.RoleTool, path, blocksAt(path, canon.ToolResult{ID: get("call_id"), Name: homeSearch, Blocks: []canon.Block{found}}))
+	case kind == "additional_tools":
+		q.Each(path+".tools", v.Get("tools"), func(path string, v gjson.Result) { readTool(q, path, v, homeAdditional) })
 	case kind == "reasoning":
-		assistant(q, readReasoning(q, path, v))
+		say(q, canon.RoleAssistant, path, blocksAt(path, readReasoning(q, path, v)))
 	case strings.HasSuffix(kind, "_output"), kind == "mcp_approval_response":
-		q.Out.Turns = append(q.Out.Turns, canon.Turn{Role: canon.RoleTool, Blocks: []canon.Block{q.Foreign(v.Raw)}})
+		say(q, canon.RoleTool, path, blocksAt(path, q.Foreign(v.Raw)))
 	default: // hosted calls and their results, item_reference, compaction
-		assistant(q, q.Foreign(v.Raw))
+		say(q, canon.RoleAssistant, path, blocksAt(path, q.Foreign(v.Raw)))
 	}
-}
-
-// assistant appends to what the assistant said last, if nobody has spoken since.
-func assistant(q *openai.Request, blocks ...canon.Block) {
-	turns := q.Out.Turns
-	if n := len(turns); n > 0 && turns[n-1].Role == canon.RoleAssistant {
-		turns[n-1].Blocks = append(turns[n-1].Blocks, blocks...)
-		return
-	}
-	q.Out.Turns = append(turns, canon.Turn{Role: canon.RoleAssistant, Blocks: blocks})
 }
 
 func readMessage(q *openai.Request, path string, v gjson.Result) {
-	blocks := readContent(q, path+".content", v.Get("content"))
+	content := readContent(q, path+".content", v.Get("content"))
 	switch role := q.String(path+".role", v.Get("role")); role {
-	case "user":
-		q.Out.Turns = append(q.Out.Turns, canon.Turn{Role: canon.RoleUser, Blocks: blocks})
-	case "assistant":
-		assistant(q, blocks...)
+	case "user", "assistant":
+		say(q, canon.Role(role), path, content)
 	case "system", "developer":
 		if len(q.Out.Turns) == 0 {
-			q.Out.System = append(q.Out.System, blocks...)
+			q.Out.System = append(q.Out.System, content.blocks...)
+			q.Out.SystemPaths = append(q.Out.SystemPaths, content.paths...)
 		} else {
-			q.Out.Turns = append(q.Out.Turns, canon.Turn{Role: canon.Role(role), Blocks: blocks})
+			say(q, canon.Role(role), path, content)
 		}
 	default:
 		q.Fail(path+".role", "Invalid value for '%s.role': %q. Supported are user, assistant, system and developer.", path, role)
@@ -87,20 +112,22 @@ func readMessage(q *openai.Request, path string, v gjson.Result) {
 }
 
 // readContent reads content or output: a string or an array of parts.
-func readContent(q *openai.Request, path string, v gjson.Result) (out []canon.Block) {
+func readContent(q *openai.Request, path string, v gjson.Result) (out placed) {
 	switch {
 	case openai.Absent(v):
 	case v.Type == gjson.String:
-		return []canon.Block{canon.Text{Text: v.Str}}
+		return blocksAt(path, canon.Text{Text: v.Str})
 	case v.IsArray():
 		q.Each(path, v, func(path string, v gjson.Result) {
 			if !v.IsObject() {
 				q.Fail(path, "Invalid type for '%s': expected a part of a message.", path)
 				return
 			}
-			out = append(out, readPart(q, path, v))
-			if !openai.Absent(v.Get("prompt_cache_breakpoint")) { // since gpt-5.6
-				out = append(out, canon.CachePoint{})
+			out.blocks, out.paths = append(out.blocks, readPart(q, path, v)), append(out.paths, path)
+			if mark := v.Get("prompt_cache_breakpoint"); !openai.Absent(mark) { // since gpt-5.6
+				at := path + ".prompt_cache_breakpoint"
+				ttl, _ := time.ParseDuration(q.String(at+".ttl", mark.Get("ttl"))) // 30m or 12h; else the default
+				out.blocks, out.paths = append(out.blocks, canon.CachePoint{TTL: ttl}), append(out.paths, at)
 			}
 		})
 	default:
@@ -111,7 +138,7 @@ func readContent(q *openai.Request, path string, v gjson.Result) (out []canon.Bl
 
 func readPart(q *openai.Request, path string, v gjson.Result) canon.Block {
 	get := func(name string) string { return q.String(path+"."+name, v.Get(name)) }
-	switch q.String(path+".type", v.Get("type")) {
+	switch get("type") {
 	case "input_text", "output_text", "text":
 		return canon.Text{Text: get("text")}
 	case "refusal":
@@ -124,7 +151,7 @@ func readPart(q *openai.Request, path string, v gjson.Result) canon.Block {
 		}
 		return openai.Located(m, url)
 	case "input_file":
-		m := canon.Media{Kind: canon.MediaFile, FileID: get("file_id"), Name: get("filename"), URL: get("file_url")}
+		m := canon.Media{Kind: canon.MediaFile, FileID: get("file_id"), Name: get("filename"), URL: get("file_url"), Detail: get("detail")}
 		if data := get("file_data"); data != "" {
 			if _, _, ok := openai.DataURL(data); ok {
 				return openai.Located(m, data)
@@ -151,5 +178,7 @@ func readReasoning(q *openai.Request, path string, v gjson.Result) canon.Block {
 	if text == "" && seal == "" {
 		return q.Foreign(v.Raw)
 	}
-	return canon.Reasoning{Text: text, Seal: seal, Origin: canon.OpenAIResponses}
+	r := canon.Reasoning{Text: text}
+	r.Origin, r.Seal = canon.UnwrapSeal(canon.OpenAIResponses, seal)
+	return r
 }

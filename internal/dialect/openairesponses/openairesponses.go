@@ -35,6 +35,7 @@ func (*Protocol) Endpoints() []dialect.Endpoint {
 	const d = canon.OpenAIResponses
 	return []dialect.Endpoint{
 		{Method: http.MethodPost, Path: "/v1/responses", Op: canon.OpGenerate, Dialect: d},
+		{Method: http.MethodPost, Path: "/v1/responses/input_tokens", Op: canon.OpCountTokens, Dialect: d},
 		{Method: http.MethodGet, Path: "/v1/responses/{id}", Op: canon.OpStoredGet, Dialect: d},
 		{Method: http.MethodDelete, Path: "/v1/responses/{id}", Op: canon.OpStoredDelete, Dialect: d},
 		{Method: http.MethodPost, Path: "/v1/responses/{id}/cancel", Op: canon.OpStoredCancel, Dialect: d},
@@ -45,7 +46,7 @@ func (*Protocol) Endpoints() []dialect.Endpoint {
 // Head reads what the gateway decides by.
 func (*Protocol) Head(ep dialect.Endpoint, r *http.Request, body *jsonedit.Object) (dialect.Head, *canon.Error) {
 	head := dialect.Head{Op: ep.Op, Choices: 1}
-	if ep.Op != canon.OpGenerate {
+	if ep.Op != canon.OpGenerate && ep.Op != canon.OpCountTokens {
 		return stored(head, r)
 	}
 	if body == nil {
@@ -64,22 +65,10 @@ func (*Protocol) Head(ep dialect.Endpoint, r *http.Request, body *jsonedit.Objec
 	if head.Model == "" {
 		return head, openai.MissingModel()
 	}
-	if head.Stream, _, e = openai.Bool(body, "stream"); e != nil {
-		return head, e
-	}
-	if head.Stream {
-		head.Framing = dialect.FramingSSE
-	}
-	if head.MaxOutput, _, e = openai.Int(body, "max_output_tokens", 0, maxOutput); e != nil {
-		return head, e
-	}
-	store, said, e := openai.Bool(body, "store")
-	if e != nil {
-		return head, e
-	}
-	head.Stored = store || !said // an upstream keeps a response unless it is told not to
-	if head.Background, _, e = openai.Bool(body, "background"); e != nil {
-		return head, e
+	if head.Op == canon.OpGenerate {
+		if e = generating(&head, body); e != nil {
+			return head, e
+		}
 	}
 	if head.PreviousID, _, e = openai.String(body, "previous_response_id"); e != nil {
 		return head, e
@@ -88,6 +77,28 @@ func (*Protocol) Head(ep dialect.Endpoint, r *http.Request, body *jsonedit.Objec
 		return head, openai.Invalid("previous_response_id", "Invalid value for 'previous_response_id': not the id of a response.")
 	}
 	return head, nil
+}
+
+// generating reads what only a request for an answer says; one for a count of tokens is never streamed nor kept.
+func generating(head *dialect.Head, body *jsonedit.Object) (e *canon.Error) {
+	if head.Stream, _, e = openai.Bool(body, "stream"); e != nil {
+		return e
+	}
+	if head.Stream {
+		head.Framing = dialect.FramingSSE
+	}
+	if head.MaxOutput, _, e = openai.Int(body, "max_output_tokens", 0, maxOutput); e != nil {
+		return e
+	}
+	store, said, e := openai.Bool(body, "store")
+	if e != nil {
+		return e
+	}
+	head.Stored = store || !said // an upstream keeps a response unless it is told not to
+	if head.Background, _, e = openai.Bool(body, "background"); e != nil {
+		return e
+	}
+	return nil
 }
 
 // stored reads the head of an operation on a stored response.

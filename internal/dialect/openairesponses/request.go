@@ -9,9 +9,20 @@ import (
 	"tollgate/internal/dialect/openai"
 )
 
-// ReadRequest reads a whole request. Only creating a response has one.
+// The values of include that canon has its own words for: seals are always asked for where there can be
+// any, log probabilities are Request.LogProbs.
+const (
+	includeSeals    = "reasoning.encrypted_content"
+	includeLogProbs = "message.output_text.logprobs"
+)
+
+// atInstructions is the path of the instructions, which unlike the rest of a request do not carry over
+// to a response that continues it.
+const atInstructions = "instructions"
+
+// ReadRequest reads a whole request: for a response, or for the count of its tokens.
 func (*Protocol) ReadRequest(op canon.Op, raw []byte) (*canon.Request, error) {
-	if op != canon.OpGenerate {
+	if op != canon.OpGenerate && op != canon.OpCountTokens {
 		return nil, canon.Errorf(canon.KindInvalid, "An operation on a stored response has no request to read.")
 	}
 	q, body := openai.Begin(canon.OpenAIResponses, raw)
@@ -19,6 +30,7 @@ func (*Protocol) ReadRequest(op canon.Op, raw []byte) (*canon.Request, error) {
 		return q.Done()
 	}
 	out := q.Out
+	out.Origin = canon.OpenAIResponses
 	q.Members("", body, func(name string, v gjson.Result) {
 		switch name {
 		case "model":
@@ -28,49 +40,121 @@ func (*Protocol) ReadRequest(op canon.Op, raw []byte) (*canon.Request, error) {
 			out.Stream = b != nil && *b
 		case "stream_options": // about the frames of this dialect alone, nothing for another to lose
 		case "instructions":
-			if v.IsArray() { // items, when a stored prompt is echoed
-				q.Extra(name, v)
-			} else if s := q.String(name, v); s != "" {
-				out.System = append([]canon.Block{canon.Text{Text: s}}, out.System...)
-			}
+			readInstructions(q, name, v)
 		case "input":
 			readInput(q, name, v)
 		case "tools":
-			q.Each(name, v, func(path string, v gjson.Result) { readTool(q, path, v) })
+			q.Each(name, v, func(path string, v gjson.Result) { readTool(q, path, v, "") })
 		case "tool_choice":
 			readToolChoice(q, name, v)
 		case "parallel_tool_calls":
 			out.ParallelTools = q.Bool(name, v)
-		case "max_output_tokens":
-			out.MaxOutput = q.Count(name, v)
-		case "temperature":
-			out.Temperature = q.Float(name, v)
-		case "top_p":
-			out.TopP = q.Float(name, v)
 		case "text":
 			readText(q, name, v)
 		case "reasoning":
 			readEffort(q, name, v)
-		case "user":
-			out.User = q.String(name, v)
-		case "service_tier":
-			out.Tier = q.String(name, v)
 		default:
-			q.Extra(name, v)
+			readSetting(q, name, v)
 		}
 	})
 	return q.Done()
 }
 
-// readText reads text: the format of the answer, and what else is said of it.
+// readSetting reads what is one value.
+func readSetting(q *openai.Request, name string, v gjson.Result) {
+	out := q.Out
+	switch name {
+	case "max_output_tokens":
+		out.MaxOutput = q.Count(name, v)
+	case "temperature":
+		out.Temperature = q.Float(name, v)
+	case "top_p":
+		out.TopP = q.Float(name, v)
+	case "top_logprobs":
+		if n := q.Int(name, v); n != nil {
+			k := int(*n)
+			out.LogProbs = &k
+		}
+	case "include":
+		readInclude(q, name, v)
+	case "user":
+		out.User = q.String(name, v)
+	case "safety_identifier": // the newer name of user; where both are said, the older one goes home beside it
+		if s := q.String(name, v); out.User == "" {
+			out.User = s
+		} else if s != out.User {
+			q.Extra(name, v)
+		}
+	case "service_tier":
+		out.Tier = q.String(name, v)
+	case "prompt_cache_key":
+		out.CacheKey = q.String(name, v)
+	case "store":
+		out.Store = q.Bool(name, v)
+	case "previous_response_id":
+		out.PreviousID = q.String(name, v)
+	case "metadata":
+		q.Members(name, v, func(tag string, v gjson.Result) {
+			if q.String(name+"."+tag, v); !openai.Absent(v) {
+				out.Metadata = append(out.Metadata, canon.Field{Name: tag, Value: json.RawMessage(v.Raw)})
+			}
+		})
+	case "background":
+		if b := q.Bool(name, v); b != nil && *b {
+			q.Extra(name, v)
+		}
+	case "truncation":
+		if s := q.String(name, v); s != "disabled" { // the default, of every dialect
+			q.Extra(name, v)
+		}
+	default:
+		q.Extra(name, v)
+	}
+}
+
+// readInstructions reads what stands before all input.
+func readInstructions(q *openai.Request, path string, v gjson.Result) {
+	if v.IsArray() { // items, when a stored prompt is echoed
+		q.Extra(path, v)
+		return
+	}
+	if s := q.String(path, v); s != "" {
+		q.Out.System = append([]canon.Block{canon.Text{Text: s}}, q.Out.System...)
+		q.Out.SystemPaths = append([]string{path}, q.Out.SystemPaths...)
+	}
+}
+
+// readInclude reads what else the answer shall contain.
+func readInclude(q *openai.Request, path string, v gjson.Result) {
+	rest := false
+	for _, s := range q.Strings(path, v) {
+		switch s {
+		case includeSeals:
+		case includeLogProbs:
+			if q.Out.LogProbs == nil {
+				q.Out.LogProbs = new(int)
+			}
+		default:
+			rest = true
+		}
+	}
+	if rest {
+		q.Extra(path, v)
+	}
+}
+
+// readText reads text: the format of the answer, and how much it shall say.
 func readText(q *openai.Request, path string, v gjson.Result) {
 	q.Members(path, v, func(name string, v gjson.Result) {
 		at := path + "." + name
-		if name != "format" || openai.Absent(v) {
+		switch {
+		case name == "verbosity":
+			q.Out.Verbosity = q.String(at, v)
+			return
+		case name != "format" || openai.Absent(v):
 			q.Extra(at, v)
 			return
-		}
-		if !v.IsObject() {
+		case !v.IsObject():
 			q.Fail(at, "Invalid type for '%s': expected an object.", at)
 			return
 		}
@@ -87,47 +171,31 @@ func readText(q *openai.Request, path string, v gjson.Result) {
 }
 
 func readEffort(q *openai.Request, path string, v gjson.Result) {
-	q.Members(path, v, func(name string, v gjson.Result) {
-		if name == "effort" {
-			q.Out.Reasoning = openai.Effort(q.String(path+".effort", v))
-		} else {
-			q.Extra(path+"."+name, v)
-		}
-	})
-}
-
-// readTool reads a tool: a function, flat here, or one of OpenAI's own.
-func readTool(q *openai.Request, path string, v gjson.Result) {
-	if !v.IsObject() {
-		q.Fail(path, "Invalid type for '%s': expected an object.", path)
+	if openai.Absent(v) {
 		return
 	}
-	switch kind := q.String(path+".type", v.Get("type")); kind {
-	case "function":
-		q.Out.Tools = append(q.Out.Tools, q.Tool(path, v))
-	case "":
-		q.Fail(path+".type", "Missing required parameter: '%s.type'.", path)
-	default:
-		q.Out.Tools = append(q.Out.Tools, canon.Tool{Name: kind, Raw: json.RawMessage(v.Raw)})
-	}
-}
-
-func readToolChoice(q *openai.Request, path string, v gjson.Result) {
-	switch {
-	case openai.Absent(v):
-	case v.Type == gjson.String:
-		if m, ok := openai.ToolMode(v.Str); ok {
-			q.Out.ToolChoice.Mode = m
-		} else {
-			q.Extra(path, v)
+	var e canon.Effort
+	q.Members(path, v, func(name string, v gjson.Result) {
+		at := path + "." + name
+		switch name {
+		case "effort":
+			if said := openai.Effort(q.String(at, v)); said != nil {
+				e.Level, e.Disabled = said.Level, said.Disabled
+			}
+		case "summary", "generate_summary": // the latter is the older name
+			switch q.String(at, v) {
+			case "":
+			case "auto":
+				e.Show = canon.ThoughtsShown
+			default: // concise, detailed: shown, and how is a word of this dialect alone
+				e.Show = canon.ThoughtsShown
+				q.Extra(at, v)
+			}
+		default:
+			q.Extra(at, v)
 		}
-	case v.IsObject():
-		if named := v.Get("name"); v.Get("type").Str == "function" && named.Type == gjson.String {
-			q.Out.ToolChoice = canon.ToolChoice{Mode: canon.ToolNamed, Name: named.Str}
-		} else {
-			q.Extra(path, v) // allowed_tools, custom, hosted tools
-		}
-	default:
-		q.Fail(path, "Invalid type for '%s': expected a string or an object.", path)
+	})
+	if e != (canon.Effort{}) {
+		q.Out.Reasoning = &e
 	}
 }

@@ -1,0 +1,257 @@
+package openairesponses
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect/openai"
+)
+
+// The forms in which tools stand elsewhere than as a function of its own (canon.Home.Kind). Codex 0.169
+// sends them all but the first; recorded 2026-11-21.
+const (
+	homeAdditional = "additional_tools"   // in an item of the input
+	homeFound      = "tool_search_output" // in the result of a search for tools: they go home with that item
+	homeNamespace  = "namespace"          // in a group
+	homeSearch     = "tool_search"        // the client's search for tools
+)
+
+// maxName is the length of a function's name that every dialect takes.
+const maxName = 64
+
+// flatName is the name of a tool of a group where there are no groups. Calls in the history are named
+// the same way, so it follows from the two names alone.
+func flatName(group, name string) string {
+	switch {
+	case group == "":
+		return name
+	case strings.HasSuffix(group, "__"):
+		name = group + name
+	default:
+		name = group + "__" + name
+	}
+	if len(name) <= maxName {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return strings.ToValidUTF8(name[:maxName-9], "") + "_" + hex.EncodeToString(sum[:4])
+}
+
+// readTool reads a tool: a function, flat here, a custom tool, a group of both, or one of OpenAI's own. home
+// is the Kind of those that stand elsewhere than among tools; "" for these.
+func readTool(q *openai.Request, path string, v gjson.Result, home string) {
+	if !v.IsObject() {
+		q.Fail(path, "Invalid type for '%s': expected an object.", path)
+		return
+	}
+	kind := q.String(path+".type", v.Get("type"))
+	if kind == "namespace" {
+		readNamespace(q, path, v, home)
+		return
+	}
+	t, ok := readOne(q, path, kind, v)
+	if ok && home != "" {
+		t.Home = &canon.Home{Kind: home, Name: t.Name, Raw: json.RawMessage(v.Raw)}
+	}
+	q.Out.Tools = append(q.Out.Tools, t)
+}
+
+// readNamespace reads a group of tools as tools of their own, each with the group in its name.
+func readNamespace(q *openai.Request, path string, v gjson.Result, home string) {
+	group := q.String(path+".name", v.Get("name"))
+	about := q.String(path+".description", v.Get("description"))
+	if group == "" {
+		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
+	}
+	if home == "" {
+		home = homeNamespace
+	}
+	q.Each(path+".tools", v.Get("tools"), func(path string, e gjson.Result) {
+		if !e.IsObject() {
+			q.Fail(path, "Invalid type for '%s': expected an object.", path)
+			return
+		}
+		t, _ := readOne(q, path, q.String(path+".type", e.Get("type")), e)
+		t.Home = &canon.Home{Kind: home, Group: group, Name: t.Name, Raw: json.RawMessage(v.Raw)}
+		t.Name = flatName(group, t.Name)
+		if about != "" { // what is said of the group, once, where a model will read it
+			t.Description = strings.TrimSpace(about + "\n\n" + t.Description)
+			about = ""
+		}
+		q.Out.Tools = append(q.Out.Tools, t)
+	})
+}
+
+// readOne reads a tool that is no group. callable is false for one of OpenAI's own.
+func readOne(q *openai.Request, path, kind string, v gjson.Result) (t canon.Tool, callable bool) {
+	switch kind {
+	case "function":
+		t, callable = readFunction(q, path, v), true
+	case "custom":
+		t, callable = readCustom(q, path, v), true
+	case "tool_search":
+		if t, callable = readSearch(q, path, v); !callable {
+			t = canon.Tool{Name: kind, Raw: json.RawMessage(v.Raw)}
+		}
+	case "":
+		q.Fail(path+".type", "Missing required parameter: '%s.type'.", path)
+	default:
+		t = canon.Tool{Name: kind, Raw: json.RawMessage(v.Raw)}
+		readHosted(q, path, kind, v, &t)
+	}
+	t.At = path
+	return t, callable
+}
+
+func readFunction(q *openai.Request, path string, v gjson.Result) canon.Tool {
+	var t canon.Tool
+	q.Members(path, v, func(name string, v gjson.Result) {
+		switch name {
+		case "name":
+			t.Name = q.String(path+".name", v)
+		case "description":
+			t.Description = q.String(path+".description", v)
+		case "parameters":
+			if !openai.Absent(v) {
+				t.Schema = json.RawMessage(v.Raw)
+			}
+		case "strict":
+			t.Strict = q.Bool(path+".strict", v)
+		case "type":
+		default:
+			toolExtra(&t, name, v)
+		}
+	})
+	if t.Name == "" {
+		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
+	}
+	return t
+}
+
+func toolExtra(t *canon.Tool, name string, v gjson.Result) {
+	if !openai.Absent(v) {
+		t.Extra = append(t.Extra, canon.Field{Name: name, Value: json.RawMessage(v.Raw)})
+	}
+}
+
+func readCustom(q *openai.Request, path string, v gjson.Result) canon.Tool {
+	t := canon.Tool{Custom: true}
+	q.Members(path, v, func(name string, v gjson.Result) {
+		switch name {
+		case "name":
+			t.Name = q.String(path+".name", v)
+		case "description":
+			t.Description = q.String(path+".description", v)
+		case "format":
+			switch q.String(path+".format.type", v.Get("type")) {
+			case "text":
+			case "grammar":
+				t.Grammar = &canon.Grammar{
+					Syntax:     q.String(path+".format.syntax", v.Get("syntax")),
+					Definition: q.String(path+".format.definition", v.Get("definition")),
+				}
+			default:
+				toolExtra(&t, name, v)
+			}
+		case "type":
+		default:
+			toolExtra(&t, name, v)
+		}
+	})
+	if t.Name == "" {
+		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
+	}
+	return t
+}
+
+// readSearch reads the search for tools that the client runs itself. One that OpenAI runs is its own.
+func readSearch(q *openai.Request, path string, v gjson.Result) (canon.Tool, bool) {
+	if q.String(path+".execution", v.Get("execution")) != "client" {
+		return canon.Tool{}, false
+	}
+	t := canon.Tool{Name: homeSearch, Description: q.String(path+".description", v.Get("description"))}
+	if p := v.Get("parameters"); p.IsObject() {
+		t.Schema = json.RawMessage(p.Raw)
+	}
+	t.Home = &canon.Home{Kind: homeSearch, Name: homeSearch, Raw: json.RawMessage(v.Raw)}
+	return t, true
+}
+
+// readHosted reads a tool that OpenAI runs and others run too.
+func readHosted(q *openai.Request, path, kind string, v gjson.Result, t *canon.Tool) {
+	switch {
+	case strings.HasPrefix(kind, "web_search"): // also web_search_preview, and both with a date behind them
+		h := canon.Hosted{Kind: canon.HostedWebSearch, ContextSize: q.String(path+".search_context_size", v.Get("search_context_size"))}
+		h.Allowed = q.Strings(path+".filters.allowed_domains", v.Get("filters.allowed_domains"))
+		h.Blocked = q.Strings(path+".filters.blocked_domains", v.Get("filters.blocked_domains"))
+		where := v.Get("user_location")
+		for name, to := range map[string]*string{"city": &h.City, "region": &h.Region, "country": &h.Country, "timezone": &h.Timezone} {
+			*to = q.String(path+".user_location."+name, where.Get(name))
+		}
+		t.Hosted = &h
+		for _, name := range [...]string{"external_web_access", "index_gated_web_access", "search_content_types"} {
+			toolExtra(t, name, v.Get(name))
+		}
+	case kind == "code_interpreter":
+		t.Hosted = &canon.Hosted{Kind: canon.HostedCode}
+		if c := v.Get("container"); c.Type == gjson.String || c.Get("file_ids").Exists() {
+			toolExtra(t, "container", c)
+		}
+	}
+}
+
+func readToolChoice(q *openai.Request, path string, v gjson.Result) {
+	switch {
+	case openai.Absent(v):
+	case v.Type == gjson.String:
+		if m, ok := openai.ToolMode(v.Str); ok {
+			q.Out.ToolChoice.Mode = m
+		} else {
+			q.Extra(path, v)
+		}
+	case v.IsObject():
+		switch name := chosen(v); {
+		case name != "":
+			q.Out.ToolChoice = canon.ToolChoice{Mode: canon.ToolNamed, Name: name}
+		case v.Get("type").Str == "allowed_tools":
+			readAllowed(q, path, v)
+		default:
+			q.Extra(path, v) // hosted tools
+		}
+	default:
+		q.Fail(path, "Invalid type for '%s': expected a string or an object.", path)
+	}
+}
+
+// chosen is the name of the function or custom tool that v chooses; "" if it is none.
+func chosen(v gjson.Result) string {
+	if kind := v.Get("type").Str; kind != "function" && kind != "custom" {
+		return ""
+	}
+	return flatName(v.Get("namespace").Str, v.Get("name").Str)
+}
+
+// readAllowed reads the only tools that may be called. If one of them is no function, all go home as they are.
+func readAllowed(q *openai.Request, path string, v gjson.Result) {
+	mode, ok := openai.ToolMode(q.String(path+".mode", v.Get("mode")))
+	if !ok {
+		mode = canon.ToolAuto
+	}
+	c := canon.ToolChoice{Mode: mode}
+	all := true
+	q.Each(path+".tools", v.Get("tools"), func(_ string, v gjson.Result) {
+		name := chosen(v)
+		all = all && name != ""
+		c.Allowed = append(c.Allowed, name)
+	})
+	if !all || len(c.Allowed) == 0 {
+		q.Extra(path, v)
+		return
+	}
+	q.Out.ToolChoice = c
+}
