@@ -47,13 +47,15 @@ type frame struct {
 	kind                     string
 	delta, text              string // text: what a done event repeats as a whole
 	item, response, fault    string // raw JSON
-	annotation, object       string
+	annotation, logprobs     string // raw JSON
+	object                   string
 	itemID                   string
 	output, content, summary int64
 	placed                   bool // output or item is said
 	deleted                  bool
 	list                     bool
-	body                     bool // output or status is there: the frame is a response itself
+	counted                  int64 // input tokens, of a count
+	body                     bool  // output or status is there: the frame is a response itself
 }
 
 // Read reads one frame.
@@ -118,6 +120,10 @@ func (f *frame) read(p *jsonpull.Parser) {
 			f.fault = p.Raw()
 		case "annotation":
 			f.annotation = p.Raw()
+		case "logprobs":
+			f.logprobs = p.Raw()
+		case "input_tokens":
+			f.counted = p.Int()
 		case "object":
 			f.object = p.String()
 		case "deleted":
@@ -147,7 +153,7 @@ func (r *reader) event(f *frame, data []byte, out []canon.Event) ([]canon.Event,
 			return out, err
 		}
 		r.seen, s.seen = true, true
-		return append(out, canon.TextDelta{Index: s.index, Text: f.delta}), nil
+		return s.probs(f.logprobs, append(out, canon.TextDelta{Index: s.index, Text: f.delta})), nil
 	case "response.function_call_arguments.delta", "response.custom_tool_call_input.delta":
 		return r.input(f, f.delta, out)
 	case "response.reasoning_summary_text.delta":
@@ -187,7 +193,13 @@ func (r *reader) event(f *frame, data []byte, out []canon.Event) ([]canon.Event,
 		}
 		return out, nil
 	case "response.output_text.annotation.added":
-		return append(out, canon.Other{Name: f.kind, Content: true, Raw: []byte(f.annotation)}), nil
+		s, err := r.at(f.output, f.content, "text")
+		if err != nil {
+			return out, err
+		}
+		r.seen = true
+		s.cited++
+		return append(out, canon.Cited{Index: s.index, Citation: readCitation(f.annotation)}), nil
 
 	case "response.content_part.added", "response.content_part.done",
 		"response.reasoning_summary_part.added", "response.reasoning_summary_part.done",
@@ -225,6 +237,12 @@ func (r *reader) object(f *frame, raw string, data []byte, out []canon.Event) ([
 		out = r.start(&b, out)
 		r.ended = true
 		return append(out, canon.Other{Name: string(r.head.Op), Content: true}, canon.Ended{}), nil
+	case f.object == "response.input_tokens" && r.head.Op == canon.OpCountTokens:
+		r.ended = true
+		if f.counted > 0 {
+			out = append(out, canon.Used{Usage: canon.Usage{Input: f.counted}})
+		}
+		return append(out, canon.Ended{}), nil
 	case f.body:
 		return r.finish(&b, out)
 	}
@@ -239,7 +257,7 @@ func (r *reader) start(b *body, out []canon.Event) []canon.Event {
 		return out
 	}
 	r.started = true
-	return append(out, canon.Start{ID: b.id, Model: b.model})
+	return append(out, canon.Start{ID: b.id, Model: b.model, Created: b.created})
 }
 
 // fail reports an error once; an error event is often followed by response.failed with the same.
@@ -329,6 +347,7 @@ type body struct {
 	id, model, status, tier string
 	output, usage, fault    string // raw JSON
 	reason                  string // of an incomplete one
+	created                 int64  // Unix seconds
 	searches                int64  // that the vendor says it ran
 	imageIn, imageOut       int64  // tokens of the image tool, which usage leaves out
 }
@@ -355,6 +374,8 @@ func readBody(raw string) body {
 			b.model = p.String()
 		case "status":
 			b.status = p.String()
+		case "created_at":
+			b.created = p.Int()
 		case "service_tier":
 			b.tier = p.String()
 		case "output":

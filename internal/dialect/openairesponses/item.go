@@ -24,6 +24,8 @@ type slot struct {
 	output, part int64
 	index        int
 	summary      int64 // summary part that the last delta was of
+	cited        int   // sources that have come
+	probed       bool  // log probabilities have come
 	seen         bool  // some of its content has come
 	ended        bool
 	custom       bool // free text input of a custom tool, which travels as a JSON string
@@ -119,7 +121,7 @@ func (r *reader) input(f *frame, text string, out []canon.Event) ([]canon.Event,
 		}
 		s.custom = strings.HasPrefix(f.kind, "response.custom_tool_call")
 		r.seen, r.acts = true, true
-		out = append(out, canon.ToolStart{Index: s.index, ID: f.itemID})
+		out = append(out, canon.ToolStart{Index: s.index, ID: f.itemID, Custom: s.custom})
 	}
 	return s.input(text, out), nil
 }
@@ -141,14 +143,47 @@ func (s *slot) input(text string, out []canon.Event) []canon.Event {
 
 // item is an element of output.
 type item struct {
-	kind, id, callID, name       string
-	input                        string // arguments, or input of a custom tool
-	content, summary             string // raw JSON
-	seal, result, format, action string
+	kind, id, callID     string
+	name, group          string
+	input                string // arguments, or input of a custom tool
+	content, summary     string // raw JSON
+	seal, result, format string
+	act                  action
+	code, outputs        string // of code that was run: itself, and what came of it as raw JSON
+	execution            string // of a search for tools: client or server
+	raw                  string
+}
+
+// action is what a web search did.
+type action struct {
+	kind, query, url, pattern, sources string // sources is raw JSON
+}
+
+func (a *action) read(p *jsonpull.Parser) {
+	a.kind = "search"
+	if !p.Object() {
+		return
+	}
+	for p.Member() {
+		switch p.Name {
+		case "type":
+			a.kind = p.String()
+		case "query":
+			a.query = p.String()
+		case "url":
+			a.url = p.String()
+		case "pattern":
+			a.pattern = p.String()
+		case "sources":
+			a.sources = p.Raw()
+		default:
+			p.Skip()
+		}
+	}
 }
 
 func readItem(raw string) item {
-	var it item
+	it := item{raw: raw}
 	p := jsonpull.NewString(raw)
 	if raw == "" || !p.Object() {
 		return it
@@ -164,7 +199,11 @@ func readItem(raw string) item {
 		case "name":
 			it.name = p.String()
 		case "arguments", "input":
-			it.input = p.String()
+			if p.Kind() == '{' { // of a search for tools
+				it.input = p.Raw()
+			} else {
+				it.input = p.String()
+			}
 		case "content":
 			it.content = p.Raw()
 		case "summary":
@@ -176,16 +215,15 @@ func readItem(raw string) item {
 		case "output_format":
 			it.format = p.String()
 		case "action":
-			it.action = "search"
-			if p.Object() {
-				for p.Member() {
-					if p.Name == "type" {
-						it.action = p.String()
-					} else {
-						p.Skip()
-					}
-				}
-			}
+			it.act.read(&p)
+		case "namespace":
+			it.group = p.String()
+		case "code":
+			it.code = p.String()
+		case "outputs":
+			it.outputs = p.Raw()
+		case "execution":
+			it.execution = p.String()
 		default:
 			p.Skip()
 		}
@@ -193,13 +231,24 @@ func readItem(raw string) item {
 	return it
 }
 
-func (it *item) isCall() bool { return it.kind == "function_call" || it.kind == "custom_tool_call" }
+// isCall reports whether the item is a call of a tool that canon has words for.
+func (it *item) isCall() bool {
+	switch it.kind {
+	case "function_call", "custom_tool_call":
+		return true
+	case "tool_search_call":
+		return it.execution == "client" && it.callID != ""
+	}
+	return false
+}
 
 // acts reports whether the client must do something before the model can go on.
 func (it *item) acts() bool {
 	switch it.kind {
 	case "function_call", "custom_tool_call", "computer_call", "local_shell_call", "apply_patch_call", "shell_call", "mcp_approval_request":
 		return true
+	case "tool_search_call":
+		return it.isCall()
 	}
 	return false
 }
@@ -207,7 +256,7 @@ func (it *item) acts() bool {
 // isSearch reports whether the item is a web search. To open a page that was found, or to look into it,
 // is none: OpenAI's guide prices search actions, https://developers.openai.com/api/docs/guides/tools-web-search.
 func (it *item) isSearch() bool {
-	return it.kind == "web_search_call" && (it.action == "" || it.action == "search")
+	return it.kind == "web_search_call" && (it.act.kind == "" || it.act.kind == "search")
 }
 
 // tally keeps what an item of a finished response says of how it ended.
@@ -240,6 +289,9 @@ func (r *reader) open(output int64, it *item, out []canon.Event) (*slot, []canon
 	}
 	r.seen = true
 	if !it.isCall() {
+		if kind, ok := it.hosted(); ok {
+			return s, append(out, canon.HostedUse{Index: s.index, Kind: kind, ID: it.id, Name: it.kind, Open: true}), nil
+		}
 		return s, append(out, canon.Other{Name: "item." + it.kind, Content: true}), nil
 	}
 	id := it.callID
@@ -247,7 +299,11 @@ func (r *reader) open(output int64, it *item, out []canon.Event) (*slot, []canon
 		id = it.id
 	}
 	s.custom = it.kind == "custom_tool_call"
-	return s, append(out, canon.ToolStart{Index: s.index, ID: id, Name: it.name}), nil
+	name := flatName(it.group, it.name)
+	if it.kind == "tool_search_call" {
+		name = homeSearch
+	}
+	return s, append(out, canon.ToolStart{Index: s.index, ID: id, Name: name, Custom: s.custom}), nil
 }
 
 // item reads a finished item: what of it has not come in deltas, and what comes only now.
@@ -295,6 +351,8 @@ func (r *reader) item(output int64, raw string, out []canon.Event) ([]canon.Even
 			typ = "image/" + it.format
 		}
 		out = append(out, canon.MediaDelta{Index: s.index, Kind: canon.MediaImage, MIME: typ, Data: it.result})
+	default:
+		out = it.use(s.index, out)
 	}
 	return out, nil
 }
@@ -309,7 +367,7 @@ func (r *reader) message(output int64, content string, out []canon.Event) ([]can
 		if !p.Object() {
 			continue
 		}
-		var kind, text, data string
+		var kind, text, data, annotations, logprobs string
 		for p.Member() {
 			switch p.Name {
 			case "type":
@@ -318,6 +376,10 @@ func (r *reader) message(output int64, content string, out []canon.Event) ([]can
 				text = p.String()
 			case "data":
 				data = p.String()
+			case "annotations":
+				annotations = p.Raw()
+			case "logprobs":
+				logprobs = p.Raw()
 			default:
 				p.Skip()
 			}
@@ -344,7 +406,10 @@ func (r *reader) message(output int64, content string, out []canon.Event) ([]can
 		if err != nil {
 			return out, err
 		}
-		out = r.say(s, kind, text, out)
+		if out = r.say(s, kind, text, out); !s.probed {
+			out = s.probs(logprobs, out)
+		}
+		out = s.cite(annotations, out)
 		out = s.end(out)
 	}
 	return out, nil

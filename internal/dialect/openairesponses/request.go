@@ -2,6 +2,7 @@ package openairesponses
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/tidwall/gjson"
 
@@ -57,7 +58,22 @@ func (*Protocol) ReadRequest(op canon.Op, raw []byte) (*canon.Request, error) {
 			readSetting(q, name, v)
 		}
 	})
+	// Tools that the input brought stand behind the others, so that the beginning of a request, which a
+	// vendor may have cached, stays the same while a conversation goes on.
+	slices.SortStableFunc(out.Tools, func(a, b canon.Tool) int { return boolInt(inInput(a)) - boolInt(inInput(b)) })
 	return q.Done()
+}
+
+// inInput reports whether a tool stood in an item of the input.
+func inInput(t canon.Tool) bool {
+	return t.Home != nil && (t.Home.Kind == homeFound || t.Home.Kind == homeAdditional)
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // readSetting reads what is one value.
