@@ -194,25 +194,45 @@ func appendUnescaped(dst, b []byte) []byte {
 
 // Quote returns s as a JSON string with its quotes. Invalid UTF-8 becomes U+FFFD; characters that
 // JSON allows as they are stay as they are.
-func Quote(s string) []byte {
+func Quote(s string) []byte { return AppendQuoted(make([]byte, 0, len(s)+2), s) }
+
+// AppendQuoted appends s to dst as Quote has it.
+func AppendQuoted(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
-	dst := make([]byte, 0, len(s)+2)
 	dst = append(dst, '"')
-	for _, r := range s { // yields U+FFFD for invalid bytes
-		switch {
-		case r == '"' || r == '\\':
-			dst = append(dst, '\\', byte(r))
-		case r == '\n':
-			dst = append(dst, '\\', 'n')
-		case r == '\r':
-			dst = append(dst, '\\', 'r')
-		case r == '\t':
-			dst = append(dst, '\\', 't')
-		case r < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
-		default:
-			dst = utf8.AppendRune(dst, r)
+	from := 0 // what stands before it is in dst
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+			i++
+			continue
 		}
+		size := 1
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if size = n; r != utf8.RuneError || n > 1 {
+				i += size
+				continue
+			}
+		}
+		dst = append(dst, s[from:i]...)
+		switch {
+		case c >= utf8.RuneSelf:
+			dst = append(dst, "\uFFFD"...)
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c == '\n':
+			dst = append(dst, '\\', 'n')
+		case c == '\r':
+			dst = append(dst, '\\', 'r')
+		case c == '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+		i += size
+		from = i
 	}
+	dst = append(dst, s[from:]...)
 	return append(dst, '"')
 }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math"
@@ -29,7 +28,7 @@ type Book struct {
 	subjects map[string]*subject // by id of a key or an account; those that ever had a budget
 
 	held     atomic.Int64 // sum of all holds, nano-dollars
-	buffers  sync.Pool    // *encoding
+	buffers  sync.Pool    // *[]byte
 	progress progress
 	recent   recent
 	soft     warnings
@@ -87,7 +86,7 @@ func (b *Book) Settle(h *Hold, call Call) error {
 		call.Above, call.Unbilled = h.above, h.payer == nil
 	}
 	if err == nil {
-		err = b.record(h, call)
+		err = b.record(h, &call)
 	}
 	if err != nil {
 		if h != nil {
@@ -104,30 +103,30 @@ func (b *Book) Settle(h *Hold, call Call) error {
 
 // record appends the call to the journal and then applies it to the money of its account, as the store
 // will, and to budgets. With an error nothing has changed; without, the hold on the money has ended.
-func (b *Book) record(h *Hold, call Call) error {
-	e := b.encoding()
-	defer b.reuse(e)
-	payload, err := e.encode(call)
-	if err != nil {
-		return fmt.Errorf("ledger: encode call %s: %w", call.ID, err)
+func (b *Book) record(h *Hold, call *Call) error {
+	buf, ok := b.buffers.Get().(*[]byte)
+	if !ok {
+		buf = new([]byte)
 	}
+	defer b.reuse(buf)
+	*buf = call.appendJSON((*buf)[:0])
 	p := b.purse(call.AccountID)
 	p.settling.Lock()
 	defer p.settling.Unlock()
-	b.recent.put(&call) // before the drain can see the record, or it would stay for ever
-	behind, err := b.journal.Append(payload)
+	b.recent.put(call) // before the drain can see the record, or it would stay for ever
+	behind, err := b.journal.Append(*buf)
 	if err != nil {
 		b.recent.drop(call.ID)
 		return err
 	}
 	waiting := b.progress.appended.Add(1) - b.progress.carried.Load()
 	p.mu.Lock()
-	p.apply(&e.call)
+	p.apply(call)
 	if h != nil && h.payer != nil {
 		p.held -= h.amount
 	}
 	p.mu.Unlock()
-	b.count(&e.call, h, behind)
+	b.count(call, h, behind)
 	if waiting >= batchRecords {
 		b.hurry()
 	} else {
@@ -216,43 +215,9 @@ func (b *Book) purse(accountID string) *purse {
 	return p
 }
 
-// encoding is a buffer with an encoder on it. It is kept from call to call so that settling allocates
-// next to nothing.
-type encoding struct {
-	call Call
-	buf  []byte
-	enc  *json.Encoder
-}
-
-func (b *Book) encoding() *encoding {
-	if e, ok := b.buffers.Get().(*encoding); ok {
-		return e
+// reuse keeps a buffer for another call, unless this one was unusually large.
+func (b *Book) reuse(buf *[]byte) {
+	if cap(*buf) <= 64<<10 {
+		b.buffers.Put(buf)
 	}
-	e := &encoding{}
-	e.enc = json.NewEncoder(e)
-	e.enc.SetEscapeHTML(false)
-	return e
-}
-
-// reuse keeps e for another call, unless this one was unusually large.
-func (b *Book) reuse(e *encoding) {
-	e.call = Call{}
-	if cap(e.buf) <= 64<<10 {
-		b.buffers.Put(e)
-	}
-}
-
-// Write appends to the buffer.
-func (e *encoding) Write(p []byte) (int, error) {
-	e.buf = append(e.buf, p...)
-	return len(p), nil
-}
-
-// encode returns the call as JSON, valid until the next encode.
-func (e *encoding) encode(call Call) ([]byte, error) {
-	e.call, e.buf = call, e.buf[:0]
-	if err := e.enc.Encode(&e.call); err != nil {
-		return nil, err
-	}
-	return e.buf[:len(e.buf)-1], nil // without the encoder's newline
 }

@@ -1,0 +1,172 @@
+package ledger
+
+import (
+	"strconv"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/catalog"
+	"tollgate/internal/jsonedit"
+)
+
+// appendJSON appends the call as encoding/json has it, in a fifth of the time: it is made for every call.
+// A test fills all fields, those to come too, and compares.
+func (c *Call) appendJSON(dst []byte) []byte {
+	o := object{buf: append(dst, '{')}
+	o.text("id", c.ID)
+	o.number("at", c.AtMillis)
+	o.textIf("request_id", c.RequestID)
+	o.text("account", c.AccountID)
+	if len(c.Above) > 0 {
+		o.texts("above", c.Above)
+	}
+	o.textIf("key", c.KeyID)
+	o.textIf("channel", c.ChannelID)
+	o.textIf("provider", c.Provider)
+	o.text("dialect", string(c.Dialect))
+	o.text("op", string(c.Op))
+	o.textIf("model", c.Model)
+	o.textIf("upstream", c.Upstream)
+	if c.Stream {
+		o.raw("stream", "true")
+	}
+	o.number("status", int64(c.Status))
+	o.textIf("error", string(c.ErrorKind))
+	o.textIf("error_text", c.ErrorText)
+	o.textIf("stop", string(c.Stop))
+	if len(c.Attempts) > 0 {
+		o.raw("attempts", "[")
+		for i := range c.Attempts {
+			o.attempt(&c.Attempts[i])
+		}
+		o.buf = append(o.buf, ']')
+	}
+	o.numberIf("first_ms", c.FirstMs)
+	o.number("total_ms", c.TotalMs)
+	o.textIf("ip", c.ClientIP)
+	o.usage("usage", &c.Usage)
+	o.textIf("source", string(c.Source))
+	if c.Receipt != nil {
+		o.receipt("receipt", c.Receipt)
+	}
+	o.number("cost", int64(c.Cost))
+	o.textIf("quarantine", c.Quarantine)
+	if c.Unbilled {
+		o.raw("unbilled", "true")
+	}
+	o.textIf("object", c.ObjectID)
+	o.textIf("spoken", string(c.Spoken))
+	if len(c.Losses) > 0 {
+		o.texts("losses", c.Losses)
+	}
+	return append(o.buf, '}')
+}
+
+// object writes the members of a JSON object.
+type object struct{ buf []byte }
+
+// name begins a member, or an element if the name is "".
+func (o *object) name(name string) {
+	if last := o.buf[len(o.buf)-1]; last != '{' && last != '[' {
+		o.buf = append(o.buf, ',')
+	}
+	if name != "" {
+		o.buf = append(o.buf, '"')
+		o.buf = append(o.buf, name...)
+		o.buf = append(o.buf, '"', ':')
+	}
+}
+
+func (o *object) raw(name, value string) {
+	o.name(name)
+	o.buf = append(o.buf, value...)
+}
+
+func (o *object) text(name, value string) {
+	o.name(name)
+	o.buf = jsonedit.AppendQuoted(o.buf, value)
+}
+
+func (o *object) textIf(name, value string) {
+	if value != "" {
+		o.text(name, value)
+	}
+}
+
+func (o *object) texts(name string, values []string) {
+	o.raw(name, "[")
+	for _, v := range values {
+		o.text("", v)
+	}
+	o.buf = append(o.buf, ']')
+}
+
+func (o *object) number(name string, n int64) {
+	o.name(name)
+	o.buf = strconv.AppendInt(o.buf, n, 10)
+}
+
+func (o *object) numberIf(name string, n int64) {
+	if n != 0 {
+		o.number(name, n)
+	}
+}
+
+func (o *object) open(name string) {
+	o.name(name)
+	o.buf = append(o.buf, '{')
+}
+
+func (o *object) close() { o.buf = append(o.buf, '}') }
+
+func (o *object) attempt(a *Attempt) {
+	o.open("")
+	o.text("channel", a.ChannelID)
+	o.numberIf("status", int64(a.Status))
+	o.textIf("error", string(a.Kind))
+	o.number("ms", a.Ms)
+	o.close()
+}
+
+func (o *object) usage(name string, u *canon.Usage) {
+	o.open(name)
+	o.numberIf("input", u.Input)
+	o.numberIf("cache_read", u.CacheRead)
+	o.numberIf("cache_write_5m", u.CacheWrite5m)
+	o.numberIf("cache_write_1h", u.CacheWrite1h)
+	o.numberIf("input_image", u.InputImage)
+	o.numberIf("input_audio", u.InputAudio)
+	o.numberIf("input_video", u.InputVideo)
+	o.numberIf("output", u.Output)
+	o.numberIf("reasoning", u.Reasoning)
+	o.numberIf("output_image", u.OutputImage)
+	o.numberIf("output_audio", u.OutputAudio)
+	o.numberIf("web_searches", u.WebSearches)
+	o.textIf("tier", u.Tier)
+	o.close()
+}
+
+func (o *object) receipt(name string, r *catalog.Receipt) {
+	o.open(name)
+	o.text("model", r.Model)
+	o.text("version", r.Version)
+	o.textIf("tier", r.Tier)
+	o.numberIf("above", r.Above)
+	o.textIf("note", r.Note)
+	if r.Items == nil {
+		o.raw("items", "null")
+	} else {
+		o.raw("items", "[")
+		for i := range r.Items {
+			item := &r.Items[i]
+			o.open("")
+			o.text("what", item.What)
+			o.number("quantity", item.Quantity)
+			o.number("rate", int64(item.Rate))
+			o.number("amount", int64(item.Amount))
+			o.close()
+		}
+		o.buf = append(o.buf, ']')
+	}
+	o.number("total", int64(r.Total))
+	o.close()
+}
