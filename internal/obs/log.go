@@ -29,14 +29,14 @@ const maxBuffered = 64 << 10
 func NewLog(w io.Writer, level slog.Level, format string) (*slog.Logger, *Log) {
 	l := &Log{w: w, dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}
-	var h slog.Handler
+	h := &handler{log: l}
 	if format == FormatText || format == FormatAuto && IsTerminal(w) {
-		h = slog.NewTextHandler(l, options)
+		h.Handler = slog.NewTextHandler(l, options)
 	} else {
-		h = slog.NewJSONHandler(l, options)
+		h.Handler, h.lines = slog.NewJSONHandler(l, options), &lines{}
 	}
 	go l.run()
-	return slog.New(handler{h, l}), l
+	return slog.New(h), l
 }
 
 // IsTerminal reports whether w is a character device, which a person reads.
@@ -143,24 +143,43 @@ func (l *Log) run() {
 	}
 }
 
-// handler flushes behind lines that a person waits for.
+// handler flushes behind lines that a person waits for, and writes the usual ones itself.
 type handler struct {
 	slog.Handler
-	log *Log
+	log   *Log
+	lines *lines // nil where only slog writes: as text, or below attributes and groups
 }
 
-func (h handler) Handle(ctx context.Context, r slog.Record) error {
-	err := h.Handler.Handle(ctx, r)
+// Handle writes one line.
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	err := h.write(ctx, r)
 	if r.Level >= slog.LevelWarn {
 		h.log.Flush()
 	}
 	return err
 }
 
-func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return handler{h.Handler.WithAttrs(attrs), h.log}
+func (h *handler) write(ctx context.Context, r slog.Record) error {
+	if h.lines == nil {
+		return h.Handler.Handle(ctx, r)
+	}
+	buf := h.lines.get()
+	defer h.lines.put(buf)
+	line, ok := appendLine(*buf, &r)
+	*buf = line
+	if !ok {
+		return h.Handler.Handle(ctx, r)
+	}
+	_, err := h.log.Write(line)
+	return err
 }
 
-func (h handler) WithGroup(name string) slog.Handler {
-	return handler{h.Handler.WithGroup(name), h.log}
+// WithAttrs returns a handler of lines that begin with attrs.
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &handler{Handler: h.Handler.WithAttrs(attrs), log: h.log}
+}
+
+// WithGroup returns a handler of lines whose attributes are in a group.
+func (h *handler) WithGroup(name string) slog.Handler {
+	return &handler{Handler: h.Handler.WithGroup(name), log: h.log}
 }

@@ -112,15 +112,18 @@ func keyPrefix(s string) bool {
 	return false
 }
 
-// plainNames are the attributes of the wide line of a call; they are asked about for every call.
-var plainNames = map[string]bool{
-	"time": true, "level": true, "msg": true, "call": true, "account": true, "key": true, "dialect": true, "op": true, "model": true,
-	"upstream": true, "provider": true, "channel": true, "stream": true, "status": true, "attempts": true, "in": true, "cached": true,
-	"out": true, "usage": true, "nanos": true, "first_ms": true, "ms": true, "ip": true, "error": true, "reason": true,
+// plainName reports the attributes of the wide line of a call; they are asked about for every call.
+func plainName(name string) bool {
+	switch name {
+	case "time", "level", "msg", "call", "account", "key", "dialect", "op", "model", "upstream", "provider", "channel",
+		"stream", "status", "attempts", "in", "cached", "out", "usage", "nanos", "first_ms", "ms", "ip", "error", "reason":
+		return true
+	}
+	return false
 }
 
 func secretName(name string) bool {
-	if plainNames[name] {
+	if plainName(name) {
 		return false
 	}
 	n := strings.ReplaceAll(strings.ToLower(name), "-", "_")

@@ -221,8 +221,8 @@ func (c *call) logLine(r ledger.Call) {
 	if !c.h.Log.Enabled(c.r.Context(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 24)
-	attrs = append(attrs,
+	var room [24]slog.Attr
+	attrs := append(room[:0],
 		slog.String("call", r.ID), slog.String("account", r.AccountID), slog.String("key", r.KeyID),
 		slog.String("dialect", string(r.Dialect)), slog.String("op", string(r.Op)), slog.String("model", bounded(r.Model, 120)),
 		slog.String("upstream", r.Upstream), slog.String("provider", r.Provider), slog.String("channel", r.ChannelID),
@@ -241,7 +241,9 @@ func (c *call) logLine(r ledger.Call) {
 	if r.Quarantine != "" {
 		attrs = append(attrs, slog.String("quarantine", r.Quarantine))
 	}
-	c.h.Log.LogAttrs(c.r.Context(), level, "call", attrs...)
+	line := slog.NewRecord(time.Now(), level, "call", 0) // no log of ours shows where in the code it was written
+	line.AddAttrs(attrs...)
+	_ = c.h.Log.Handler().Handle(c.r.Context(), line) // as a Logger has it: nobody could be told
 }
 
 // refusedLine writes the line of a call that no channel saw.
