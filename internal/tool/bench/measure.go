@@ -103,7 +103,7 @@ accounts:
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, "tollgate", addr, "/healthz", o.binary, append(env, "SIMULATOR=off", "ADMIN_KEY="+adminKey),
+	return start(ctx, "tollgate", addr, "/healthz", o.binary, append(env, "SIMULATOR=off", "ADMIN_KEY="+adminKey, "LOG_FORMAT=json"),
 		"serve", "--listen", addr, "--data", filepath.Join(dir, "data"), "--config", file)
 }
 
