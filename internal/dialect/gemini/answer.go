@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
@@ -36,9 +37,12 @@ type reader struct {
 type choice struct {
 	number  int
 	kind    byte // of the block that goes on, see block
-	index   int
+	index   int  // of that block
 	calls   bool // it called a function
 	stopped string
+	said    said
+	notes   []canon.Event // on the whole of what was said: they wait for its end
+	cited   map[cited]struct{}
 }
 
 // Hidden is always false: usage is part of every chunk.
@@ -92,6 +96,16 @@ type chunk struct {
 	candidates, usage bool
 	feedback, fault   string
 	start             canon.Start
+	embedded          int64 // tokens of what was embedded, as Vertex says
+}
+
+// seconds reads a time as Vertex writes it; 0 if it is none.
+func seconds(s string) int64 {
+	at, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return 0
+	}
+	return at.Unix()
 }
 
 func (r *reader) chunk(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, error) {
@@ -131,12 +145,18 @@ func (r *reader) chunk(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, er
 			err = take(p, &r.usage.cached)
 		case "promptTokensDetails":
 			err = readModality(p, &r.usage.promptBy)
+		case "createTime":
+			c.start.Created = seconds(p.String())
 		case "embedding":
 			r.answered = true
-			p.Skip()
+			out, err = r.embedding(p, &c, 0, out)
 		case "embeddings":
 			r.answered = true
-			err = r.embeddings(p, &c)
+			var number int
+			for in := p.Array(); err == nil && in && p.Element(); number++ {
+				out, err = r.embedding(p, &c, number, out)
+			}
+			r.usage.prompt = max(r.usage.prompt, c.embedded)
 		default:
 			p.Skip()
 		}
@@ -182,16 +202,18 @@ func (r *reader) chunk(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, er
 	return out, nil
 }
 
-// embeddings reads what Vertex says of the tokens of each text.
-func (r *reader) embeddings(p *jsonpull.Parser, c *chunk) error {
-	var sum int64
+// embedding reads one embedding, and what Vertex says of the tokens of its text.
+func (r *reader) embedding(p *jsonpull.Parser, c *chunk, number int, out []canon.Event) ([]canon.Event, error) {
 	var bad error
-	for in := p.Array(); in && p.Element(); {
-		for in := p.Object(); in && p.Member(); {
-			if p.Name != "statistics" {
+	for in := p.Object(); in && p.Member(); {
+		switch p.Name {
+		case "values":
+			if p.Kind() == '[' {
+				out = append(out, canon.Embedding{Number: number, Values: json.RawMessage(p.Raw())})
+			} else {
 				p.Skip()
-				continue
 			}
+		case "statistics":
 			for in := p.Object(); in && p.Member(); {
 				if p.Name != "tokenCount" {
 					p.Skip()
@@ -202,12 +224,13 @@ func (r *reader) embeddings(p *jsonpull.Parser, c *chunk) error {
 					bad = err
 				}
 				c.usage, r.usage.said = true, true
-				sum = min(sum+n, maxCount)
+				c.embedded = min(c.embedded+n, maxCount)
 			}
+		default:
+			p.Skip()
 		}
 	}
-	r.usage.prompt = max(r.usage.prompt, sum)
-	return bad
+	return out, bad
 }
 
 // maxChoices bounds the candidates of an answer; the API gives eight at most.
@@ -230,8 +253,7 @@ func (r *reader) choice(number int64) (*choice, error) {
 func (r *reader) candidate(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, error) {
 	var number int64
 	var content jsonpull.Parser
-	var reason string
-	from := len(out)
+	var reason, grounding, citations, pages, probs string
 	for in := p.Object(); in && p.Member(); {
 		switch p.Name {
 		case "index":
@@ -241,15 +263,14 @@ func (r *reader) candidate(p *jsonpull.Parser, out []canon.Event) ([]canon.Event
 			p.Skip()
 		case "finishReason":
 			reason = p.String()
-		case "groundingMetadata", "citationMetadata", "urlContextMetadata":
-			name := p.Name
-			raw := p.Raw()
-			if name == "groundingMetadata" {
-				r.searched.read(raw)
-			}
-			if raw != "{}" && raw != "null" {
-				out = append(out, canon.Other{Name: name, Content: true, Raw: json.RawMessage(raw)})
-			}
+		case "groundingMetadata":
+			grounding = p.Raw()
+		case "citationMetadata":
+			citations = p.Raw()
+		case "urlContextMetadata":
+			pages = p.Raw()
+		case "logprobsResult":
+			probs = p.Raw()
 		default:
 			p.Skip()
 		}
@@ -258,8 +279,7 @@ func (r *reader) candidate(p *jsonpull.Parser, out []canon.Event) ([]canon.Event
 	if err != nil {
 		return out, err
 	}
-	notes := append([]canon.Event(nil), out[from:]...) // they belong after the text that they speak of
-	out = out[:from]
+	whole, before := content, c.said.bytes
 	for in := content.Object(); in && content.Member(); {
 		if content.Name != "parts" {
 			content.Skip()
@@ -269,8 +289,26 @@ func (r *reader) candidate(p *jsonpull.Parser, out []canon.Event) ([]canon.Event
 			out = c.part(&content, out)
 		}
 	}
-	out = append(out, notes...)
-	if reason != "" && reason != "FINISH_REASON_UNSPECIFIED" && reason != c.stopped {
+	if probs != "" {
+		out = c.logProbs(probs, out)
+	}
+	if grounding != "" {
+		c.grounding(&r.searched, grounding, whole, before)
+	}
+	if citations != "" {
+		c.citations(citations)
+	}
+	if pages != "" {
+		c.pages(pages)
+	}
+	if reason == "" || reason == "FINISH_REASON_UNSPECIFIED" {
+		return out, nil
+	}
+	for _, e := range c.notes {
+		out = append(out, c.placed(e))
+	}
+	c.notes = c.notes[:0]
+	if reason != c.stopped {
 		c.stopped = reason // old models say it in every chunk
 		out = append(out, canon.Stopped{Choice: c.number, Why: stopOf(reason, c.calls), Raw: reason})
 	}
@@ -294,7 +332,7 @@ func (c *choice) block(kind byte) int {
 
 // part reads one part.
 func (c *choice) part(p *jsonpull.Parser, out []canon.Event) []canon.Event {
-	var text, seal, call, media, otherName string
+	var text, seal, call, media, code, otherName string
 	var hasText, thought bool
 	whole := *p
 	for in := p.Object(); in && p.Member(); {
@@ -310,6 +348,9 @@ func (c *choice) part(p *jsonpull.Parser, out []canon.Event) []canon.Event {
 			call = p.Raw()
 		case "inlineData":
 			media = p.Raw()
+		case "executableCode", "codeExecutionResult":
+			otherName = p.Name
+			code = p.Raw()
 		default:
 			otherName = p.Name
 			p.Skip()
@@ -329,13 +370,17 @@ func (c *choice) part(p *jsonpull.Parser, out []canon.Event) []canon.Event {
 	case call != "":
 		return c.call(call, out)
 	case hasText:
-		return append(out, canon.TextDelta{Choice: c.number, Index: c.block(kindText), Text: text})
+		index := c.block(kindText)
+		c.said.add(index, text)
+		return append(out, canon.TextDelta{Choice: c.number, Index: index, Text: text})
 	case media != "" && !thought:
 		return append(out, c.media(media))
 	case media != "":
 		otherName = "inlineData" // a draft of a thinking image model, no part of the answer proper
 	case otherName == "":
 		return out
+	case code != "" && !thought:
+		return append(out, c.code(otherName, code, whole.Raw()))
 	}
 	c.block(0)
 	return append(out, canon.Other{Name: otherName, Content: true, Raw: json.RawMessage(whole.Raw())})
@@ -373,6 +418,27 @@ func (c *choice) call(raw string, out []canon.Event) []canon.Event {
 		args = "{}"
 	}
 	return append(out, canon.ToolDelta{Choice: c.number, Index: c.index, JSON: args})
+}
+
+// code reads code that Google ran, or what came of it. raw is the whole part.
+func (c *choice) code(name, member, raw string) canon.Event {
+	use := canon.HostedUse{
+		Choice: c.number, Index: c.block(0), Kind: canon.HostedCode, Name: "codeExecution", Done: name == "codeExecutionResult", Raw: json.RawMessage(raw),
+	}
+	p := jsonpull.NewString(member)
+	for in := p.Object(); in && p.Member(); {
+		switch p.Name {
+		case "id":
+			use.ID = p.String()
+		case "code":
+			use.Input = p.String()
+		case "output":
+			use.Output = p.String()
+		default:
+			p.Skip()
+		}
+	}
+	return use
 }
 
 func (c *choice) media(raw string) canon.Event {
@@ -423,49 +489,4 @@ func stopOf(reason string, calls bool) canon.Stop {
 	}
 	// LANGUAGE, OTHER, MALFORMED_FUNCTION_CALL, UNEXPECTED_TOOL_CALL, TOO_MANY_TOOL_CALLS, NO_IMAGE …
 	return canon.StopOther
-}
-
-// searches counts the web searches behind an answer. Google bills models from Gemini 3 on by search
-// query and earlier ones by grounded request; we count distinct queries and at least one where an
-// answer is grounded in the web, and leave the price of a count to the catalogue. Chunks repeat what
-// earlier ones said.
-//
-// Source: https://ai.google.dev/gemini-api/docs/google-search#pricing, read 2026-11.
-type searches struct {
-	count int64
-	seen  map[string]struct{}
-}
-
-// maxQueries bounds the queries that are remembered; a model makes a handful.
-const maxQueries = 1000
-
-func (s *searches) read(raw string) {
-	p := jsonpull.NewString(raw)
-	grounded := false
-	for in := p.Object(); in && p.Member(); {
-		switch p.Name {
-		case "webSearchQueries", "imageSearchQueries":
-			for in := p.Array(); in && p.Element(); {
-				if q := p.String(); q != "" && len(s.seen) < maxQueries {
-					if s.seen == nil {
-						s.seen = make(map[string]struct{})
-					}
-					s.seen[q] = struct{}{}
-				}
-			}
-		case "groundingChunks":
-			for in := p.Array(); in && p.Element(); {
-				for in := p.Object(); in && p.Member(); {
-					grounded = grounded || p.Name == "web"
-					p.Skip()
-				}
-			}
-		default:
-			p.Skip()
-		}
-	}
-	s.count = max(s.count, int64(len(s.seen)))
-	if grounded {
-		s.count = max(s.count, 1)
-	}
 }

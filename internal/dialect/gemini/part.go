@@ -2,26 +2,28 @@ package gemini
 
 import (
 	"encoding/json"
+	"slices"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect/jsonfield"
 )
 
-func readParts(raw string) ([]canon.Block, error) {
+// readParts appends the parts, which stand at path, to t.
+func readParts(t *canon.Turn, raw, path string) error {
 	if raw != "" && raw[0] == '"' {
-		return nil, jsonfield.Wrong("an array of parts", raw)
+		return jsonfield.Wrong("an array of parts", raw)
 	}
 	all, err := list(raw)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	blocks := make([]canon.Block, 0, len(all))
+	t.Blocks, t.Paths = slices.Grow(t.Blocks, len(all)), slices.Grow(t.Paths, len(all))
 	for i, one := range all {
-		if blocks, err = readPart(blocks, one); err != nil {
-			return nil, jsonfield.Within(err, index(i))
+		if err := readPart(t, one, path+index(i)); err != nil {
+			return jsonfield.Within(err, index(i))
 		}
 	}
-	return blocks, nil
+	return nil
 }
 
 // dataNames are the members of a part that canon has a word for. A part has one of them, or of others.
@@ -32,10 +34,10 @@ var noteNames = [...]string{"videoMetadata", "mediaResolution", "partMetadata", 
 
 // readPart appends what one part is: the signature that belongs to it, itself, then what canon has no
 // word for.
-func readPart(dst []canon.Block, raw string) ([]canon.Block, error) {
+func readPart(t *canon.Turn, raw, path string) error {
 	o, err := fields(raw)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	kind, simple := "", true
 	for _, m := range o {
@@ -47,56 +49,115 @@ func readPart(dst []canon.Block, raw string) ([]canon.Block, error) {
 			simple = false
 		}
 	}
-	if kind == "" || !simple {
-		return append(dst, foreign(raw)), nil
+	if !simple || kind == "" && hasNote(o) {
+		t.Add(path, foreign(raw))
+		return nil
 	}
 	thought := false
 	if v := o.Find("thought"); v != "" {
 		if thought, err = jsonfield.Bool(v); err != nil {
-			return nil, jsonfield.Within(err, "thought")
+			return jsonfield.Within(err, "thought")
 		}
 	}
 	seal, err := o.Text("thoughtSignature")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if thought && kind != "text" {
-		return append(dst, foreign(raw)), nil
+	if thought && kind != "text" && kind != "" {
+		t.Add(path, foreign(raw))
+		return nil
 	}
-	if seal != "" && !thought {
-		dst = append(dst, canon.Reasoning{Seal: seal, Origin: canon.Gemini})
-	}
-	value := o.Find(kind)
-	switch kind {
-	case "text":
-		s, err := jsonfield.String(value)
-		if err != nil {
-			return nil, jsonfield.Within(err, kind)
+	text := ""
+	if kind == "text" {
+		if text, err = o.Text(kind); err != nil {
+			return err
 		}
-		if thought {
-			dst = append(dst, canon.Reasoning{Text: s, Seal: seal, Origin: canon.Gemini})
-		} else {
-			dst = append(dst, canon.Text{Text: s})
-		}
-	case "inlineData", "fileData":
-		dst, err = readMedia(dst, value)
-	case "functionCall":
-		dst, err = readCall(dst, value)
-	case "functionResponse":
-		dst, err = readResponse(dst, value)
 	}
-	if err != nil {
-		return nil, jsonfield.Within(err, kind)
+	switch {
+	case thought:
+		addThought(t, path, text, seal)
+	case seal != "":
+		addSeal(t, path, seal)
+		fallthrough
+	default:
+		if err := readData(t, path, kind, o.Find(kind), text); err != nil {
+			return jsonfield.Within(err, kind)
+		}
 	}
 	if notes := o.Rest(append(dataNames[:], "thought", "thoughtSignature")...); notes != nil {
-		dst = append(dst, foreign(string(notes)))
+		t.Add(path, foreign(string(notes)))
 	}
-	return dst, nil
+	return nil
+}
+
+// readData appends what a part is itself. SDKs leave an empty text out, so a part without any data is one.
+func readData(t *canon.Turn, path, kind, value, text string) error {
+	switch kind {
+	case "inlineData", "fileData":
+		return readMedia(t, path, kind, value)
+	case "functionCall":
+		return readCall(t, path, value)
+	case "functionResponse":
+		return readResponse(t, path, value)
+	}
+	t.Add(path, canon.Text{Text: text})
+	return nil
+}
+
+// addThought appends a thought, which may have a signature of its own.
+func addThought(t *canon.Turn, path, text, seal string) {
+	if seal == "" {
+		t.Add(path, canon.Reasoning{Text: text, Origin: canon.Gemini})
+		return
+	}
+	opened := openSignature(seal)
+	if last := &opened[len(opened)-1]; last.Text == "" {
+		last.Text = text
+	}
+	for _, r := range opened {
+		t.Add(path, r)
+	}
+}
+
+// addSeal appends what the signature of the part that follows holds. The text of another dialect's
+// thoughts is in it, so the thought parts before it, which say the same, are let go.
+func addSeal(t *canon.Turn, path, seal string) {
+	opened := openSignature(seal)
+	whole := ""
+	for _, r := range opened {
+		if r.Origin != canon.Gemini {
+			whole += r.Text
+		}
+	}
+	said, from := "", len(t.Blocks)
+	for from > 0 && len(said) < len(whole) {
+		r, ok := t.Blocks[from-1].(canon.Reasoning)
+		if !ok || r.Seal != "" || r.Origin != canon.Gemini {
+			break
+		}
+		from--
+		said = r.Text + said
+	}
+	if whole != "" && said == whole {
+		t.Blocks, t.Paths = t.Blocks[:from], t.Paths[:min(from, len(t.Paths))]
+	}
+	for _, r := range opened {
+		t.Add(path, r)
+	}
 }
 
 func isData(name string) bool {
 	for _, n := range dataNames {
 		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+func hasNote(o jsonfield.Object) bool {
+	for _, m := range o {
+		if isNote(m.Name) {
 			return true
 		}
 	}
@@ -116,11 +177,19 @@ func foreign(raw string) canon.Foreign {
 	return canon.Foreign{Dialect: canon.Gemini, Raw: json.RawMessage(raw)}
 }
 
+// addRest appends what canon has no word for within the member kind of a part, as a part that holds
+// nothing else.
+func addRest(t *canon.Turn, path, kind string, rest json.RawMessage) {
+	if rest != nil {
+		t.Add(path, foreign(`{"`+kind+`":`+string(rest)+`}`))
+	}
+}
+
 // readMedia reads inlineData or fileData.
-func readMedia(dst []canon.Block, raw string) ([]canon.Block, error) {
+func readMedia(t *canon.Turn, path, kind, raw string) error {
 	o, err := fields(raw)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var m canon.Media
 	for _, f := range o {
@@ -135,72 +204,76 @@ func readMedia(dst []canon.Block, raw string) ([]canon.Block, error) {
 			m.Name, err = jsonfield.String(f.Raw)
 		}
 		if err != nil {
-			return nil, jsonfield.Within(err, f.Name)
+			return jsonfield.Within(err, f.Name)
 		}
 	}
 	m.Kind = mediaKind(m.MIME)
-	dst = append(dst, m)
-	if rest := o.Rest("mimeType", "data", "fileUri", "displayName"); rest != nil {
-		dst = append(dst, foreign(string(rest)))
+	if m.MIME == "" && isYouTube(m.URL) {
+		m.Kind = canon.MediaVideo
 	}
-	return dst, nil
+	t.Add(path, m)
+	addRest(t, path, kind, o.Rest("mimeType", "data", "fileUri", "displayName"))
+	return nil
 }
 
-func readCall(dst []canon.Block, raw string) ([]canon.Block, error) {
+func readCall(t *canon.Turn, path, raw string) error {
 	o, err := fields(raw)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var b canon.ToolUse
 	if b.ID, err = o.Text("id"); err != nil {
-		return nil, err
+		return err
 	}
 	if b.Name, err = o.Needed("name"); err != nil {
-		return nil, err
+		return err
 	}
 	b.Input = json.RawMessage(o.Find("args"))
 	if len(b.Input) == 0 {
 		b.Input = json.RawMessage("{}") // args are left out where there are none
 	}
-	dst = append(dst, b)
-	if rest := o.Rest("id", "name", "args"); rest != nil {
-		dst = append(dst, foreign(string(rest)))
-	}
-	return dst, nil
+	t.Add(path, b)
+	addRest(t, path, "functionCall", o.Rest("id", "name", "args"))
+	return nil
 }
 
 // readResponse reads what a function answered. The API asks for an object with "output" or "error",
-// and takes any other as the output.
-func readResponse(dst []canon.Block, raw string) ([]canon.Block, error) {
+// and takes any other as the output. Where one of the two is all there is, and is text, that text is the
+// result; else it is the JSON of the whole object.
+func readResponse(t *canon.Turn, path, raw string) error {
 	o, err := fields(raw)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var b canon.ToolResult
 	if b.ID, err = o.Text("id"); err != nil {
-		return nil, err
+		return err
 	}
 	if b.Name, err = o.Needed("name"); err != nil {
-		return nil, err
+		return err
 	}
 	if response := o.Find("response"); response != "" {
 		inner, err := jsonfield.ReadObject(response)
 		if err != nil {
-			return nil, jsonfield.Within(err, "response")
+			return jsonfield.Within(err, "response")
 		}
 		b.IsError = inner.Find("error") != "" && inner.Find("output") == ""
-		b.Blocks = append(b.Blocks, canon.Text{Text: response})
+		text := response
+		if len(inner) == 1 && (inner[0].Name == "output" || inner[0].Name == "error") && inner[0].Raw[0] == '"' {
+			if text, err = jsonfield.String(inner[0].Raw); err != nil {
+				return jsonfield.Within(err, "response")
+			}
+		}
+		b.Blocks = append(b.Blocks, canon.Text{Text: text})
 	}
 	if parts := o.Find("parts"); parts != "" {
-		more, err := readParts(parts)
-		if err != nil {
-			return nil, jsonfield.Within(err, "parts")
+		var inner canon.Turn
+		if err := readParts(&inner, parts, path); err != nil {
+			return jsonfield.Within(err, "parts")
 		}
-		b.Blocks = append(b.Blocks, more...)
+		b.Blocks = append(b.Blocks, inner.Blocks...)
 	}
-	dst = append(dst, b)
-	if rest := o.Rest("id", "name", "response", "parts"); rest != nil {
-		dst = append(dst, foreign(string(rest)))
-	}
-	return dst, nil
+	t.Add(path, b)
+	addRest(t, path, "functionResponse", o.Rest("id", "name", "response", "parts"))
+	return nil
 }

@@ -3,6 +3,7 @@ package gemini
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 
 	"tollgate/internal/canon"
@@ -11,8 +12,8 @@ import (
 
 // ReadRequest reads a whole request. The contents to embed or to count are Turns, one for each text.
 func (*Protocol) ReadRequest(op canon.Op, raw []byte) (*canon.Request, error) {
-	req := &canon.Request{}
-	err := readBody(req, op, string(raw))
+	req := &canon.Request{Origin: canon.Gemini}
+	err := readBody(req, op, string(raw), "")
 	if e, ok := errors.AsType[*canon.Error](err); ok && e.Param != "" {
 		e.Message = e.Param + " " + e.Message
 	}
@@ -22,43 +23,50 @@ func (*Protocol) ReadRequest(op canon.Op, raw []byte) (*canon.Request, error) {
 	return req, nil
 }
 
-func readBody(req *canon.Request, op canon.Op, raw string) error {
+// readBody reads a request that stands at path, which is empty or ends with a dot.
+func readBody(req *canon.Request, op canon.Op, raw, path string) error {
 	o, err := fields(raw)
 	if err != nil {
 		return err
 	}
 	for _, m := range o {
-		if err := readMember(req, op, m); err != nil {
+		if err := readMember(req, op, m, path); err != nil {
 			return jsonfield.Within(err, m.Name)
 		}
 	}
 	return nil
 }
 
-func readMember(req *canon.Request, op canon.Op, m jsonfield.Member) (err error) {
+func readMember(req *canon.Request, op canon.Op, m jsonfield.Member, path string) (err error) {
 	switch m.Name {
 	case "model":
 		req.Model, err = jsonfield.String(m.Raw)
 		req.Model = strings.TrimPrefix(req.Model, "models/")
 	case "contents":
-		err = readContents(req, m.Raw)
+		err = readContents(req, m.Raw, path+"contents")
 	case "content": // embedContent
-		err = readTurn(req, m.Raw)
+		err = readTurn(req, m.Raw, path+"content")
 	case "requests": // batchEmbedContents
 		err = readRequests(req, op, m.Raw)
 	case "generateContentRequest": // countTokens
-		err = readBody(req, op, m.Raw)
+		err = readBody(req, op, m.Raw, "generateContentRequest.")
 	case "systemInstruction":
-		err = readSystem(req, m.Raw)
+		err = readSystem(req, m.Raw, path+"systemInstruction")
 	case "tools":
-		err = readTools(req, m.Raw)
+		err = readTools(req, m.Raw, path+"tools")
 	case "toolConfig":
 		err = readToolConfig(req, m.Raw)
 	case "generationConfig":
 		err = readConfig(req, m.Raw)
 	case "serviceTier":
-		req.Tier, err = jsonfield.String(m.Raw)
-	default: // safetySettings, cachedContent, labels, store, taskType …
+		err = readTier(req, m.Raw)
+	case "store":
+		req.Store, err = pointer(jsonfield.Bool(m.Raw))
+	case "labels":
+		err = readLabels(req, m.Raw)
+	case "outputDimensionality":
+		req.Dimensions, err = integer(m.Raw)
+	default: // safetySettings, cachedContent, taskType …
 		extra(req, m.Name, m.Raw)
 	}
 	return err
@@ -68,44 +76,84 @@ func extra(req *canon.Request, path, raw string) {
 	req.Extra = append(req.Extra, canon.Field{Name: path, Value: json.RawMessage(raw)})
 }
 
+// readTier reads who is served first. "standard" is what other vendors call the default.
+func readTier(req *canon.Request, raw string) error {
+	tier, err := jsonfield.String(raw)
+	switch tier = strings.TrimPrefix(strings.ToLower(tier), "service_tier_"); tier {
+	case "unspecified":
+		tier = "auto"
+	case "standard":
+		tier = "default"
+	}
+	req.Tier = tier
+	return err
+}
+
+// readLabels reads what Vertex breaks its bills down by.
+func readLabels(req *canon.Request, raw string) error {
+	o, err := jsonfield.ReadObject(raw) // the names in it are the client's
+	if err != nil {
+		return err
+	}
+	for _, m := range o {
+		if _, err := jsonfield.String(m.Raw); err != nil {
+			return jsonfield.Within(err, m.Name)
+		}
+		req.Metadata = append(req.Metadata, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw)})
+	}
+	return nil
+}
+
+// readRequests reads the requests of batchEmbedContents. What all of them ask for alike is asked once.
 func readRequests(req *canon.Request, op canon.Op, raw string) error {
 	all, err := list(raw)
 	if err != nil {
 		return err
 	}
+	inner := make([]canon.Request, len(all))
+	alike := true
 	for i, one := range all {
-		var inner canon.Request
-		if err := readBody(&inner, op, one); err != nil {
+		path := "requests" + index(i) + "."
+		if err := readBody(&inner[i], op, one, path); err != nil {
 			return jsonfield.Within(err, index(i))
 		}
-		req.Turns = append(req.Turns, inner.Turns...)
-		for _, f := range inner.Extra {
-			extra(req, "requests"+index(i)+"."+f.Name, string(f.Value))
+		alike = alike && inner[i].Dimensions == inner[0].Dimensions
+	}
+	for i := range inner {
+		path := "requests" + index(i) + "."
+		req.Turns = append(req.Turns, inner[i].Turns...)
+		if n := inner[i].Dimensions; n != 0 && alike {
+			req.Dimensions = n
+		} else if n != 0 {
+			extra(req, path+"outputDimensionality", strconv.FormatInt(n, 10))
+		}
+		for _, f := range inner[i].Extra {
+			extra(req, path+f.Name, string(f.Value))
 		}
 	}
 	return nil
 }
 
-func readContents(req *canon.Request, raw string) error {
+func readContents(req *canon.Request, raw, path string) error {
 	all, err := list(raw)
 	if err != nil {
 		return err
 	}
 	for i, one := range all {
-		if err := readTurn(req, one); err != nil {
+		if err := readTurn(req, one, path+index(i)); err != nil {
 			return jsonfield.Within(err, index(i))
 		}
 	}
 	return nil
 }
 
-// readTurn appends one content. Without a role it is the user's.
-func readTurn(req *canon.Request, raw string) error {
+// readTurn appends one content, which stands at path. Without a role it is the user's.
+func readTurn(req *canon.Request, raw, path string) error {
 	o, err := fields(raw)
 	if err != nil {
 		return err
 	}
-	turn := canon.Turn{Role: canon.RoleUser}
+	turn := canon.Turn{Role: canon.RoleUser, At: path}
 	for _, m := range o {
 		switch m.Name {
 		case "role":
@@ -114,14 +162,13 @@ func readTurn(req *canon.Request, raw string) error {
 				turn.Role, err = readRole(role)
 			}
 		case "parts":
-			turn.Blocks, err = readParts(m.Raw)
+			err = readParts(&turn, m.Raw, path+".parts")
+		default: // none is known
+			extra(req, path+"."+m.Name, m.Raw)
 		}
 		if err != nil {
 			return jsonfield.Within(err, m.Name)
 		}
-	}
-	if rest := o.Rest("role", "parts"); rest != nil {
-		turn.Blocks = append(turn.Blocks, foreign(string(rest)))
 	}
 	req.Turns = append(req.Turns, turn)
 	return nil
@@ -142,13 +189,14 @@ func readRole(role string) (canon.Role, error) {
 }
 
 // readSystem reads a content whose role means nothing, or a plain string.
-func readSystem(req *canon.Request, raw string) error {
+func readSystem(req *canon.Request, raw, path string) error {
+	t := canon.Turn{At: path}
 	if raw[0] == '"' {
 		s, err := jsonfield.String(raw)
-		req.System = []canon.Block{canon.Text{Text: s}}
+		t.Add(path, canon.Text{Text: s})
+		req.System, req.SystemPaths = t.Blocks, t.Paths
 		return err
 	}
-	var inner canon.Request
 	o, err := fields(raw)
 	if err != nil {
 		return err
@@ -157,259 +205,13 @@ func readSystem(req *canon.Request, raw string) error {
 		switch m.Name {
 		case "role":
 		case "parts":
-			if req.System, err = readParts(m.Raw); err != nil {
+			if err = readParts(&t, m.Raw, path+".parts"); err != nil {
 				return jsonfield.Within(err, m.Name)
 			}
 		default:
-			extra(&inner, "systemInstruction."+m.Name, m.Raw)
+			extra(req, "systemInstruction."+m.Name, m.Raw)
 		}
 	}
-	req.Extra = append(req.Extra, inner.Extra...)
-	return nil
-}
-
-// readTools reads tools. One of Google's can hold any number of functions and one or more of the
-// built-in tools at once; each becomes a Tool of its own.
-func readTools(req *canon.Request, raw string) error {
-	all, err := list(raw)
-	if err != nil {
-		return err
-	}
-	for i, one := range all {
-		o, err := fields(one)
-		if err != nil {
-			return jsonfield.Within(err, index(i))
-		}
-		for _, m := range o {
-			if m.Name != "functionDeclarations" {
-				req.Tools = append(req.Tools, canon.Tool{Name: m.Name, Raw: json.RawMessage(`{"` + m.Name + `":` + m.Raw + `}`)})
-				continue
-			}
-			if err := readFunctions(req, m.Raw); err != nil {
-				return jsonfield.Within(jsonfield.Within(err, m.Name), index(i))
-			}
-		}
-	}
-	return nil
-}
-
-func readFunctions(req *canon.Request, raw string) error {
-	all, err := list(raw)
-	if err != nil {
-		return err
-	}
-	for i, one := range all {
-		tool, err := readFunction(one)
-		if err != nil {
-			return jsonfield.Within(err, index(i))
-		}
-		req.Tools = append(req.Tools, tool)
-	}
-	return nil
-}
-
-func readFunction(raw string) (tool canon.Tool, err error) {
-	o, err := fields(raw)
-	if err != nil {
-		return tool, err
-	}
-	if tool.Name, err = o.Needed("name"); err != nil {
-		return tool, err
-	}
-	for _, m := range o {
-		switch m.Name {
-		case "name":
-		case "description":
-			tool.Description, err = jsonfield.String(m.Raw)
-		case "parameters":
-			tool.Schema, err = jsonSchema(m.Raw)
-		case "parametersJsonSchema":
-			tool.Schema = json.RawMessage(m.Raw)
-		default:
-			tool.Extra = append(tool.Extra, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw)})
-		}
-		if err != nil {
-			return tool, jsonfield.Within(err, m.Name)
-		}
-	}
-	return tool, nil
-}
-
-func readToolConfig(req *canon.Request, raw string) error {
-	o, err := fields(raw)
-	if err != nil {
-		return err
-	}
-	for _, m := range o {
-		if m.Name != "functionCallingConfig" {
-			extra(req, "toolConfig."+m.Name, m.Raw)
-			continue
-		}
-		if err := readCalling(req, m.Raw); err != nil {
-			return jsonfield.Within(err, m.Name)
-		}
-	}
-	return nil
-}
-
-// readCalling reads whether functions must be called. ANY with one allowed name is a named choice;
-// with several it is no more than "required", and the names are kept beside it.
-func readCalling(req *canon.Request, raw string) error {
-	const path = "toolConfig.functionCallingConfig."
-	o, err := fields(raw)
-	if err != nil {
-		return err
-	}
-	mode, err := o.Text("mode")
-	if err != nil {
-		return err
-	}
-	var allowed []string
-	if names := o.Find("allowedFunctionNames"); names != "" {
-		if allowed, err = jsonfield.Strings(names); err != nil {
-			return jsonfield.Within(err, "allowedFunctionNames")
-		}
-	}
-	switch strings.ToUpper(mode) {
-	case "", "MODE_UNSPECIFIED":
-	case "AUTO":
-		req.ToolChoice.Mode = canon.ToolAuto
-	case "NONE":
-		req.ToolChoice.Mode = canon.ToolNone
-	case "ANY":
-		req.ToolChoice.Mode = canon.ToolRequired
-		if len(allowed) == 1 {
-			req.ToolChoice = canon.ToolChoice{Mode: canon.ToolNamed, Name: allowed[0]}
-			allowed = nil
-		}
-	default: // VALIDATED: automatic, with arguments that keep to the schema
-		req.ToolChoice.Mode = canon.ToolAuto
-		extra(req, path+"mode", o.Find("mode"))
-	}
-	for _, m := range o {
-		if m.Name == "mode" || m.Name == "allowedFunctionNames" && len(allowed) == 0 {
-			continue
-		}
-		extra(req, path+m.Name, m.Raw)
-	}
-	return nil
-}
-
-// readConfig reads a generationConfig.
-func readConfig(req *canon.Request, raw string) error {
-	o, err := fields(raw)
-	if err != nil {
-		return err
-	}
-	for _, m := range o {
-		switch m.Name {
-		case "temperature":
-			req.Temperature, err = pointer(jsonfield.Float(m.Raw))
-		case "topP":
-			req.TopP, err = pointer(jsonfield.Float(m.Raw))
-		case "topK":
-			req.TopK, err = pointer(integer(m.Raw))
-		case "seed":
-			req.Seed, err = pointer(integer(m.Raw))
-		case "maxOutputTokens":
-			req.MaxOutput, err = integer(m.Raw)
-		case "candidateCount":
-			var n int64
-			n, err = integer(m.Raw)
-			req.N = int(min(max(n, 0), 1<<31-1))
-		case "stopSequences":
-			req.Stop, err = jsonfield.Strings(m.Raw)
-		case "thinkingConfig":
-			err = readThinking(req, m.Raw)
-		case "responseMimeType", "responseSchema", "responseJsonSchema":
-			// Together they are the format; see below.
-		default: // responseModalities, speechConfig, penalties, logprobs …
-			extra(req, "generationConfig."+m.Name, m.Raw)
-		}
-		if err != nil {
-			return jsonfield.Within(err, m.Name)
-		}
-	}
-	return readFormat(req, o)
-}
-
-func pointer[T any](v T, err error) (*T, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &v, nil
-}
-
-// readThinking reads how much to think: a budget in tokens where 0 is off and -1 is up to the model,
-// or, from Gemini 3 on, a level.
-func readThinking(req *canon.Request, raw string) error {
-	o, err := fields(raw)
-	if err != nil {
-		return err
-	}
-	for _, m := range o {
-		switch m.Name {
-		case "thinkingBudget":
-			n, err := integer(m.Raw)
-			if err != nil {
-				return jsonfield.Within(err, m.Name)
-			}
-			e := effort(req)
-			e.Budget, e.Disabled = max(n, 0), n == 0
-		case "thinkingLevel":
-			level, err := jsonfield.String(m.Raw)
-			if err != nil {
-				return jsonfield.Within(err, m.Name)
-			}
-			if level != "THINKING_LEVEL_UNSPECIFIED" {
-				effort(req).Level = strings.ToLower(level)
-			}
-		default: // includeThoughts says whether to show thoughts, not whether to think
-			extra(req, "generationConfig.thinkingConfig."+m.Name, m.Raw)
-		}
-	}
-	return nil
-}
-
-func effort(req *canon.Request) *canon.Effort {
-	if req.Reasoning == nil {
-		req.Reasoning = &canon.Effort{}
-	}
-	return req.Reasoning
-}
-
-// readFormat reads the three members that ask for JSON.
-func readFormat(req *canon.Request, config jsonfield.Object) error {
-	mime, err := config.Text("responseMimeType")
-	if err != nil {
-		return err
-	}
-	schema := config.Find("responseSchema")
-	jsonSchemaRaw := config.Find("responseJsonSchema")
-	if mime != "" && mime != "application/json" && mime != "text/plain" {
-		// text/x.enum and others: what canon calls a format is JSON.
-		for _, m := range config {
-			switch m.Name {
-			case "responseMimeType", "responseSchema", "responseJsonSchema":
-				extra(req, "generationConfig."+m.Name, m.Raw)
-			}
-		}
-		return nil
-	}
-	switch {
-	case jsonSchemaRaw != "":
-		req.Format = &canon.Format{Schema: json.RawMessage(jsonSchemaRaw)}
-		if schema != "" {
-			extra(req, "generationConfig.responseSchema", schema)
-		}
-	case schema != "":
-		s, err := jsonSchema(schema)
-		if err != nil {
-			return jsonfield.Within(err, "responseSchema")
-		}
-		req.Format = &canon.Format{Schema: s}
-	case mime == "application/json":
-		req.Format = &canon.Format{}
-	}
+	req.System, req.SystemPaths = t.Blocks, t.Paths
 	return nil
 }
