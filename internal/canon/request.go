@@ -39,6 +39,7 @@ type Request struct {
 	Metadata         []Field // names and JSON strings that the caller tags the call with, in order
 	PreviousID       string  // the stored answer that this call continues
 
+	Echo       bool  // the answer begins with what was asked (legacy completions); writers of answers see to it
 	Dimensions int64 // numbers that an embedding shall have; 0: not said
 	Packed     bool  // embeddings as base64 of 32-bit floats, little end first, instead of numbers
 

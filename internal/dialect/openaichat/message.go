@@ -1,7 +1,7 @@
 package openaichat
 
 import (
-	"time"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -10,6 +10,44 @@ import (
 	"tollgate/internal/jsonedit"
 )
 
+// list of blocks, each with the path where it stood.
+type blocks struct {
+	list  []canon.Block
+	paths []string
+}
+
+func (b *blocks) add(path string, block canon.Block) {
+	b.list, b.paths = append(b.list, block), append(b.paths, path)
+}
+
+func (b *blocks) join(more blocks) {
+	b.list, b.paths = append(b.list, more.list...), append(b.paths, more.paths...)
+}
+
+// Foreign blocks of this dialect are whole parts of a content (they have a type), or one of these in an
+// object of one member.
+const (
+	inMessage = "message" // members of the message
+	inPart    = "part"    // members of the part before
+	inCall    = "call"    // members of the tool call before
+	wholeCall = "tool_call"
+)
+
+// rest keeps members that canon has no word for: of the message, or of the block before.
+func rest(q *openai.Request, where string, members []byte) canon.Foreign {
+	return q.Foreign(`{"` + where + `":{` + string(members) + `}}`)
+}
+
+// appendMember appends a member of a JSON object as it came.
+func appendMember(dst []byte, name string, v gjson.Result) []byte {
+	if len(dst) > 0 {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, jsonedit.Quote(name)...)
+	dst = append(dst, ':')
+	return append(dst, v.Raw...)
+}
+
 // readMessage reads one message. Instructions before the conversation become System; later ones, and
 // those with a name, keep their place.
 func readMessage(q *openai.Request, path string, v gjson.Result) {
@@ -17,7 +55,7 @@ func readMessage(q *openai.Request, path string, v gjson.Result) {
 		q.Fail(path, "Invalid type for '%s': expected an object.", path)
 		return
 	}
-	t := canon.Turn{Name: q.String(path+".name", v.Get("name"))}
+	t := canon.Turn{At: path, Name: q.String(path+".name", v.Get("name"))}
 	switch role := q.String(path+".role", v.Get("role")); role {
 	case "system", "developer":
 		t.Role = canon.Role(role)
@@ -31,177 +69,144 @@ func readMessage(q *openai.Request, path string, v gjson.Result) {
 		q.Fail(path+".role", "Invalid value for '%s.role': %q. Supported are system, developer, user, assistant, tool and function.", path, role)
 		return
 	}
-	var said, after []canon.Block
+	var thought thoughts
+	var said, after, members blocks
+	var id string
+	var foreign []byte
 	q.Members(path, v, func(name string, v gjson.Result) {
+		at := path + "." + name
 		switch name {
 		case "role", "name":
 		case "content":
-			said = append(said, readContent(q, path+".content", v)...)
+			said.join(readContent(q, at, v))
 		case "refusal":
-			if s := q.String(path+".refusal", v); s != "" {
-				said = append(said, canon.Refusal{Text: s})
+			if s := q.String(at, v); s != "" {
+				said.add(at, canon.Refusal{Text: s})
 			}
 		case "tool_calls":
-			q.Each(path+".tool_calls", v, func(path string, v gjson.Result) { after = append(after, readToolCall(q, path, v)) })
+			q.Each(at, v, func(path string, v gjson.Result) { readToolCall(q, path, v, &after) })
 		case "function_call":
 			if !openai.Absent(v) {
-				after = append(after, toolUse(q, "", path+".function_call", v))
+				u, _ := toolUse(q, "", at, v)
+				after.add(at, u)
 			}
 		case "reasoning_content", "reasoning":
-			if s := q.String(path+"."+name, v); s != "" && !thought(t.Blocks, s) {
-				t.Blocks = append(t.Blocks, canon.Reasoning{Text: s, Origin: canon.OpenAIChat}) // thought before it was said
-			}
+			thought.plain(at, q.String(at, v))
+		case "reasoning_details":
+			thought.details(q, at, v)
 		case "audio": // what this assistant said before, by id
-			if id := v.Get("id"); id.Type == gjson.String {
-				said = append(said, canon.Media{Kind: canon.MediaAudio, FileID: id.Str})
+			if a := v.Get("id"); a.Type == gjson.String {
+				said.add(at, canon.Media{Kind: canon.MediaAudio, FileID: a.Str})
 			}
 		case "tool_call_id":
-			if t.Role != canon.RoleTool {
-				after = append(after, q.ForeignMember(name, v))
+			id = q.String(at, v)
+			if t.Role != canon.RoleTool && id != "" {
+				foreign = appendMember(foreign, name, v)
 			}
 		case "cache_control":
 			if p, ok := cachePoint(v); ok {
-				after = append(after, p)
+				after.add(at, p)
 			}
 		default:
 			if !openai.Absent(v) {
-				after = append(after, q.ForeignMember(name, v))
+				foreign = appendMember(foreign, name, v)
 			}
 		}
 	})
-	t.Blocks = append(append(t.Blocks, said...), after...)
-	if t.Role == canon.RoleTool {
-		t.Blocks = []canon.Block{canon.ToolResult{ID: q.String(path+".tool_call_id", v.Get("tool_call_id")), Name: t.Name, Blocks: t.Blocks}}
-		t.Name = ""
+	if len(foreign) > 0 {
+		name, _, _ := strings.Cut(string(foreign[1:]), `"`)
+		members.add(path+"."+name, rest(q, inMessage, foreign))
 	}
+	all := thought.blocks(after)
+	all.join(said)
+	all.join(after)
+	if t.Role == canon.RoleTool {
+		result := canon.ToolResult{ID: id, Name: t.Name, Blocks: all.list}
+		t.Name, all = "", blocks{}
+		all.add(path, result)
+	}
+	all.join(members)
 	if (t.Role == canon.RoleSystem || t.Role == canon.RoleDeveloper) && len(q.Out.Turns) == 0 && t.Name == "" {
-		q.Out.System = append(q.Out.System, t.Blocks...)
+		q.Out.System = append(q.Out.System, all.list...)
+		q.Out.SystemPaths = append(q.Out.SystemPaths, all.paths...)
 		return
 	}
+	t.Blocks, t.Paths = all.list, all.paths
 	q.Out.Turns = append(q.Out.Turns, t)
 }
 
-// thought reports whether this reasoning is there already: some clients send it under both names.
-func thought(blocks []canon.Block, text string) bool {
-	for _, b := range blocks {
-		if r, ok := b.(canon.Reasoning); ok && r.Text == text {
-			return true
-		}
+// readToolCall reads a call that the assistant made, with the signature that Google puts at it.
+// https://ai.google.dev/gemini-api/docs/thought-signatures (OpenAI compatibility), read 2026-11-20.
+func readToolCall(q *openai.Request, path string, v gjson.Result, out *blocks) {
+	if !v.IsObject() {
+		q.Fail(path, "Invalid type for '%s': expected an object.", path)
+		return
 	}
-	return false
-}
-
-// readContent reads content: a string or an array of parts.
-func readContent(q *openai.Request, path string, v gjson.Result) []canon.Block {
-	switch {
-	case openai.Absent(v):
-		return nil
-	case v.Type == gjson.String:
-		return []canon.Block{canon.Text{Text: v.Str}}
-	case v.IsArray():
-		return readParts(q, path, v)
-	}
-	q.Fail(path, "Invalid type for '%s': expected a string or an array of parts.", path)
-	return nil
-}
-
-func readParts(q *openai.Request, path string, v gjson.Result) (out []canon.Block) {
-	q.Each(path, v, func(path string, v gjson.Result) {
-		if v.Type == gjson.String {
-			out = append(out, canon.Text{Text: v.Str})
-			return
-		}
-		if !v.IsObject() {
-			q.Fail(path, "Invalid type for '%s': expected a part of a message.", path)
-			return
-		}
-		out = append(out, readPart(q, path, v))
-		if p, ok := cachePoint(v.Get("cache_control")); ok { // OpenRouter, DashScope: as Anthropic has it
-			out = append(out, p)
-		}
-		if !openai.Absent(v.Get("prompt_cache_breakpoint")) { // OpenAI since gpt-5.6
-			out = append(out, canon.CachePoint{})
+	var id string
+	var function, custom, signed gjson.Result
+	var foreign []byte
+	q.Members(path, v, func(name string, v gjson.Result) {
+		switch name {
+		case "id":
+			id = q.String(path+".id", v)
+		case "type", "index":
+		case "function":
+			function = v
+		case "custom":
+			custom = v
+		case "extra_content":
+			signed = v
+		default:
+			foreign = appendMember(foreign, name, v)
 		}
 	})
-	return out
-}
-
-func readPart(q *openai.Request, path string, v gjson.Result) canon.Block {
-	kind := q.String(path+".type", v.Get("type"))
-	inner := v.Get(kind) // image_url, input_audio and file are named like their type
-	switch kind {
-	case "text":
-		return canon.Text{Text: q.String(path+".text", inner)}
-	case "refusal":
-		return canon.Refusal{Text: q.String(path+".refusal", inner)}
-	case "image_url", "video_url":
-		url := inner
-		if inner.IsObject() {
-			url = inner.Get("url")
+	if seal := signed.Get("google.thought_signature"); seal.Type == gjson.String && seal.Str != "" {
+		r := canon.Reasoning{Origin: canon.OpenAIChat, Seal: compact(signed.Raw)}
+		if origin, inner := canon.UnwrapSeal(canon.OpenAIChat, seal.Str); origin != canon.OpenAIChat {
+			r.Origin, r.Seal = origin, inner
 		}
-		m := canon.Media{Kind: canon.MediaImage, Detail: q.String(path+".image_url.detail", inner.Get("detail"))}
-		if kind == "video_url" {
-			m.Kind = canon.MediaVideo
-		}
-		return openai.Located(m, q.String(path+"."+kind+".url", url))
-	case "input_audio":
-		format := q.String(path+".input_audio.format", inner.Get("format"))
-		return canon.Media{Kind: canon.MediaAudio, MIME: openai.AudioMIME(format), Data: q.String(path+".input_audio.data", inner.Get("data"))}
-	case "file":
-		m := canon.Media{
-			Kind:   canon.MediaFile,
-			FileID: q.String(path+".file.file_id", inner.Get("file_id")),
-			Name:   q.String(path+".file.filename", inner.Get("filename")),
-		}
-		data := q.String(path+".file.file_data", inner.Get("file_data"))
-		if _, _, ok := openai.DataURL(data); ok {
-			return openai.Located(m, data)
-		}
-		m.Data = data
-		return m
+		out.add(path+".extra_content", r)
+	} else if !openai.Absent(signed) {
+		foreign = appendMember(foreign, "extra_content", signed)
 	}
-	return q.Foreign(v.Raw)
-}
-
-func readToolCall(q *openai.Request, path string, v gjson.Result) canon.Block {
-	if !v.IsObject() {
-		q.Fail(path, "Invalid type for '%s': expected an object.", path)
-		return q.Foreign("null")
-	}
-	id := q.String(path+".id", v.Get("id"))
 	switch {
-	case v.Get("custom").IsObject():
-		c := v.Get("custom")
-		input := q.String(path+".custom.input", c.Get("input"))
-		return canon.ToolUse{ID: id, Name: q.String(path+".custom.name", c.Get("name")), Input: jsonedit.Quote(input)}
-	case v.Get("function").Exists():
-		return toolUse(q, id, path+".function", v.Get("function"))
+	case custom.IsObject():
+		input := q.String(path+".custom.input", custom.Get("input"))
+		out.add(path, canon.ToolUse{ID: id, Name: q.String(path+".custom.name", custom.Get("name")), Input: jsonedit.Quote(input), Custom: true})
+	case function.Exists():
+		u, odd := toolUse(q, id, path+".function", function)
+		out.add(path, u)
+		if odd {
+			foreign = appendMember(foreign, "function", function)
+		}
+	default:
+		out.add(path, q.Foreign(`{"`+wholeCall+`":`+v.Raw+`}`))
+		return
 	}
-	return q.Foreign(v.Raw)
+	if len(foreign) > 0 {
+		out.add(path, rest(q, inCall, foreign))
+	}
 }
 
-func toolUse(q *openai.Request, id, path string, v gjson.Result) canon.ToolUse {
-	if !v.IsObject() {
-		q.Fail(path, "Invalid type for '%s': expected an object.", path)
-		return canon.ToolUse{}
+// toolUse reads {name, arguments}; odd says that there is more.
+func toolUse(q *openai.Request, id, path string, v gjson.Result) (u canon.ToolUse, odd bool) {
+	u.ID, u.Input = id, []byte("{}")
+	q.Members(path, v, func(name string, v gjson.Result) {
+		switch name {
+		case "name":
+			u.Name = q.String(path+".name", v)
+		case "arguments":
+			if v.IsObject() { // some clients forget to make it a string
+				u.Input = []byte(v.Raw)
+			} else {
+				u.Input = openai.Arguments(q.String(path+".arguments", v))
+			}
+		default:
+			odd = true
+		}
+	})
+	if u.Name == "" {
+		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
 	}
-	u := canon.ToolUse{ID: id, Name: q.String(path+".name", v.Get("name"))}
-	if args := v.Get("arguments"); args.IsObject() {
-		u.Input = []byte(args.Raw)
-	} else {
-		u.Input = openai.Arguments(q.String(path+".arguments", args))
-	}
-	return u
-}
-
-// cachePoint reads a cache_control: {"type":"ephemeral","ttl":"1h"}.
-func cachePoint(v gjson.Result) (canon.CachePoint, bool) {
-	if !v.IsObject() {
-		return canon.CachePoint{}, false
-	}
-	d, err := time.ParseDuration(v.Get("ttl").Str)
-	if err != nil {
-		d = 0 // the vendor's default
-	}
-	return canon.CachePoint{TTL: d}, true
+	return u, odd
 }

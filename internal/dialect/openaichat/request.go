@@ -2,6 +2,7 @@ package openaichat
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -12,6 +13,7 @@ import (
 // ReadRequest reads a whole request.
 func (*Protocol) ReadRequest(op canon.Op, raw []byte) (*canon.Request, error) {
 	q, body := openai.Begin(canon.OpenAIChat, raw)
+	q.Out.Origin = canon.OpenAIChat
 	switch {
 	case q.Err != nil:
 	case op == canon.OpEmbed || op == canon.OpModerate || op == canon.OpComplete:
@@ -22,9 +24,42 @@ func (*Protocol) ReadRequest(op canon.Op, raw []byte) (*canon.Request, error) {
 	return q.Done()
 }
 
+// Refuse returns why a request can't be answered in another dialect. Several prompts would be several
+// calls, and which text tokens stand for only their own model knows.
+func (*Protocol) Refuse(op canon.Op, req *canon.Request) *canon.Error {
+	member := "input"
+	switch op {
+	case canon.OpComplete:
+		if member = "prompt"; len(req.Turns) != 1 {
+			return openai.Invalid(member, "The channels left for this model answer one prompt per call. Send the prompts one by one.")
+		}
+	case canon.OpEmbed:
+	case canon.OpModerate:
+		return canon.Errorf(canon.KindUnsupported, "No channel of this model has a moderation endpoint.")
+	default:
+		return nil
+	}
+	for _, t := range req.Turns {
+		for _, b := range t.Blocks {
+			if _, ok := b.(canon.Foreign); ok {
+				return openai.Invalid(member, "The channels left for this model take '%s' as text, not as tokens.", member)
+			}
+		}
+	}
+	return nil
+}
+
+// late is what can be told only when all members are read.
+type late struct {
+	safety   string // safety_identifier
+	logProbs *bool
+	top      *int64
+}
+
 // readChat reads a chat completion.
 func readChat(q *openai.Request, body gjson.Result) {
 	messages := false
+	var l late
 	q.Members("", body, func(name string, v gjson.Result) {
 		switch name {
 		case "messages":
@@ -32,29 +67,64 @@ func readChat(q *openai.Request, body gjson.Result) {
 			q.Each(name, v, func(path string, v gjson.Result) { readMessage(q, path, v) })
 		case "tools":
 			q.Each(name, v, func(path string, v gjson.Result) { readTool(q, path, v) })
-		case "functions": // what tools was before 2023-11
-			q.Each(name, v, func(path string, v gjson.Result) { q.Out.Tools = append(q.Out.Tools, q.Tool(path, v)) })
+		case "functions": // what tools was before 2023-11; of them at most one is called at once
+			q.Each(name, v, func(path string, v gjson.Result) {
+				q.Out.Tools = append(q.Out.Tools, readFunction(q, canon.Tool{At: path}, path, "", v))
+			})
+			if one := false; len(q.Out.Tools) > 0 && q.Out.ParallelTools == nil {
+				q.Out.ParallelTools = &one
+			}
+		case "web_search_options":
+			if v.IsObject() {
+				q.Out.Tools = append(q.Out.Tools, canon.Tool{Name: name, Raw: json.RawMessage(v.Raw), Hosted: readSearch(v), At: name})
+			}
 		case "tool_choice", "function_call":
 			readToolChoice(q, name, v)
 		case "parallel_tool_calls":
-			q.Out.ParallelTools = q.Bool(name, v)
+			if on := q.Bool(name, v); on != nil {
+				q.Out.ParallelTools = on
+			}
 		case "response_format":
 			readFormat(q, name, v)
 		case "reasoning_effort":
-			q.Out.Reasoning = openai.Effort(q.String(name, v))
+			if e := openai.Effort(q.String(name, v)); e != nil {
+				level(q, e)
+			}
 		case "reasoning":
 			readReasoning(q, name, v)
+		case "include_reasoning": // OpenRouter's older form
+			show(q, q.Bool(name, v))
+		case "verbosity":
+			q.Out.Verbosity = q.String(name, v)
+		case "logprobs":
+			l.logProbs = q.Bool(name, v)
+		case "top_logprobs":
+			l.top = q.Int(name, v)
 		default:
-			readCommon(q, name, v)
+			readCommon(q, &l, name, v)
 		}
 	})
 	if !messages {
 		q.Fail("messages", "Missing required parameter: 'messages'.")
 	}
+	if l.logProbs != nil && *l.logProbs {
+		n := 0
+		if l.top != nil {
+			n = int(min(max(*l.top, 0), 1<<20))
+		}
+		q.Out.LogProbs = &n
+	}
+	l.done(q)
 }
 
-// readCommon reads what chat and legacy completions share.
-func readCommon(q *openai.Request, name string, v gjson.Result) {
+func (l *late) done(q *openai.Request) {
+	if q.Out.User == "" {
+		q.Out.User = l.safety // its successor; the other half of it is prompt_cache_key
+	}
+}
+
+// readCommon reads what chat and its older relatives share.
+func readCommon(q *openai.Request, l *late, name string, v gjson.Result) {
 	out := q.Out
 	switch name {
 	case "model":
@@ -83,87 +153,89 @@ func readCommon(q *openai.Request, name string, v gjson.Result) {
 		out.Stop = q.Strings(name, v)
 	case "seed":
 		out.Seed = q.Int(name, v)
+	case "presence_penalty":
+		out.PresencePenalty = q.Float(name, v)
+	case "frequency_penalty":
+		out.FrequencyPenalty = q.Float(name, v)
 	case "user":
 		out.User = q.String(name, v)
+	case "safety_identifier":
+		l.safety = q.String(name, v)
 	case "service_tier":
 		out.Tier = q.String(name, v)
+	case "store":
+		out.Store = q.Bool(name, v)
+	case "prompt_cache_key":
+		out.CacheKey = q.String(name, v)
+	case "metadata":
+		if v.IsObject() {
+			q.Members(name, v, func(key string, v gjson.Result) {
+				out.Metadata = append(out.Metadata, canon.Field{Name: key, Value: json.RawMessage(v.Raw)})
+			})
+		} else {
+			q.Extra(name, v)
+		}
 	default:
 		q.Extra(name, v)
 	}
 }
 
-// readReasoning reads OpenRouter's form. https://openrouter.ai/docs/use-cases/reasoning-tokens.
-func readReasoning(q *openai.Request, path string, v gjson.Result) {
-	e := canon.Effort{}
-	if q.Out.Reasoning != nil {
-		e = *q.Out.Reasoning
+func effort(q *openai.Request) *canon.Effort {
+	if q.Out.Reasoning == nil {
+		q.Out.Reasoning = &canon.Effort{}
 	}
+	return q.Out.Reasoning
+}
+
+func level(q *openai.Request, said *canon.Effort) {
+	e := effort(q)
+	e.Level, e.Disabled = said.Level, said.Disabled
+	if e.Disabled {
+		e.Level = ""
+	}
+}
+
+func show(q *openai.Request, on *bool) {
+	switch {
+	case on == nil:
+	case *on:
+		effort(q).Show = canon.ThoughtsShown
+	default:
+		effort(q).Show = canon.ThoughtsHidden
+	}
+}
+
+// readReasoning reads OpenRouter's form. https://openrouter.ai/docs/use-cases/reasoning-tokens, read 2026-11-20.
+func readReasoning(q *openai.Request, path string, v gjson.Result) {
+	var enabled *bool
 	q.Members(path, v, func(name string, v gjson.Result) {
+		at := path + "." + name
 		switch name {
 		case "effort":
-			if level := openai.Effort(q.String(path+".effort", v)); level != nil {
-				e.Level, e.Disabled = level.Level, level.Disabled
+			if e := openai.Effort(q.String(at, v)); e != nil {
+				level(q, e)
 			}
 		case "max_tokens":
-			e.Budget = q.Count(path+".max_tokens", v)
+			if n := q.Count(at, v); n > 0 {
+				effort(q).Budget = n
+			}
 		case "enabled":
-			on := q.Bool(path+".enabled", v)
-			e.Disabled = on != nil && !*on
+			enabled = q.Bool(at, v)
+		case "exclude":
+			if out := q.Bool(at, v); out != nil {
+				shown := !*out
+				show(q, &shown)
+			}
 		default:
-			q.Extra(path+"."+name, v)
-		}
-	})
-	if e != (canon.Effort{}) {
-		q.Out.Reasoning = &e
-	}
-}
-
-func readTool(q *openai.Request, path string, v gjson.Result) {
-	var kind string
-	var function gjson.Result
-	var rest []canon.Field
-	q.Members(path, v, func(name string, v gjson.Result) {
-		switch name {
-		case "type":
-			kind = q.String(path+".type", v)
-		case "function":
-			function = v
-		default:
-			rest = append(rest, canon.Field{Name: path + "." + name, Value: json.RawMessage(v.Raw)})
+			q.Extra(at, v)
 		}
 	})
 	switch {
-	case kind != "" && kind != "function":
-		q.Out.Tools = append(q.Out.Tools, canon.Tool{Name: kind, Raw: json.RawMessage(v.Raw)})
-	case openai.Absent(function):
-		q.Fail(path+".function", "Missing required parameter: '%s.function'.", path)
-	default:
-		q.Out.Tools = append(q.Out.Tools, q.Tool(path+".function", function))
-		q.Out.Extra = append(q.Out.Extra, rest...)
-	}
-}
-
-func readToolChoice(q *openai.Request, path string, v gjson.Result) {
-	switch {
-	case openai.Absent(v):
-	case v.Type == gjson.String:
-		if m, ok := openai.ToolMode(v.Str); ok {
-			q.Out.ToolChoice.Mode = m
-		} else {
-			q.Extra(path, v)
-		}
-	case v.IsObject():
-		named := v.Get("function.name")
-		if path == "function_call" {
-			named = v.Get("name")
-		}
-		if named.Type == gjson.String && named.Str != "" {
-			q.Out.ToolChoice = canon.ToolChoice{Mode: canon.ToolNamed, Name: named.Str}
-		} else {
-			q.Extra(path, v) // allowed_tools, custom
-		}
-	default:
-		q.Fail(path, "Invalid type for '%s': expected a string or an object.", path)
+	case enabled == nil:
+	case !*enabled:
+		effort(q).Disabled = true
+	case effort(q).Level == "" && effort(q).Budget == 0:
+		effort(q).Level = "medium" // what "enabled" stands for
 	}
 }
 
@@ -180,7 +252,26 @@ func readFormat(q *openai.Request, path string, v gjson.Result) {
 	case "json_object":
 		q.Out.Format = &canon.Format{}
 	case "json_schema":
-		q.Out.Format = q.Format(path+".json_schema", v.Get("json_schema"))
+		f := &canon.Format{}
+		inner := path + ".json_schema"
+		q.Members(inner, v.Get("json_schema"), func(name string, v gjson.Result) {
+			at := inner + "." + name
+			switch name {
+			case "name":
+				f.Name = q.String(at, v)
+			case "description":
+				f.Description = q.String(at, v)
+			case "schema":
+				if !openai.Absent(v) {
+					f.Schema = json.RawMessage(v.Raw)
+				}
+			case "strict":
+				f.Strict = q.Bool(at, v)
+			default:
+				q.Extra(at, v)
+			}
+		})
+		q.Out.Format = f
 	default:
 		q.Extra(path, v)
 	}
@@ -193,35 +284,85 @@ func readInput(q *openai.Request, op canon.Op, body gjson.Result) {
 	if op == canon.OpComplete {
 		member = "prompt"
 	}
-	turn := func(b ...canon.Block) {
-		q.Out.Turns = append(q.Out.Turns, canon.Turn{Role: canon.RoleUser, Blocks: b})
+	turn := func(path string, b canon.Block) {
+		q.Out.Turns = append(q.Out.Turns, canon.Turn{Role: canon.RoleUser, At: path, Blocks: []canon.Block{b}})
 	}
+	var l late
 	q.Members("", body, func(name string, v gjson.Result) {
 		if name != member {
-			readCommon(q, name, v)
+			if !readOlder(q, op, name, v) {
+				readCommon(q, &l, name, v)
+			}
 			return
 		}
 		switch {
 		case openai.Absent(v):
 		case v.Type == gjson.String:
-			turn(canon.Text{Text: v.Str})
+			turn(name, canon.Text{Text: v.Str})
 		case !v.IsArray():
 			q.Fail(name, "Invalid type for '%s': expected a string or an array.", name)
 		case v.Get("0").Type == gjson.Number:
-			turn(q.Foreign(v.Raw))
+			turn(name, q.Foreign(v.Raw))
 		case op == canon.OpModerate && v.Get("0").IsObject(): // one input of several parts
-			turn(readParts(q, name, v)...)
+			parts := readContent(q, name, v)
+			q.Out.Turns = append(q.Out.Turns, canon.Turn{Role: canon.RoleUser, At: name, Blocks: parts.list, Paths: parts.paths})
 		default:
-			q.Each(name, v, func(_ string, e gjson.Result) {
+			q.Each(name, v, func(path string, e gjson.Result) {
 				if e.Type == gjson.String {
-					turn(canon.Text{Text: e.Str})
+					turn(path, canon.Text{Text: e.Str})
 				} else {
-					turn(q.Foreign(e.Raw))
+					turn(path, q.Foreign(e.Raw))
 				}
 			})
 		}
 	})
+	l.done(q)
 	if op != canon.OpComplete && len(q.Out.Turns) == 0 { // a completion may begin at nothing
 		q.Fail(member, "Missing required parameter: '%s'.", member)
 	}
+}
+
+// readOlder reads a member that only legacy completions or embeddings have.
+func readOlder(q *openai.Request, op canon.Op, name string, v gjson.Result) bool {
+	switch op {
+	case canon.OpComplete:
+		switch name {
+		case "echo":
+			on := q.Bool(name, v)
+			q.Out.Echo = on != nil && *on
+			return true
+		case "logprobs":
+			if n := q.Int(name, v); n != nil {
+				top := int(min(max(*n, 0), 1<<20))
+				q.Out.LogProbs = &top
+			}
+			return true
+		case "suffix":
+			if v.Type == gjson.String && v.Str == "" {
+				return true
+			}
+		}
+	case canon.OpEmbed:
+		switch name {
+		case "dimensions":
+			q.Out.Dimensions = q.Count(name, v)
+			return true
+		case "encoding_format":
+			switch word := q.String(name, v); word {
+			case "", "float":
+			case "base64":
+				q.Out.Packed = true
+			default: // int8 and binary, of vendors
+				q.Extra(name, v)
+			}
+			return true
+		}
+	default:
+	}
+	return false
+}
+
+// isLegacy reports whether a request calls its tools by the names of before 2023-11.
+func isLegacy(req *canon.Request) bool {
+	return req != nil && len(req.Tools) > 0 && strings.HasPrefix(req.Tools[0].At, "functions[")
 }
