@@ -55,6 +55,7 @@ var (
 type chunk struct {
 	id, model, object, kind, usage, fault string
 	minimax                               openai.Fault
+	created                               int64
 	choices                               bool // the member is there
 	alternatives                          int  // elements of choices
 	payload                               bool // embeddings or moderation results are there
@@ -93,7 +94,7 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 	}
 	if !r.started && (c.id != "" || c.model != "" || len(out) > mark) {
 		r.started = true
-		out = slices.Insert(out, mark, canon.Event(canon.Start{ID: c.id, Model: c.model}))
+		out = slices.Insert(out, mark, canon.Event(canon.Start{ID: c.id, Model: c.model, Created: c.created}))
 	}
 	if c.usage != "" {
 		if u, ok := openai.ReadUsage(c.usage, r.tier); ok {
@@ -144,6 +145,12 @@ func (r *reader) top(p *jsonpull.Parser, c *chunk, out []canon.Event) ([]canon.E
 			c.model = p.String()
 		case "object":
 			c.object = p.String()
+		case "created":
+			if r.started {
+				p.Skip()
+			} else {
+				c.created = p.Int()
+			}
 		case "type":
 			c.kind = p.String()
 		case "choices":
@@ -189,8 +196,12 @@ func (r *reader) top(p *jsonpull.Parser, c *chunk, out []canon.Event) ([]canon.E
 				}
 			}
 		case "data":
-			c.payload = c.payload || r.head.Op == canon.OpEmbed && p.Kind() == '['
-			p.Skip()
+			if r.head.Op != canon.OpEmbed || p.Kind() != '[' {
+				p.Skip()
+				continue
+			}
+			c.payload = true
+			out = embeddings(p.Raw(), out)
 		case "results":
 			c.payload = c.payload || r.head.Op == canon.OpModerate && p.Kind() == '['
 			p.Skip()
@@ -198,7 +209,7 @@ func (r *reader) top(p *jsonpull.Parser, c *chunk, out []canon.Event) ([]canon.E
 			p.Skip()
 		}
 	}
-	if c.payload {
+	if c.payload && !embedded(out) {
 		out = append(out, canon.Other{Name: string(r.head.Op), Content: true})
 	}
 	return out, nil

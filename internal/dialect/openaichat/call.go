@@ -1,6 +1,8 @@
 package openaichat
 
 import (
+	"strings"
+
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect/jsonpull"
 	"tollgate/internal/jsonedit"
@@ -17,6 +19,8 @@ type call struct {
 	started  bool
 	custom   bool // its input is free text, which travels as a JSON string
 	begun    bool // of a custom call: the opening quote was sent
+
+	sealed int // block of its signature (Google), which stands before it; 0 if none, else its index + 1
 }
 
 // callDelta is one element of tool_calls in one chunk.
@@ -26,6 +30,7 @@ type callDelta struct {
 	input       string
 	said        bool // input stands there, if only as ""
 	custom      bool
+	signed      string // extra_content, if Google's signature of the call is in it
 	nothingElse bool
 }
 
@@ -48,6 +53,10 @@ func readCall(p *jsonpull.Parser) callDelta {
 		case "function", "custom":
 			d.custom = p.Name == "custom"
 			d.function(p)
+		case "extra_content": // https://ai.google.dev/gemini-api/docs/thought-signatures, read 2026-11-20
+			if raw := p.Raw(); strings.Contains(raw, `"thought_signature"`) {
+				d.signed = compact(raw)
+			}
 		default:
 			p.Skip()
 		}
@@ -100,7 +109,10 @@ func (c *choice) call(d callDelta, out []canon.Event) ([]canon.Event, error) {
 			return out, nil // only an id so far; the name is on its way
 		}
 		k.started = true
-		out = append(out, canon.ToolStart{Choice: c.number, Index: k.block, ID: k.id, Name: k.name})
+		if k.sealed > 0 {
+			out = append(out, canon.ReasoningDelta{Choice: c.number, Index: k.sealed - 1, Seal: d.signed})
+		}
+		out = append(out, canon.ToolStart{Choice: c.number, Index: k.block, ID: k.id, Name: k.name, Custom: k.custom})
 	}
 	input := d.input
 	if k.custom && input != "" {
@@ -136,7 +148,12 @@ func (c *choice) callFor(d callDelta) (*call, error) {
 	if len(c.calls) == maxCalls {
 		return nil, errTooMany
 	}
-	c.calls = append(c.calls, call{number: d.number, block: c.newBlock()})
+	k := call{number: d.number}
+	if d.signed != "" && d.name != "" {
+		k.sealed = c.newBlock() + 1
+	}
+	k.block = c.newBlock()
+	c.calls = append(c.calls, k)
 	return &c.calls[len(c.calls)-1], nil
 }
 

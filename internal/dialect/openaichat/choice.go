@@ -18,6 +18,7 @@ type choice struct {
 	open    string // "text", "reasoning" or "refusal": the block that a delta of the same kind continues
 	index   int    // of that block
 	next    int    // index of the next new block
+	text    int    // the last block of text, which citations are of
 	audio   int    // block of generated audio, 0 if none yet, else its index + 1
 	calls   []call
 	stopped bool
@@ -41,6 +42,9 @@ func (r *reader) at(number int64) (*choice, error) {
 func (c *choice) block(kind string) int {
 	if c.open != kind {
 		c.open, c.index = kind, c.next
+		if kind == "text" {
+			c.text = c.index
+		}
 		c.next++
 	}
 	return c.index
@@ -62,6 +66,7 @@ func (r *reader) choice(p *jsonpull.Parser, top *chunk, out []canon.Event) ([]ca
 		m             message
 		number        int64
 		text, reason  string
+		probs, met    string // logprobs, raw; stop sequence
 		whole, usable bool
 	)
 	for p.Member() {
@@ -79,6 +84,14 @@ func (r *reader) choice(p *jsonpull.Parser, top *chunk, out []canon.Event) ([]ca
 			text = p.String()
 		case "finish_reason":
 			reason = p.String()
+		case "logprobs":
+			if p.Kind() == '{' {
+				probs = p.Raw()
+			} else {
+				p.Skip()
+			}
+		case "stop_reason", "matched_stop": // vLLM and SGLang: the stop sequence, or the number of a token
+			met = p.String()
 		case "usage": // Moonshot puts the usage of a stream here
 			if u := p.Raw(); top.usage == "" && strings.HasPrefix(u, "{") {
 				top.usage = u
@@ -103,6 +116,9 @@ func (r *reader) choice(p *jsonpull.Parser, top *chunk, out []canon.Event) ([]ca
 			return out, err
 		}
 	}
+	if probs != "" {
+		out = c.probabilities(probs, out)
+	}
 	if reason != "" || whole {
 		out = c.closeCustom(out)
 	}
@@ -118,7 +134,12 @@ func (r *reader) choice(p *jsonpull.Parser, top *chunk, out []canon.Event) ([]ca
 	if why == canon.StopEnd && len(c.calls) > 0 {
 		why = canon.StopTools // Google always says stop, and so does OpenAI of a call that tool_choice forced
 	}
-	return append(out, canon.Stopped{Choice: c.number, Why: why, Raw: reason}), nil
+	if met != "" && why == canon.StopEnd {
+		why = canon.StopSequence
+	} else {
+		met = ""
+	}
+	return append(out, canon.Stopped{Choice: c.number, Why: why, Raw: reason, Sequence: met}), nil
 }
 
 // message is a delta or a message, read but not yet in order: members come in any.
@@ -201,7 +222,7 @@ func (c *choice) message(m *message, out []canon.Event) ([]canon.Event, error) {
 		out = append(out, canon.RefusalDelta{Choice: c.number, Index: c.block("refusal"), Text: m.refusal})
 	}
 	if m.annotations != "" {
-		out = append(out, canon.Other{Name: "annotations", Content: true, Raw: []byte(m.annotations)})
+		out = c.cited(m.annotations, out)
 	}
 	if m.audio != "" {
 		out = c.sound(m.audio, out)
@@ -235,24 +256,29 @@ func (c *choice) details(raw string, withText bool, out []canon.Event) []canon.E
 	p := jsonpull.NewString(raw)
 	p.Array()
 	for p.Element() {
-		if !p.Object() {
+		entry := p.Raw()
+		q := jsonpull.NewString(entry)
+		if !q.Object() {
 			continue
 		}
 		var text, seal string
-		for p.Member() {
-			switch p.Name {
+		for q.Member() {
+			switch q.Name {
 			case "text", "summary":
-				text = p.String()
+				text = q.String()
 			case "data", "signature":
-				if s := p.String(); s != "" {
+				if s := q.String(); s != "" {
 					seal = s
 				}
 			default:
-				p.Skip()
+				q.Skip()
 			}
 		}
 		if !withText {
 			text = ""
+		}
+		if seal != "" {
+			seal = sealOf(entry)
 		}
 		if text != "" || seal != "" {
 			out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block("reasoning"), Text: text, Seal: seal})
