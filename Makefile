@@ -31,6 +31,9 @@ test-race: ## run all tests under the race detector (needs a C compiler)
 e2e: build ## run the official SDKs against the real binary
 	cd test/e2e && TOLLGATE_BIN=$(CURDIR)/bin/tollgate $(GO) test -count=1 -timeout 15m ./...
 
+agents: ## run Claude Code, Codex, Gemini CLI and Qwen Code through the gateway (needs npm; ARGS=-help)
+	$(GO) run ./test/agents -install $(ARGS)
+
 crash: ## kill -9 the loaded gateway 200 times and compare ledgers (make test: 15 times)
 	CRASH_ROUNDS=200 $(GO) test -count=1 -timeout 30m -v -run '^TestKilled$$' ./test/crash
 
@@ -75,4 +78,4 @@ image: ## build the container image tollgate:VERSION
 clean: ## remove what was built; ./data stays
 	rm -rf bin
 
-.PHONY: help build run test test-race e2e crash fuzz bench microbench lint fmt generate verify release image clean
+.PHONY: help build run test test-race e2e agents crash fuzz bench microbench lint fmt generate verify release image clean

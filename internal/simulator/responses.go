@@ -9,9 +9,10 @@ import (
 
 // This file is OpenAI Responses: requests and their checks; responses_write.go writes the answers.
 // Source: https://platform.openai.com/docs/api-reference/responses;
-// read by openai-go v3.95.0 without complaint, 2026-11-20.
+// read by openai-go v3.95.0 without complaint, 2026-11-20. Codex 0.169 sends client_metadata, which the
+// reference leaves out.
 
-var responsesMembers = set(`background context_management conversation include input instructions max_output_tokens max_tool_calls metadata model
+var responsesMembers = set(`background client_metadata context_management conversation include input instructions max_output_tokens max_tool_calls metadata model
 	moderation parallel_tool_calls previous_response_id prompt prompt_cache_key prompt_cache_retention prompt_cache_options reasoning safety_identifier
 	service_tier store stream stream_options temperature text tool_choice tools top_logprobs top_p truncation user`)
 
