@@ -126,12 +126,20 @@ var levelPools = func() (all [mapping.MaxLevel + 1]string) {
 // line that has Pools or AllowLevels must have it there; where nobody from some account up has any, that
 // account may use the pool of its level alone, and what byRule, a rule of the operator, chooses.
 func (d *Directory) MayUsePool(a *Account, name string, byRule bool) bool {
+	return d.mayUsePool(a, name, byRule, nil)
+}
+
+// mayUsePool is MayUsePool for a pool that a rule of giver, on the line of a, names, if that is not nil:
+// then giver and those below it that have no lists do not stand against it.
+func (d *Directory) mayUsePool(a *Account, name string, byRule bool, giver *Account) bool {
 	level, isLevel := pool.LevelOf(name)
+	given := giver != nil
 	other, said := false, true // of the accounts since the last list: one says another level; the topmost says one
 	for up := range d.Line(a) {
 		switch {
 		case up.ID == RootID:
 			return byRule || !other && (said || isLevel && level == up.Level)
+		case given && len(up.Pools) == 0 && len(up.AllowLevels) == 0:
 		case len(up.Pools) == 0 && len(up.AllowLevels) == 0:
 			said = up.Level > 0
 			other = other || said && !(isLevel && level == up.Level)
@@ -140,8 +148,70 @@ func (d *Directory) MayUsePool(a *Account, name string, byRule bool) bool {
 		default:
 			return false
 		}
+		given = given && up != giver
 	}
 	return false
+}
+
+// Rules are what the operator lays down for all accounts. They are immutable.
+type Rules struct {
+	Models mapping.Models // models sent instead of those asked for, where no account on the line says so
+	Levels mapping.Levels // levels that serve models, where no account on the line says so
+	Steps  mapping.Steps  // levels that take over
+	Paths  []string       // API paths that may be called, as Account.Paths
+}
+
+// Serve says how a caller's call of a model goes: which model is sent and which pools serve it, in
+// order. It is false when the caller may not call the model; without pools, it may use none of those
+// that serve it. Calls and lists of models ask the same. The result is shared: do not change it.
+func (d *Directory) Serve(c Caller, asked string, rules *Rules) (sent string, pools []string, ok bool) {
+	if !d.MayCall(c, asked) {
+		return asked, nil, false
+	}
+	sent, mapped := d.Map(c.Account, asked)
+	if !mapped {
+		sent = rules.Models.Map(asked)
+	}
+	if sent != asked && !d.MayCall(c, sent) {
+		return sent, nil, false
+	}
+	return sent, d.Pools(c.Account, sent, rules), true
+}
+
+// Pools returns the pools that serve a model to an account, in order, with those that take over. A rule
+// that names a level which the account may not use does not hold for it. The result is shared: do not
+// change it.
+func (d *Directory) Pools(a *Account, model string, rules *Rules) []string {
+	start, byRule := d.PoolsOf(a), false
+	level, giver := d.levelFor(a, model)
+	if giver != nil && d.mayUsePool(a, levelPools[level], false, giver) {
+		start = levelPools[level : level+1]
+	} else if level, ok := rules.Levels.Level(model); ok && d.MayUsePool(a, levelPools[level], true) {
+		start, byRule, giver = levelPools[level:level+1], true, nil
+	} else {
+		giver = nil
+	}
+	all := pool.SwitchOver(start, rules.Steps)
+	may := func(name string) bool { return d.mayUsePool(a, name, byRule || !slices.Contains(start, name), giver) }
+	for _, name := range all {
+		if !may(name) {
+			return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !may(name) })
+		}
+	}
+	return all
+}
+
+// levelFor returns the level that the first account on the line with a rule for the model names, and
+// that account; nil if there is none.
+func (d *Directory) levelFor(a *Account, model string) (int, *Account) {
+	for a := range d.Line(a) {
+		if len(a.Levels) > 0 {
+			if level, ok := a.Levels.Level(model); ok && level >= 0 && level < len(levelPools) {
+				return level, a
+			}
+		}
+	}
+	return 0, nil
 }
 
 // Effective is what holds for an account, after those above it have been asked.
@@ -232,4 +302,72 @@ func (a *Account) HardLimitOf(granted catalog.Nanos) catalog.Nanos {
 		return a.HardLimit
 	}
 	return (max(granted, 0) + hundred - 1) / hundred * hundred
+}
+
+// LimitsFor returns the limits that an account has of its own for a model by any of its names, and the
+// pattern that says so: of those that fit, the one that says most. The pattern is "" if none fits.
+func (a *Account) LimitsFor(names ...string) (pattern string, l Limits) {
+	best := -1
+	for p, limits := range a.ModelLimits {
+		n := telling(p)
+		if (n > best || n == best && p < pattern) && slices.ContainsFunc(names, func(name string) bool { return wildcard.Match(p, name) }) {
+			best, pattern, l = n, p, limits
+		}
+	}
+	return pattern, l
+}
+
+// telling says how much a pattern says: of two that fit a name, the one that says more holds.
+func telling(pattern string) int {
+	n := 2 * wildcard.Literals(pattern)
+	if !wildcard.Is(pattern) {
+		n++
+	}
+	return n
+}
+
+// PriceFor returns what an account has of its own to say on the price of a model by any of its names, or
+// the next account above that has something; nil if nobody has.
+func (d *Directory) PriceFor(a *Account, names ...string) *catalog.Override {
+	for up := range d.Line(a) {
+		if o := overrideFor(up.Prices, names); o != nil {
+			return o
+		}
+	}
+	return nil
+}
+
+// overrideFor returns the override that fits and says most, but for those that are off.
+func overrideFor(list []catalog.Override, names []string) *catalog.Override {
+	var best *catalog.Override
+	most := -1
+	for i := range list {
+		o := &list[i]
+		n := telling(o.Model)
+		if !o.Off && n > most && slices.ContainsFunc(names, func(name string) bool { return wildcard.Match(o.Model, name) }) {
+			best, most = o, n
+		}
+	}
+	return best
+}
+
+// RatioOf returns by what the catalogue's limits for one account on a model are multiplied for a.
+func (d *Directory) RatioOf(a *Account) catalog.Multiplier {
+	for up := range d.Line(a) {
+		if up.LimitRatio > 0 {
+			return up.LimitRatio
+		}
+	}
+	return catalog.One
+}
+
+// AboveOf returns the ids of the accounts above a but root, the nearest first; nil if there are none.
+func (d *Directory) AboveOf(a *Account) []string {
+	var ids []string
+	for up := range d.Line(a) {
+		if up != a && up.ID != RootID {
+			ids = append(ids, up.ID)
+		}
+	}
+	return ids
 }

@@ -32,9 +32,10 @@ type Account struct {
 	Enabled      bool   // false stops it and all below it
 	Role         Role
 
-	Limits      Limits            // of it and all below it together; zero: those above hold alone
-	ModelLimits map[string]Limits // the same for models, by pattern; the most telling one that fits holds
-	ChildLimit  int64             // most accounts right below it; 0: as said above
+	Limits      Limits             // of it and all below it together; zero: those above hold alone
+	ModelLimits map[string]Limits  // the same for models, by pattern; the most telling one that fits holds
+	LimitRatio  catalog.Multiplier // of the limits that the catalogue has for one account on a model; 0: as said above
+	ChildLimit  int64              // most accounts right below it; 0: as said above
 
 	Models      []string       // patterns of models it may call; empty: all. "-x" excludes
 	Paths       []string       // patterns of API paths it may call, as Models

@@ -82,6 +82,8 @@ func (a *Account) check() error {
 		return bad("hard_limit", "must be between 0 and %s dollars; 0 is no bound", maxMoney)
 	case a.SoftLimit < 0 || a.SoftLimit > maxMoney:
 		return bad("soft_limit", "must be between 0 and %s dollars", maxMoney)
+	case a.LimitRatio < 0 || a.LimitRatio > catalog.MaxMultiplier:
+		return bad("limit_ratio", "must be above 0 and at most %s; 0 is that of the account above", catalog.MaxMultiplier)
 	case a.Rates != 0 && (a.Rates < catalog.One || a.Rates > catalog.MaxMultiplier):
 		return bad("rates", "must be between %s and %s", catalog.One, catalog.MaxMultiplier)
 	}
@@ -296,6 +298,11 @@ func (r *Registry) below(parent *Account, a, old *Account) error {
 	for _, l := range a.AllowLevels {
 		if !slices.Contains(old.AllowLevels, l) && !r.dir.MayUsePool(parent, pool.Level(l), false) {
 			return bad("allow_levels", "the account above may not use level %d", l)
+		}
+	}
+	for _, l := range a.Levels {
+		if !slices.Contains(old.Levels, l) && !r.dir.MayUsePool(parent, pool.Level(l.Level), false) {
+			return bad("level_mapper", "the account above may not use level %d", l.Level)
 		}
 	}
 	if a.Level != 0 && a.Level != old.Level && !r.dir.MayUsePool(parent, pool.Level(a.Level), false) {

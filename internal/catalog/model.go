@@ -23,6 +23,11 @@ type Model struct {
 	ContextTokens int64 `json:"context_tokens,omitempty"` // input and output together, as the owner counts; 0: unknown
 	OutputTokens  int64 `json:"output_tokens,omitempty"`  // most that one answer may have; 0: unknown
 
+	// What one account may ask of it in a minute, unless the account has limits of its own for it. 0: no
+	// limit.
+	AccountRPM int64 `json:"account_rpm,omitempty"`
+	AccountTPM int64 `json:"account_tpm,omitempty"`
+
 	Price       *Price `json:"price,omitempty"` // nil and not Free: not known, so a call cannot be priced
 	Free        bool   `json:"free,omitempty"`  // costs nothing, and that is known
 	PriceSource string `json:"price_source,omitempty"`

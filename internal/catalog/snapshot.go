@@ -201,6 +201,9 @@ func compile(m Model) (*Entry, error) {
 	if wildcard.Is(m.Name) && len(m.Aliases) > 0 {
 		bad("aliases: a price rule has none")
 	}
+	if m.AccountRPM < 0 || m.AccountTPM < 0 {
+		bad("account_rpm, account_tpm: must not be negative; 0 is no limit")
+	}
 	if m.ContextTokens < 0 || m.OutputTokens < 0 {
 		bad("context_tokens, output_tokens: must not be negative")
 	}

@@ -142,6 +142,7 @@ func accountError(doing, id string, err error) error {
 type accountDoc struct {
 	BillingEmail string                    `json:"billing_email,omitempty"`
 	ModelLimits  map[string]account.Limits `json:"model_limits,omitempty"`
+	LimitRatio   catalog.Multiplier        `json:"limit_ratio,omitempty"`
 	ChildLimit   int64                     `json:"child_limit,omitempty"`
 	Paths        []string                  `json:"paths,omitempty"`
 	IPs          []netip.Prefix            `json:"ips,omitempty"`
@@ -167,7 +168,7 @@ func accountArgs(a account.Account) ([]any, error) {
 	models, err2 := toJSON(a.Models)
 	pools, err3 := toJSON(a.Pools)
 	doc, err4 := toJSON(accountDoc{
-		a.BillingEmail, a.ModelLimits, a.ChildLimit, a.Paths, a.IPs, a.Level, a.AllowLevels, a.Mapping, a.Levels, a.Rates, a.Prices,
+		a.BillingEmail, a.ModelLimits, a.LimitRatio, a.ChildLimit, a.Paths, a.IPs, a.Level, a.AllowLevels, a.Mapping, a.Levels, a.Rates, a.Prices,
 		a.Unbilled, a.HardLimit, a.SoftLimit, a.Gear, a.Factor, a.Tier, a.Labels, a.TimeZone,
 	})
 	err5 := checkText(map[string]string{"id": a.ID, "parent": a.ParentID, "path": a.Path, "name": a.Name, "email": a.Email, "alias": a.Alias, "role": string(a.Role)})
@@ -191,7 +192,7 @@ func scanAccount(row scanner) (account.Account, error) {
 		fromJSON(models, "models of account "+a.ID, &a.Models),
 		fromJSON(pools, "pools of account "+a.ID, &a.Pools),
 		fromJSON(doc, "account "+a.ID, &d))
-	a.BillingEmail, a.ModelLimits, a.ChildLimit, a.Paths, a.IPs = d.BillingEmail, d.ModelLimits, d.ChildLimit, d.Paths, d.IPs
+	a.BillingEmail, a.ModelLimits, a.LimitRatio, a.ChildLimit, a.Paths, a.IPs = d.BillingEmail, d.ModelLimits, d.LimitRatio, d.ChildLimit, d.Paths, d.IPs
 	a.Level, a.AllowLevels, a.Mapping, a.Levels = d.Level, d.AllowLevels, d.Mapping, d.Levels
 	a.Rates, a.Prices, a.Unbilled, a.HardLimit, a.SoftLimit = d.Rates, d.Prices, d.Unbilled, d.HardLimit, d.SoftLimit
 	a.Gear, a.Factor, a.Tier, a.Labels, a.TimeZone = d.Gear, d.Factor, d.Tier, d.Labels, d.TimeZone

@@ -135,7 +135,7 @@ func someAccount(id, parent, path, name string) account.Account {
 		ID: id, ParentID: parent, Path: path, Name: name, Email: name + "@example.com", Alias: "alias of " + name, Enabled: true, Role: account.RoleManager,
 		Limits: account.Limits{RPM: 1, RPH: 2, RPD: 3, TPM: 4, TPH: 5, TPD: 6, Concurrent: 7},
 		Models: []string{"gpt-*", "-gpt-4"}, Pools: []string{"default", "spare"}, CreatedAt: noon, UpdatedAt: noon.Add(time.Minute),
-		BillingEmail: "bills@example.com", ModelLimits: map[string]account.Limits{"gpt-4*": {RPM: 30, TPM: 90_000}}, ChildLimit: 9,
+		BillingEmail: "bills@example.com", ModelLimits: map[string]account.Limits{"gpt-4*": {RPM: 30, TPM: 90_000}}, LimitRatio: catalog.One / 2, ChildLimit: 9,
 		Paths: []string{"/v1/*", "-/v1/files"}, IPs: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
 		Level: 3, AllowLevels: []int{0, 4}, Mapping: mapping.Models{{From: "gpt-3.5*", To: "gpt-4o-mini"}}, Levels: mapping.Levels{{Model: "gpt-4", Level: 2}},
 		Rates: catalog.One * 5 / 4, Prices: []catalog.Override{{Model: "gpt-*", Rates: catalog.Rates{Input: "0", Output: "1.5"}}, {Model: "x", Free: true, Off: true}},
