@@ -1,11 +1,9 @@
 package catalog
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/bits"
-	"strings"
 )
 
 // Multiplier is what an account's prices are multiplied with, in billionths; 0 is not said. It changes
@@ -48,32 +46,4 @@ func scale(n, m uint64) (Nanos, error) {
 		return 0, ErrTooLarge
 	}
 	return Nanos(q), nil
-}
-
-// Override is what someone pays for models instead of what the catalogue says.
-type Override struct {
-	Model string `json:"model"`          // name, or pattern with '*'
-	Off   bool   `json:"off,omitempty"`  // kept, but without effect
-	Free  bool   `json:"free,omitempty"` // costs nothing; then no rate is said
-
-	// Rates replace those of the catalogue one by one; what is not said stays as it is there, and "0"
-	// is a price like any other. A rate that is said holds for calls of every length and service tier.
-	Rates
-}
-
-// Check reports what is wrong with o.
-func (o *Override) Check() error {
-	if o.Model == "" || len(o.Model) > maxName || strings.ContainsFunc(o.Model, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return fmt.Errorf("model %.80q: must have 1 to %d characters and no white space", o.Model, maxName)
-	}
-	own, err := o.parse("")
-	switch {
-	case err != nil:
-		return err
-	case o.Free && own != (rateList{}):
-		return errors.New("free: what is free has no rates")
-	case !o.Free && own == (rateList{}):
-		return errors.New("says neither a rate nor free")
-	}
-	return nil
 }

@@ -220,10 +220,7 @@ func compile(m Model) (*Entry, error) {
 	case m.Free && m.Price != nil:
 		bad("free: a model that is free has no price")
 	case m.Free:
-		for _, b := range []bucket{input, output, webSearches} {
-			e.standard.rates.said[b] = true
-		}
-		e.Version = "free"
+		e.standard, e.Version = free(), "free"
 	case m.Price == nil:
 		e.reason = "the catalogue knows the model but not its price; add price to its entry, or say free"
 	default:
@@ -239,6 +236,14 @@ func compile(m Model) (*Entry, error) {
 		return nil, errors.Join(errs...)
 	}
 	return e, nil
+}
+
+// free is the price list on which all that a call may use costs nothing.
+func free() (l priceList) {
+	for _, b := range []bucket{input, output, webSearches} {
+		l.rates.said[b] = true
+	}
+	return l
 }
 
 // version names the content of p. JSON of a struct is the same for the same content: fields stand in
