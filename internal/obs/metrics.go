@@ -2,6 +2,7 @@ package obs
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,7 @@ type Metrics struct {
 	cost      *prometheus.CounterVec
 	attempts  *prometheus.CounterVec
 	losses    *prometheus.CounterVec
+	shared    *prometheus.CounterVec
 	firstByte *prometheus.HistogramVec
 	total     *prometheus.HistogramVec
 
@@ -73,6 +75,10 @@ func NewMetrics(version string) *Metrics {
 			Name: "tollgate_translation_losses_total",
 			Help: "Features that translation lost or changed, by the client's dialect and the channel's.",
 		}, []string{"dialect", "spoken", "feature", "kind"}),
+		shared: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_shared_addresses_total",
+			Help: "Addresses that more accounts called from within an hour than the operator set, told of or refused.",
+		}, []string{"banned"}),
 		firstByte: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "tollgate_call_first_byte_seconds",
 			Help: "From the request to the first byte of content.", Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
@@ -86,7 +92,7 @@ func NewMetrics(version string) *Metrics {
 	m.attemptsFor.Store(&map[attemptKey]prometheus.Counter{})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "tollgate_build_info", Help: "1, labelled with the version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.InFlight, m.calls, m.tokens, m.cost, m.attempts, m.losses, m.firstByte, m.total, build,
+	m.registry.MustRegister(m.InFlight, m.calls, m.tokens, m.cost, m.attempts, m.losses, m.shared, m.firstByte, m.total, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -127,6 +133,9 @@ func (m *Metrics) Settled(rec ledger.Call) {
 	}
 	s.total.Observe(float64(rec.TotalMs) / 1e3)
 }
+
+// Shared counts an address that many accounts called from, and whether it is refused now.
+func (m *Metrics) Shared(banned bool) { m.shared.WithLabelValues(strconv.FormatBool(banned)).Inc() }
 
 // Refused counts a call that was turned away before anything was tried or charged. It has no model.
 func (m *Metrics) Refused(dialect, op string, kind canon.Kind) {
