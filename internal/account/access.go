@@ -201,6 +201,21 @@ func (d *Directory) Pools(a *Account, model string, rules *Rules) []string {
 	return all
 }
 
+// Reach returns the pools that any model may be served from to an account, and perhaps some that none
+// is: who lists models asks Serve of each that it finds there.
+func (d *Directory) Reach(a *Account, rules *Rules) []string {
+	all := slices.Clone(d.PoolsOf(a))
+	for _, r := range rules.Levels {
+		all = append(all, pool.Level(r.Level))
+	}
+	for up := range d.Line(a) {
+		for _, r := range up.Levels {
+			all = append(all, pool.Level(r.Level))
+		}
+	}
+	return pool.SwitchOver(all, rules.Steps)
+}
+
 // levelFor returns the level that the first account on the line with a rule for the model names, and
 // that account; nil if there is none.
 func (d *Directory) levelFor(a *Account, model string) (int, *Account) {

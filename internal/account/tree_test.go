@@ -445,6 +445,110 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// What Serve says when rules, mappings, levels and take-overs meet.
+func TestServe(t *testing.T) {
+	r, _ := registry()
+	x := plant(t, r, "team", "team/leaf")
+	must(t, change(t, r, x["team"].ID, func(a *Account) {
+		a.Models, a.AllowLevels = []string{"gpt-*"}, []int{0, 2, 3}
+		a.Mapping = mapping.Models{{From: "gpt-best", To: "gpt-5"}, {From: "gpt-bad", To: "claude"}}
+	}))
+	must(t, change(t, r, x["leaf"].ID, func(a *Account) { a.Levels = mapping.Levels{{Model: "gpt-5", Level: 3}} }))
+	d := r.Directory()
+	rules := &Rules{
+		Models: mapping.Models{{From: "gpt-best", To: "gpt-0"}, {From: "gpt-old*", To: "gpt-new"}, {From: "o1", To: "gpt-1"}},
+		Levels: mapping.Levels{{Model: "gpt-5", Level: 2}, {Model: "gpt-new", Level: 2}, {Model: "gpt-9", Level: 9}},
+		Steps:  mapping.Steps{{From: 0, To: 2}, {From: 2, To: 9}, {From: 9, To: 3}},
+	}
+	for _, c := range []struct {
+		who, asked, sent, pools string
+		ok                      bool
+	}{
+		{"leaf", "gpt-x", "gpt-x", "default level-2 level-3", true}, // level 9 takes over from 2, but is not the team's
+		{"leaf", "gpt-best", "gpt-5", "level-3", true},              // the team's mapping and the leaf's level go before the operator's
+		{"team", "gpt-best", "gpt-5", "level-2 level-3", true},      // the operator's level
+		{"leaf", "gpt-old-7", "gpt-new", "level-2 level-3", true},   // the operator's mapping
+		{"leaf", "gpt-9", "gpt-9", "default level-2 level-3", true}, // a level that it may not use is no rule for it
+		{"leaf", "claude", "claude", "", false},                     // not the team's
+		{"leaf", "gpt-bad", "claude", "", false},                    // what is sent must be allowed too
+		{"leaf", "o1", "o1", "", false},                             // and what is asked for
+		{"root", "gpt-9", "gpt-9", "level-9 level-3", true},         // root may use all
+		{"root", "gpt-5", "gpt-5", "level-2 level-9 level-3", true}, // and has no mapping
+	} {
+		a := d.Account(RootID)
+		if c.who != "root" {
+			a = d.Account(x[c.who].ID)
+		}
+		sent, pools, ok := d.Serve(Caller{Account: a, Key: &Key{}}, c.asked, rules)
+		if sent != c.sent || strings.Join(pools, " ") != c.pools || ok != c.ok {
+			t.Errorf("%s %s: %s %v %v", c.who, c.asked, sent, pools, ok)
+		}
+	}
+	// A level that the account above gives by a rule needs no list; one that it has not itself it can't give.
+	plant(t, r, "free", "free/child")
+	must(t, change(t, r, d.Find("free").ID, func(a *Account) { a.Levels = mapping.Levels{{Model: "*", Level: 4}} }))
+	if _, pools, _ := d.Serve(Caller{Account: d.Find("child"), Key: &Key{}}, "m", &Rules{}); strings.Join(pools, " ") != "level-4" {
+		t.Errorf("given by a rule: %v", pools)
+	}
+	wantField(t, change(t, r, d.Find("child").ID, func(a *Account) { a.Levels = mapping.Levels{{Model: "*", Level: 5}} }), "level_mapper")
+	// None is left.
+	must(t, change(t, r, d.Find("free").ID, func(a *Account) { a.Pools = []string{"gold"} }))
+	must(t, change(t, r, d.Find("child").ID, func(a *Account) { a.Pools = []string{"gold"} }))
+	must(t, change(t, r, d.Find("free").ID, func(a *Account) { a.Pools = []string{"silver"} }))
+	if _, pools, ok := d.Serve(Caller{Account: d.Find("child"), Key: &Key{}}, "m", &Rules{}); len(pools) != 0 || !ok {
+		t.Errorf("none is left: %v %v", pools, ok)
+	}
+}
+
+func TestMostTelling(t *testing.T) {
+	a := Account{
+		ModelLimits: map[string]Limits{"*": {RPM: 1}, "gpt-*": {RPM: 2}, "gpt-4*": {RPM: 3}, "gpt-4": {RPM: 4}},
+		Prices:      []catalog.Override{{Model: "*", Free: true}, {Model: "gpt-4", Off: true, Rates: catalog.Rates{Input: "9"}}, {Model: "GPT-4*", Rates: catalog.Rates{Input: "1"}}},
+	}
+	for names, want := range map[string]string{"gpt-4": "gpt-4", "gpt-4o": "gpt-4*", "gpt-5": "gpt-*", "x": "*", "x gpt-4": "gpt-4"} {
+		if p, l := a.LimitsFor(strings.Fields(names)...); p != want || l == (Limits{}) {
+			t.Errorf("%s: %s", names, p)
+		}
+	}
+	child := Account{ParentID: "p"}
+	d := NewDirectory([]Account{{ID: "p", ModelLimits: a.ModelLimits, Prices: a.Prices}, child}, nil)
+	for name, want := range map[string]string{"gpt-4": "GPT-4*", "gpt-5": "*"} {
+		if o := d.PriceFor(&child, name); o == nil || o.Model != want {
+			t.Errorf("%s: %+v", name, o)
+		}
+	}
+	if d.PriceFor(&Account{}, "x") != nil {
+		t.Error("nothing is said")
+	}
+}
+
+func TestAllows(t *testing.T) {
+	for _, c := range []struct {
+		patterns, yes, no string // separated by blanks
+	}{
+		{"", "gpt-5 anything", ""},
+		{"gpt-*", "gpt-5 gpt-", "claude gpt xgpt-5"},
+		{"*", "gpt-5", ""},
+		{"-gpt-*", "claude", "gpt-5"},
+		{"gpt-* -*-pro", "gpt-5", "gpt-5-pro claude claude-pro"},
+		{"-*-pro gpt-5-pro", "", "gpt-5-pro"},
+		{"-*", "", "gpt-5 claude"},
+		{"gpt-5", "gpt-5", "gpt-5-mini xgpt-5"},
+		{"-", "gpt-5", ""},
+	} {
+		for _, m := range strings.Fields(c.yes) {
+			if !Allows(strings.Fields(c.patterns), m) {
+				t.Errorf("%q does not allow %s", c.patterns, m)
+			}
+		}
+		for _, m := range strings.Fields(c.no) {
+			if Allows(strings.Fields(c.patterns), m) {
+				t.Errorf("%q allows %s", c.patterns, m)
+			}
+		}
+	}
+}
+
 func TestMonthlyLimits(t *testing.T) {
 	for _, c := range []struct{ granted, hard, soft, wantHard, wantSoft catalog.Nanos }{
 		{0, 0, 0, 0, 0},

@@ -16,6 +16,7 @@ import (
 	"tollgate/internal/catalog"
 	"tollgate/internal/config"
 	"tollgate/internal/ledger"
+	"tollgate/internal/mapping"
 	"tollgate/internal/secret"
 )
 
@@ -144,9 +145,12 @@ func (a *App) ensureAccount(ctx context.Context, want config.Account, byName map
 				return fmt.Errorf("parent %q: no such account; it must stand before this one", want.Parent)
 			}
 		}
-		acc, err := a.registry.CreateAccount(ctx, account.Account{
-			ParentID: parent, Name: want.Name, Email: want.Email, Enabled: true, Models: want.Models, Pools: want.Pools, Limits: want.Limits,
-		})
+		made, err := accountOf(want)
+		if err != nil {
+			return err
+		}
+		made.ParentID = parent
+		acc, err := a.registry.CreateAccount(ctx, made)
 		if err != nil {
 			return err
 		}
@@ -164,11 +168,29 @@ func (a *App) ensureAccount(ctx context.Context, want config.Account, byName map
 			}
 			continue
 		}
-		if _, err := a.registry.ImportKey(ctx, account.Key{AccountID: id, Name: k.Name, Enabled: true, Models: k.Models}, k.Key); err != nil {
-			return err
+		ips, err := account.ParseIPs(k.IPs)
+		if err != nil {
+			return fmt.Errorf("key %q: %w", k.Name, err)
+		}
+		key := account.Key{AccountID: id, Name: k.Name, Enabled: true, Models: k.Models, Paths: k.Paths, IPs: ips, Limits: k.Limits, Quota: k.Quota}
+		if _, err := a.registry.ImportKey(ctx, key, k.Key); err != nil {
+			return fmt.Errorf("key %q: %w", k.Name, err)
 		}
 	}
 	return nil
+}
+
+// accountOf is what the configuration file says of an account.
+func accountOf(c config.Account) (account.Account, error) {
+	ips, err1 := account.ParseIPs(c.IPs)
+	models, err2 := mapping.ParseModels(c.ModelMapper)
+	levels, err3 := mapping.ParseLevels(c.LevelMapper)
+	return account.Account{
+		Name: c.Name, Email: c.Email, Alias: c.Alias, BillingEmail: c.BillingEmail, Enabled: true, Role: c.Role,
+		Limits: c.Limits, ModelLimits: c.ModelLimits, LimitRatio: c.LimitRatio, ChildLimit: c.ChildLimit,
+		Models: c.Models, Paths: c.Paths, IPs: ips, Pools: c.Pools, Level: c.Level, AllowLevels: c.AllowLevels, Mapping: models, Levels: levels,
+		Rates: c.Rates, Prices: c.Prices, Unbilled: c.Unbilled, HardLimit: c.HardLimit, SoftLimit: c.SoftLimit, TimeZone: c.TimeZone,
+	}, errors.Join(err1, err2, err3)
 }
 
 // ensureCredit grants the first credit of an account, unless its money ever moved: a start that was

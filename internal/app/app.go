@@ -13,6 +13,7 @@ import (
 	"os"
 	"sync"
 	"time"
+	_ "time/tzdata" // accounts have time zones, and small images have no file of them
 
 	"tollgate/internal/account"
 	"tollgate/internal/canon"
@@ -34,6 +35,7 @@ import (
 	"tollgate/internal/secret"
 	"tollgate/internal/server"
 	"tollgate/internal/setting"
+	"tollgate/internal/sharing"
 	"tollgate/internal/store/sqlstore"
 	"tollgate/internal/tokens"
 )
@@ -56,6 +58,7 @@ type App struct {
 	fetcher  *fetch.Fetcher // nil when switched off
 	server   *server.Server
 	metrics  *obs.Metrics
+	guard    *sharing.Guard
 	sim      *simulated
 	root     rootKey
 
@@ -158,13 +161,14 @@ func (a *App) openServer() error {
 	}
 	c := a.cfg
 	a.metrics = obs.NewMetrics(a.version)
+	a.guard = a.newGuard()
 	deps := relay.Deps{
 		Settings: relay.Settings{
 			MaxBody: c.MaxBodyBytes, MaxAnswer: c.MaxAnswerBytes, MaxEvent: int(c.MaxEventBytes),
 			FirstByte: c.TimeoutFirstByte, Idle: c.TimeoutIdle, Call: c.TimeoutCall, Route: c.TimeoutRoute,
 			ClientRead: c.TimeoutClientRead, ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput,
 		},
-		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Map: a.mapModel, Pools: a.poolsFor, Offers: a.offers,
+		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Rules: a.rules, Guard: a.guard,
 		Pool: a.pool, Book: a.book, Limits: limit.New(nil), Tokens: tokens.New(), Metrics: a.metrics,
 		Log: a.log, ClientIP: clientIP(c.TrustedPeers), Began: time.Now(), Version: a.version,
 	}

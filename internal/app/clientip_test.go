@@ -36,8 +36,10 @@ func TestClientIP(t *testing.T) {
 		{"garbage between", own, "10.0.0.1:99", []string{"203.0.113.9, <x>, 10.0.0.2"}, "10.0.0.2"},
 		{"empty hops", own, "10.0.0.1:99", []string{"203.0.113.9, ,10.0.0.2"}, "10.0.0.2"},
 		{"an empty header", own, "10.0.0.1:99", []string{""}, "10.0.0.1"},
-		{"a hop with a port", own, "10.0.0.1:99", []string{"203.0.113.9:4711"}, "10.0.0.1"},
-		{"no address", own, "@", []string{"203.0.113.9"}, "@"},
+		{"a hop with a port", own, "10.0.0.1:99", []string{"1.1.1.1, 203.0.113.9:4711, 10.0.0.2:80"}, "203.0.113.9"},
+		{"IPv6 hops with ports", own, "10.0.0.1:99", []string{"1.1.1.1, [2001:db8::5]:4711, [fd00::2]"}, "2001:db8::5"},
+		{"a hop with a zone", own, "10.0.0.1:99", []string{"fe80::1%eth0"}, "fe80::1"},
+		{"no address", own, "@", []string{"203.0.113.9"}, "invalid IP"},
 		{"everybody is trusted", "0.0.0.0/0", "198.51.100.1:99", []string{"203.0.113.9, 1.1.1.1"}, "203.0.113.9"},
 	} {
 		var trusted []netip.Prefix
@@ -45,7 +47,7 @@ func TestClientIP(t *testing.T) {
 			trusted = append(trusted, netip.MustParsePrefix(p))
 		}
 		r := &http.Request{RemoteAddr: c.peer, Header: http.Header{"X-Forwarded-For": c.forwarded}}
-		if got := clientIP(trusted)(r); got != c.want {
+		if got := clientIP(trusted)(r).String(); got != c.want {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
 		}
 	}

@@ -10,9 +10,7 @@ import (
 
 	"tollgate/internal/account"
 	"tollgate/internal/mail"
-	"tollgate/internal/pool"
 	"tollgate/internal/setting"
-	"tollgate/internal/wildcard"
 )
 
 // openSettings reads the settings that operators change while the gateway runs; those of the
@@ -36,22 +34,8 @@ func (a *App) openSettings(ctx context.Context) error {
 	return nil
 }
 
-// mapModel is the gateway's own mapping of model names.
-func (a *App) mapModel(model string) string { return a.settings.Values().Models.Map(model) }
-
-// offers reports whether an API path may be called at all.
-func (a *App) offers(path string) bool {
-	paths := a.settings.Values().Resources
-	return len(paths) == 0 || wildcard.Any(paths, path)
-}
-
-// poolsFor returns the pools whose channels serve a model to an account, in order: its own, or that of
-// the level which the operator's rules name for the model, and then those that take over from them.
-func (a *App) poolsFor(x *account.Account, model string) []string {
+// rules are the operator's, for all accounts.
+func (a *App) rules() account.Rules {
 	v := a.settings.Values()
-	pools := x.Pools
-	if level, ok := v.Levels.Level(model); ok && len(pools) == 0 {
-		pools = []string{pool.Level(level)}
-	}
-	return pool.SwitchOver(pools, v.Steps)
+	return account.Rules{Models: v.Models, Levels: v.Levels, Steps: v.Steps, Paths: v.Resources}
 }

@@ -52,6 +52,9 @@ type Config struct {
 	MaxEventBytes  int64 `env:"MAX_EVENT_BYTES" default:"16MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest single event of a streamed answer."`
 	DefaultOutput  int64 `env:"DEFAULT_OUTPUT_TOKENS" default:"4096" min:"1" max:"10000000" doc:"Output tokens that are reserved, in money, for a call whose client names no maximum."`
 
+	SharingAlert int `env:"IP_GROUPS_THRESHOLD" min:"0" max:"10000" doc:"Accounts that call from one address within an hour before the operator is told; 0: never. Loopback and TRUSTED_PROXIES are not watched."`
+	SharingBan   int `env:"IP_GROUPS_BAN_THRESHOLD" min:"0" max:"10000" doc:"Accounts that call from one address within an hour before the address is refused for an hour; 0: never. Set TRUSTED_PROXIES first when clients come through a proxy."`
+
 	FetchMedia    string         `section:"Media by URL" env:"FETCH_MEDIA" default:"on" one:"on|off" doc:"Whether the gateway fetches images and files that a request names by URL when the model behind it takes bytes alone. Only public addresses are reached. When off, such media are left out, and the answer says so."`
 	FetchMaxBytes int64          `env:"FETCH_MAX_BYTES" default:"20MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest file that is fetched."`
 	FetchTimeout  time.Duration  `env:"FETCH_TIMEOUT" default:"15s" min:"10ms" max:"10m" doc:"For one file to come."`

@@ -43,6 +43,16 @@ func (d decoder) decode(n *yaml.Node, v reflect.Value, path string) {
 		}
 		return
 	}
+	if v.Type() == reflect.TypeFor[catalog.Multiplier]() {
+		if s, ok := d.scalar(n, path); ok {
+			m, err := catalog.ParseMultiplier(s)
+			if err != nil {
+				d.fault(n, path, "%v", err)
+			}
+			v.SetInt(int64(m))
+		}
+		return
+	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))

@@ -26,23 +26,45 @@ type Channel struct {
 
 // Account is an entry of accounts: in the file.
 type Account struct {
-	Name   string         `json:"name" doc:"Unique name."`
-	Email  string         `json:"email" doc:"Address, unique when given."`
-	Parent string         `json:"parent" doc:"Name of the account above it; root when left out."`
-	Credit catalog.Nanos  `json:"credit" doc:"Dollars granted once, when the account is first made."`
-	Models []string       `json:"models" doc:"Models that it may call, * matches any run of characters; all when left out."`
-	Pools  []string       `json:"pools" doc:"Pools that it may use, in order; default when left out."`
-	Limits account.Limits `json:"limits" doc:"rpm, rph, rpd (requests per minute, hour, day), tpm, tph, tpd (tokens), concurrent; 0 is no limit."`
-	Keys   []AccountKey   `json:"keys" doc:"Its keys: each a name and one of key, key_env, key_file."`
+	Name         string                    `json:"name" doc:"Unique name."`
+	Email        string                    `json:"email" doc:"Address, unique when given."`
+	Alias        string                    `json:"alias" doc:"What people call it."`
+	BillingEmail string                    `json:"billing_email" doc:"Address for bills, where it is not email."`
+	Parent       string                    `json:"parent" doc:"Name of the account above it; root when left out."`
+	Role         account.Role              `json:"role" doc:"manager: may manage the accounts below it; caller, when left out: may only call."`
+	Credit       catalog.Nanos             `json:"credit" doc:"Dollars granted once, when the account is first made."`
+	Models       []string                  `json:"models" doc:"Models that it may call, * matches any run of characters, -name excludes; all when left out."`
+	Paths        []string                  `json:"paths" doc:"API paths that it may call, as models; all when left out."`
+	IPs          []string                  `json:"ips" doc:"Addresses and networks that its keys may be used from; anywhere when left out."`
+	Pools        []string                  `json:"pools" doc:"Pools that it may use, in order; that of its level when left out."`
+	Level        int                       `json:"level" doc:"Level of the keys that serve it, 1 to 10; as the account above when left out."`
+	AllowLevels  []int                     `json:"allow_levels" doc:"Further levels that it may use, where a rule names them."`
+	ModelMapper  string                    `json:"model_mapper" doc:"As MODEL_MAPPER, for this account and those below it, before the gateway's own."`
+	LevelMapper  string                    `json:"level_mapper" doc:"As LEVEL_MAPPER, for this account and those below it, before the gateway's own."`
+	Limits       account.Limits            `json:"limits" doc:"rpm, rph, rpd (requests per minute, hour, day), tpm, tph, tpd (tokens), concurrent; of it and all below it together; 0 is no limit of its own."`
+	ModelLimits  map[string]account.Limits `json:"model_limits" doc:"The same by model or pattern of models; the one that says most holds."`
+	LimitRatio   catalog.Multiplier        `json:"limit_ratio" doc:"By what the catalogue's limits for one account on a model (account_rpm, account_tpm) are multiplied."`
+	ChildLimit   int64                     `json:"child_limit" doc:"Most accounts right below it; as the account above when left out."`
+	Rates        catalog.Multiplier        `json:"rates" doc:"Price multiplier, at least that of the account above, which it is when left out."`
+	Prices       []catalog.Override        `json:"prices" doc:"Prices of its own: each a model or pattern, and free: true or rates that take the place of the catalogue's one by one."`
+	Unbilled     bool                      `json:"unbilled" doc:"true: its calls and those of accounts below are metered and cost nothing."`
+	HardLimit    catalog.Nanos             `json:"hard_limit" doc:"Dollars that it and all below it may spend in a month; no bound when left out."`
+	SoftLimit    catalog.Nanos             `json:"soft_limit" doc:"Dollars spent in a month at which it is told; 80 % of hard_limit when left out."`
+	TimeZone     string                    `json:"time_zone" doc:"IANA name by which its days and months begin; as the account above when left out, UTC for root."`
+	Keys         []AccountKey              `json:"keys" doc:"Its keys: each a name, one of key, key_env, key_file, and if need be models, paths, ips, limits, quota (total, day, week, month: dollars)."`
 
 	Line int `json:"-"` // where it stands in the file
 }
 
 // AccountKey is a virtual key of an Account.
 type AccountKey struct {
-	Name    string        `json:"name"`
-	Key     secret.Secret `json:"key"`
-	KeyEnv  string        `json:"key_env"`
-	KeyFile string        `json:"key_file"`
-	Models  []string      `json:"models"`
+	Name    string         `json:"name"`
+	Key     secret.Secret  `json:"key"`
+	KeyEnv  string         `json:"key_env"`
+	KeyFile string         `json:"key_file"`
+	Models  []string       `json:"models"`
+	Paths   []string       `json:"paths"`
+	IPs     []string       `json:"ips"`
+	Limits  account.Limits `json:"limits"`
+	Quota   account.Quota  `json:"quota"`
 }

@@ -11,6 +11,8 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"tollgate/internal/account"
+	"tollgate/internal/mapping"
 	"tollgate/internal/provider/builtin"
 	"tollgate/internal/secret"
 )
@@ -242,8 +244,20 @@ func (l *loader) checkAccounts() {
 		if a.Email != "" && !strings.Contains(a.Email, "@") {
 			l.faults.add(where, path+".email", "%q is not an email address", a.Email)
 		}
+		if _, err := account.ParseIPs(a.IPs); err != nil {
+			l.faults.add(where, path+".ips", "%v", err)
+		}
+		if _, err := mapping.ParseModels(a.ModelMapper); err != nil {
+			l.faults.add(where, path+".model_mapper", "%v", err)
+		}
+		if _, err := mapping.ParseLevels(a.LevelMapper); err != nil {
+			l.faults.add(where, path+".level_mapper", "%v", err)
+		}
 		for j := range a.Keys {
 			k := &a.Keys[j]
+			if _, err := account.ParseIPs(k.IPs); err != nil {
+				l.faults.add(where, fmt.Sprintf("%s.keys[%d].ips", path, j), "%v", err)
+			}
 			l.resolve(&k.Key, k.KeyEnv, k.KeyFile, false, where, fmt.Sprintf("%s.keys[%d]", path, j))
 		}
 	}

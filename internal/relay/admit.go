@@ -8,9 +8,7 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
-	"tollgate/internal/limit"
 	"tollgate/internal/tokens"
-	"tollgate/internal/wildcard"
 )
 
 // billed reports whether an operation consumes what costs money.
@@ -23,32 +21,12 @@ func billed(op canon.Op) bool {
 	}
 }
 
-// Allowed reports whether a list of patterns allows a model: no patterns allow all; "-x" excludes
-// what fits x; a list of exclusions alone allows the rest.
-func Allowed(patterns []string, model string) bool {
-	allowed, positive := false, false
-	for _, p := range patterns {
-		if len(p) > 0 && p[0] == '-' {
-			if wildcard.Match(p[1:], model) {
-				return false
-			}
-			continue
-		}
-		positive = true
-		allowed = allowed || wildcard.Match(p, model)
-	}
-	return allowed || !positive
-}
-
-// MayUse reports whether a caller may use a model: its key, its account and every account above must
-// allow it. Model lists and calls ask the same.
+// MayUse reports whether a caller may use a model, also where it is mapped to another one. Model lists
+// and calls ask the same.
 func (h *Handler) MayUse(c account.Caller, model string) bool {
-	for a := range h.Accounts.Line(c.Account) {
-		if !Allowed(a.Models, model) {
-			return false
-		}
-	}
-	return Allowed(c.Key.Models, model)
+	rules := h.Rules()
+	_, _, ok := h.Accounts.Serve(c, model, &rules)
+	return ok
 }
 
 // maxModel bounds the name of a model, in bytes: it is kept for routing and stands in the record of the
@@ -57,22 +35,29 @@ const maxModel = 512
 
 // admit decides whether the call may go on, and reserves what it may cost.
 func (c *call) admit() *canon.Error {
+	rules := c.h.Rules()
 	if c.head.Model == "" { // an object that some channel keeps: its owner is looked up when routing
-		c.pools = c.h.Pools(c.caller.Account, "")
+		c.pools = c.h.Accounts.Pools(c.caller.Account, "", &rules)
 		return c.limit(0)
 	}
 	if len(c.head.Model) > maxModel {
 		return canon.Errorf(canon.KindNotFound, "the name of the model is longer than %d bytes; no model has such a name", maxModel)
 	}
-	c.model = c.h.Map(c.head.Model)
-	c.pools = c.h.Pools(c.caller.Account, c.model)
-	if !c.h.MayUse(c.caller, c.head.Model) || c.model != c.head.Model && !c.h.MayUse(c.caller, c.model) {
+	sent, pools, ok := c.h.Accounts.Serve(c.caller, c.head.Model, &rules)
+	switch {
+	case !ok:
 		return &canon.Error{
 			Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
 			Message: "the model `" + bounded(c.head.Model, 120) + "` does not exist here, or this key may not use it",
 		}
+	case len(pools) == 0:
+		return canon.Errorf(canon.KindDenied, "the model `%s` is not served to this account: it may use none of the pools that serve it", bounded(c.head.Model, 120))
 	}
+	c.model, c.pools = sent, pools
 	c.priced = c.h.Catalog().Entry(c.model)
+	if own := c.h.Accounts.PriceFor(c.caller.Account, c.model, c.priced.Model.Name, c.head.Model); own != nil {
+		c.priced = c.priced.With(own)
+	}
 	if !billed(c.head.Op) {
 		return c.limit(0)
 	}
@@ -109,33 +94,6 @@ func (c *call) outputReservation() int64 {
 // maxReserve bounds the factors of a reservation, so that neither their product nor its sum with the
 // tokens of the request can overflow.
 const maxReserve = 1 << 30
-
-// limit asks the rates of the key, its account and every account above.
-func (c *call) limit(reserve int64) *canon.Error {
-	var room [4]limit.Rule
-	rules := room[:0]
-	if l := c.caller.Key.Limits; l != (account.Limits{}) {
-		rules = append(rules, limit.Rule{Subject: c.caller.Key.ID, Limits: l})
-	}
-	for a := range c.h.Accounts.Line(c.caller.Account) {
-		if a.Limits != (account.Limits{}) {
-			rules = append(rules, limit.Rule{Subject: a.ID, Limits: a.Limits})
-		}
-	}
-	if len(rules) == 0 {
-		return nil
-	}
-	grant, refused := c.h.Limits.Admit(c.began, rules, reserve)
-	if refused != nil {
-		kind := canon.KindRateLimited
-		if refused.TooLarge {
-			kind = canon.KindTooLarge // waiting does not help
-		}
-		return &canon.Error{Kind: kind, RetryAfter: refused.RetryAfter, Message: refused.Error()}
-	}
-	c.grant = grant
-	return nil
-}
 
 // reserve holds the money that the declared usage would cost.
 func (c *call) reserve(u canon.Usage) *canon.Error {

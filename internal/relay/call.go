@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -29,6 +30,7 @@ type call struct {
 	id    string
 	began time.Time
 
+	from   netip.Addr // the client's address
 	caller account.Caller
 	head   dialect.Head
 	body   []byte           // as the client sent it, decompressed; nil when the endpoint takes none
@@ -41,13 +43,13 @@ type call struct {
 	hold   *ledger.Hold
 	grant  *limit.Grant
 
-	split      bool                // thoughts are taken out of the answer's text
-	strict     bool                // the caller would rather be refused than lose something
-	translated bool                // the attempt's request and answer are written anew
-	tooStrict  bool                // the attempt was refused because something would be lost
-	far        dialect.Protocol    // the attempt's, of the channel
-	farHead    dialect.Head        // of the attempt's request
-	tr         *translation        // once something was translated
+	split      bool             // thoughts are taken out of the answer's text
+	strict     bool             // the caller would rather be refused than lose something
+	translated bool             // the attempt's request and answer are written anew
+	tooStrict  bool             // the attempt was refused because something would be lost
+	far        dialect.Protocol // the attempt's, of the channel
+	farHead    dialect.Head     // of the attempt's request
+	tr         *translation     // once something was translated
 
 	sent       []byte // body for sentFor
 	sentFor    *pool.Candidate

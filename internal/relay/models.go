@@ -10,6 +10,7 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
 	"tollgate/internal/obs"
+	"tollgate/internal/wildcard"
 )
 
 // Models returns a handler that lists the models a caller may use, or one of them, in the shape of
@@ -41,20 +42,23 @@ func (h *Handler) Models(pick func(*http.Request) dialect.Protocol) http.Handler
 	})
 }
 
-// models lists what a caller may use, by name: what channels name themselves, and what the catalogue
-// knows and some channel serves.
+// models lists what a caller may use, by name: what channels name themselves, what the catalogue knows
+// and some channel serves, and the names that mappings add.
 func (h *Handler) models(c account.Caller) []dialect.Model {
-	pools := h.Pools(c.Account, "")
-	snap := h.Catalog()
+	rules, snap := h.Rules(), h.Catalog()
 	seen := map[string]bool{}
 	var out []dialect.Model
 	add := func(name string) {
-		if seen[name] || !h.MayUse(c, name) {
+		if seen[name] || wildcard.Is(name) {
 			return
 		}
 		seen[name] = true
+		sent, pools, ok := h.Accounts.Serve(c, name, &rules)
+		if !ok || len(pools) == 0 || !h.Pool.Serves(pools, sent) {
+			return
+		}
 		m := dialect.Model{Name: name, CreatedUnix: h.Began.Unix()}
-		if e, ok := snap.Lookup(name); ok {
+		if e, ok := snap.Lookup(sent); ok {
 			m.Title, m.Owner, m.ContextTokens, m.OutputTokens, m.Ops = e.Model.Title, e.Model.Owner, e.Model.ContextTokens, e.Model.OutputTokens, e.Model.Ops
 			if at, err := time.Parse(time.DateOnly, e.Model.PriceDate); err == nil {
 				m.CreatedUnix = at.Unix()
@@ -62,12 +66,18 @@ func (h *Handler) models(c account.Caller) []dialect.Model {
 		}
 		out = append(out, m)
 	}
-	for _, name := range h.Pool.Named(pools) {
+	for _, name := range h.Pool.Named(h.Accounts.Reach(c.Account, &rules)) {
 		add(name)
 	}
 	for _, m := range snap.Models() {
-		if h.Pool.Serves(h.Pools(c.Account, m.Name), m.Name) {
-			add(m.Name)
+		add(m.Name)
+	}
+	for _, r := range rules.Models {
+		add(r.From)
+	}
+	for a := range h.Accounts.Line(c.Account) {
+		for _, r := range a.Mapping {
+			add(r.From)
 		}
 	}
 	slices.SortFunc(out, func(a, b dialect.Model) int { return strings.Compare(a.Name, b.Name) })

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -23,11 +24,14 @@ const maxDepth = 256
 // open finds out who calls and what they want, without decoding more than the head.
 func (c *call) open() *canon.Error {
 	var err *canon.Error
-	if c.caller, err = c.h.Authenticate(c.r, c.began); err != nil {
+	c.from = c.h.ClientIP(c.r)
+	if c.caller, err = c.h.authenticate(c.r, c.from, c.began); err != nil {
 		return err
 	}
-	if !c.h.Offers(c.r.URL.Path) {
-		return canon.Errorf(canon.KindDenied, "%s is not offered here: the operator's list of API paths (RESOURCES) does not hold it", bounded(c.r.URL.Path, 120))
+	if path := c.r.URL.Path; !account.Allows(c.h.Rules().Paths, path) {
+		return canon.Errorf(canon.KindDenied, "%s is not offered here: the operator's list of API paths (RESOURCES) does not hold it", bounded(path, 120))
+	} else if !c.h.Accounts.MayReach(c.caller, path) {
+		return canon.Errorf(canon.KindDenied, "this API key may not call %s: its list of API paths, or its account's, does not hold it", bounded(path, 120))
 	}
 	if c.ep.Method == http.MethodPost && !bodyless(c.ep.Op) {
 		if err := c.readBody(); err != nil {
@@ -41,8 +45,13 @@ func (c *call) open() *canon.Error {
 // bodyless reports the POST endpoints that take no body.
 func bodyless(op canon.Op) bool { return op == canon.OpStoredCancel }
 
-// Authenticate finds the caller behind the key of a request, wherever the client's SDK puts it.
+// Authenticate finds the caller behind the key of a request, wherever the client's SDK puts it, and
+// whether it may come from there.
 func (h *Handler) Authenticate(r *http.Request, now time.Time) (account.Caller, *canon.Error) {
+	return h.authenticate(r, h.ClientIP(r), now)
+}
+
+func (h *Handler) authenticate(r *http.Request, from netip.Addr, now time.Time) (account.Caller, *canon.Error) {
 	plain := KeyOf(r)
 	if plain == "" {
 		return account.Caller{}, canon.Errorf(canon.KindAuth, "no API key: send it as `Authorization: Bearer KEY`, `x-api-key` or `x-goog-api-key`")
@@ -50,16 +59,24 @@ func (h *Handler) Authenticate(r *http.Request, now time.Time) (account.Caller, 
 	caller, refusal := h.Accounts.Authenticate(secret.HashKey(plain), now)
 	switch refusal {
 	case "":
-		return caller, nil
 	case account.KeyDisabled:
 		return caller, canon.Errorf(canon.KindAuth, "this API key is disabled")
 	case account.KeyExpired:
 		return caller, canon.Errorf(canon.KindAuth, "this API key has expired")
+	case account.KeyRotated:
+		return caller, canon.Errorf(canon.KindAuth, "this API key was replaced by a new one and does not work any more")
 	case account.AccountDisabled:
 		return caller, canon.Errorf(canon.KindDenied, "the account of this API key is disabled")
 	default:
 		return account.Caller{}, canon.Errorf(canon.KindAuth, "this API key is not known here")
 	}
+	if !h.Accounts.Welcome(caller, from) {
+		return caller, canon.Errorf(canon.KindDenied, "this API key may not be used from %s: the list of addresses of the key or its account does not hold it", from)
+	}
+	if h.Guard != nil && !caller.IsRoot() && !h.Guard.Admit(from, caller.Account.ID, now) {
+		return caller, canon.Errorf(canon.KindDenied, "calls from %s are refused for now: keys of too many accounts were used from there; ask the operator", from)
+	}
+	return caller, nil
 }
 
 // KeyOf returns the key of a request, "" if there is none.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"tollgate/internal/obs"
 	"tollgate/internal/pool"
 	"tollgate/internal/provider"
+	"tollgate/internal/sharing"
 	"tollgate/internal/sse"
 	"tollgate/internal/tokens"
 )
@@ -46,18 +48,22 @@ type Deps struct {
 	Protocols map[canon.Dialect]dialect.Protocol
 	Accounts  *account.Directory
 	Catalog   func() *catalog.Snapshot
-	Map       func(model string) string                       // the gateway's own mapping of model names
-	Pools     func(a *account.Account, model string) []string // pools whose channels serve a model to an account, in order; empty: the default pool
-	Offers    func(path string) bool                          // whether an API path may be called at all
+	Rules     func() account.Rules // the operator's, for all accounts
+	Guard     *sharing.Guard       // nil: addresses are not watched
 	Pool      *pool.Pool
 	Book      *ledger.Book
 	Limits    *limit.Limiter
-	Tokens    *tokens.Counter
-	Metrics   *obs.Metrics
-	Log       *slog.Logger
-	ClientIP  func(*http.Request) string
-	Began     time.Time // when the gateway started
-	Version   string
+
+	// SpentRatio is by what the catalogue's limits for one account are multiplied, because of what the
+	// account has spent in its life; nil: by nothing.
+	SpentRatio func(accountID string) catalog.Multiplier
+
+	Tokens   *tokens.Counter
+	Metrics  *obs.Metrics
+	Log      *slog.Logger
+	ClientIP func(*http.Request) netip.Addr // the zero address if it is not known
+	Began    time.Time                      // when the gateway started
+	Version  string
 
 	// Fetch gets the bytes of media that an upstream can't take by their URL; nil: it is switched off.
 	Fetch func(context.Context, canon.Media) (canon.Media, *canon.Error)

@@ -47,33 +47,6 @@ func TestBounded(t *testing.T) {
 	})
 }
 
-func TestAllowed(t *testing.T) {
-	for _, c := range []struct {
-		patterns, yes, no string // separated by blanks
-	}{
-		{"", "gpt-5 anything", ""},
-		{"gpt-*", "gpt-5 gpt-", "claude gpt xgpt-5"},
-		{"*", "gpt-5", ""},
-		{"-gpt-*", "claude", "gpt-5"},
-		{"gpt-* -*-pro", "gpt-5", "gpt-5-pro claude claude-pro"},
-		{"-*-pro gpt-5-pro", "", "gpt-5-pro"},
-		{"-*", "", "gpt-5 claude"},
-		{"gpt-5", "gpt-5", "gpt-5-mini xgpt-5"},
-		{"-", "gpt-5", ""},
-	} {
-		for _, m := range strings.Fields(c.yes) {
-			if !Allowed(strings.Fields(c.patterns), m) {
-				t.Errorf("%q does not allow %s", c.patterns, m)
-			}
-		}
-		for _, m := range strings.Fields(c.no) {
-			if Allowed(strings.Fields(c.patterns), m) {
-				t.Errorf("%q allows %s", c.patterns, m)
-			}
-		}
-	}
-}
-
 // What an upstream says of our account there stays between us; what it says of the request is told.
 func TestPublic(t *testing.T) {
 	const canary = "org-canary is out of money"

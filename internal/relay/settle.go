@@ -26,6 +26,9 @@ func (c *call) settle() *canon.Error {
 		return nil // nothing was tried, nothing held: refused at the door, which is for the log alone
 	}
 	rec := c.record()
+	if rec.Receipt != nil && !c.head.Stream {
+		c.w.Header()["X-Tollgate-Cost"] = []string{rec.Cost.String()} // dollars; of a stream it is known too late
+	}
 	if c.lease == nil {
 		if err := c.hold.Release(); err != nil {
 			c.h.Log.LogAttrs(c.r.Context(), slog.LevelError, "a hold ended twice", slog.String("call", c.id), slog.Any("error", err))
@@ -57,7 +60,7 @@ func (c *call) record() ledger.Call {
 		AccountID: c.caller.Account.ID, KeyID: c.caller.Key.ID,
 		Dialect: c.ep.Dialect, Op: c.head.Op, Model: c.head.Model, Stream: c.head.Stream,
 		Status: c.status, Stop: c.meter.stop, Attempts: c.attempts,
-		TotalMs: now.Sub(c.began).Milliseconds(), ClientIP: c.h.ClientIP(c.r),
+		TotalMs: now.Sub(c.began).Milliseconds(), ClientIP: c.ip(),
 	}
 	if t := c.trying; t != nil && len(rec.Attempts) < maxAttempts { // settled before the attempt is over
 		done := *t
@@ -256,7 +259,7 @@ func (c *call) refusedLine() {
 	attrs := []slog.Attr{
 		slog.String("call", c.id), slog.String("dialect", string(c.ep.Dialect)), slog.String("op", string(c.ep.Op)),
 		slog.String("model", bounded(c.head.Model, 120)), slog.Int("status", c.status),
-		slog.String("error", string(e.Kind)), slog.String("reason", bounded(e.Message, 300)), slog.String("ip", c.h.ClientIP(c.r)),
+		slog.String("error", string(e.Kind)), slog.String("reason", bounded(e.Message, 300)), slog.String("ip", c.ip()),
 	}
 	if c.caller.Account != nil {
 		attrs = append(attrs, slog.String("account", c.caller.Account.ID))
@@ -265,6 +268,14 @@ func (c *call) refusedLine() {
 		attrs = append(attrs, slog.String("key", c.caller.Key.ID))
 	}
 	c.h.Log.LogAttrs(c.r.Context(), slog.LevelInfo, "call refused", attrs...)
+}
+
+// ip is the client's address as it is recorded.
+func (c *call) ip() string {
+	if !c.from.IsValid() {
+		return ""
+	}
+	return c.from.String()
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

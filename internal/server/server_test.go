@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func options() Options {
 		byName[p.Dialect()] = p
 	}
 	return Options{
-		Relay:     relay.New(relay.Deps{Protocols: byName, Accounts: account.NewDirectory(nil, nil), ClientIP: func(*http.Request) string { return "" }}),
+		Relay:     relay.New(relay.Deps{Protocols: byName, Accounts: account.NewDirectory(nil, nil), ClientIP: func(*http.Request) netip.Addr { return netip.Addr{} }}),
 		Protocols: protocols, Ready: func(context.Context) error { return nil },
 		MaxHeaderBytes: 8 << 10, ClientRead: time.Minute, Shutdown: time.Minute, Log: slog.New(slog.DiscardHandler),
 	}

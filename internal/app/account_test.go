@@ -1,0 +1,228 @@
+package app_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"tollgate/internal/catalog"
+)
+
+// accounts is a configuration of these accounts over one simulated channel in each of the pools.
+func accounts(t *testing.T, list string, pools ...string) string {
+	t.Helper()
+	_, url := simulate(t)
+	yaml := channels(url, "sk-up-1")
+	for _, p := range pools {
+		yaml = strings.Replace(yaml, "channels:\n", "channels:\n  - {name: "+p+", provider: simulator, base_url: \""+url+"\", key: sk-up-"+p+", pools: ["+p+"]}\n", 1)
+	}
+	at := strings.Index(yaml, "accounts:\n")
+	return yaml[:at] + "accounts:\n" + list
+}
+
+const helloClaude = `{"model":"sim-claude","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}`
+
+// Who may still call, and when again, is told in the words of the caller's vendor: on good answers too.
+func TestLimitHeaders(t *testing.T) {
+	g := startGateway(t, accounts(t, "  - {name: alice, credit: 10, limits: {rpm: 3, tpm: 100000}, keys: [{name: main, key: "+userKey+"}]}\n"))
+	a := g.send("POST", "/v1/chat/completions", hello)
+	for name, want := range map[string]string{
+		"X-Ratelimit-Limit-Requests": "3", "X-Ratelimit-Remaining-Requests": "2", "X-Ratelimit-Limit-Tokens": "100000",
+	} {
+		if got := a.header.Get(name); got != want || a.status != 200 {
+			t.Errorf("%d %s: %q, want %q", a.status, name, got, want)
+		}
+	}
+	if d, err := time.ParseDuration(a.header.Get("X-Ratelimit-Reset-Requests")); err != nil || d <= 0 || d > 61*time.Second {
+		t.Errorf("reset in %s, %v", d, err)
+	}
+	a = g.send("POST", "/v1/messages", helloClaude)
+	for _, what := range []string{"Requests", "Tokens", "Input-Tokens", "Output-Tokens"} {
+		if a.header.Get("Anthropic-Ratelimit-"+what+"-Limit") == "" || a.header.Get("Anthropic-Ratelimit-"+what+"-Remaining") == "" || a.status != 200 {
+			t.Errorf("%d %s: %v", a.status, what, a.header)
+		}
+		if at, err := time.Parse(time.RFC3339, a.header.Get("Anthropic-Ratelimit-"+what+"-Reset")); err != nil || time.Until(at) > 62*time.Second {
+			t.Errorf("%s: %v %v", what, at, err)
+		}
+	}
+	if a := g.send("POST", "/v1/chat/completions", hello); a.status != 200 {
+		t.Fatal(a)
+	}
+	for path, body := range map[string]string{
+		"/v1/chat/completions": hello, "/v1/messages": helloClaude, "/v1beta/models/sim-gemini:generateContent": `{"contents":[{"parts":[{"text":"hi"}]}]}`,
+	} {
+		a := g.send("POST", path, body)
+		if a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %v", path, a.status, a.header)
+		}
+		switch {
+		case strings.HasSuffix(path, "completions") && a.header.Get("X-Ratelimit-Remaining-Requests") != "0",
+			strings.HasSuffix(path, "messages") && a.header.Get("Anthropic-Ratelimit-Requests-Remaining") != "0",
+			strings.Contains(path, "gemini") && !strings.Contains(a.body, "RetryInfo"):
+			t.Errorf("%s: %v %s", path, a.header, a.body)
+		}
+	}
+}
+
+// Limits of an account on a model hold beside its others, by the pattern that says most.
+func TestModelLimits(t *testing.T) {
+	g := startGateway(t, accounts(t, `  - {name: team, credit: 1, model_limits: {"sim-*": {rpm: 3}}}
+  - name: alice
+    parent: team
+    credit: 10
+    model_limits: {"sim-gpt": {rpm: 1}, "sim-*": {rpm: 9}}
+    keys: [{name: main, key: `+userKey+`}]
+`))
+	for i, want := range []int{200, 429, 429} {
+		if a := g.send("POST", "/v1/chat/completions", hello); a.status != want {
+			t.Errorf("call %d: %d %s", i, a.status, a.body)
+		}
+	}
+	for i, want := range []int{200, 200, 429} { // the team's limit, of which one is used
+		if a := g.send("POST", "/v1/messages", helloClaude); a.status != want {
+			t.Errorf("other model, call %d: %d %s", i, a.status, a.body)
+		}
+	}
+}
+
+func TestAccessLists(t *testing.T) {
+	const bob, carl = "sk-test-bob-0123456789abcdefghijklmnopqr", "sk-test-carl-0123456789abcdefghijklmnopq"
+	g := startGateway(t, accounts(t, `  - {name: team, credit: 1, paths: ["/v1/*", "-/v1/embeddings"], ips: [127.0.0.1, 192.0.2.0/24]}
+  - {name: alice, parent: team, credit: 10, keys: [{name: main, key: `+userKey+`, paths: ["/v1/chat/*", "/v1/embeddings"]}]}
+  - {name: bob, parent: team, credit: 10, keys: [{name: main, key: `+bob+`, ips: ["192.0.2.8/29"]}]}
+  - {name: carl, credit: 10, ips: ["2001:db8::/32"], keys: [{name: main, key: `+carl+`}]}
+`), "TRUSTED_PROXIES=127.0.0.0/8")
+	for _, c := range []struct {
+		key, from, path, body string
+		status                int
+		says                  string
+	}{
+		{userKey, "", "/v1/chat/completions", hello, 200, ""},
+		{userKey, "", "/v1/messages", helloClaude, 403, "may not call /v1/messages"},
+		{userKey, "", "/v1/embeddings", `{"model":"text-embedding-3-small","input":"x"}`, 403, "may not call"},
+		{userKey, "203.0.113.1", "/v1/chat/completions", hello, 403, "may not be used from 203.0.113.1"},
+		{bob, "192.0.2.9:4711", "/v1/chat/completions", hello, 200, ""},
+		{bob, "192.0.2.16", "/v1/chat/completions", hello, 403, "may not be used from 192.0.2.16"},
+		{bob, "", "/v1/messages", helloClaude, 403, "may not be used from 127.0.0.1"},
+		{carl, "2001:db8::7", "/v1/messages", helloClaude, 200, ""},
+		{carl, "2001:db9::7", "/v1/messages", helloClaude, 403, "may not be used"},
+	} {
+		var h []string
+		if c.from != "" {
+			h = append(h, "X-Forwarded-For", c.from)
+		}
+		h = append(h, "Authorization", "Bearer "+c.key)
+		if a := g.send("POST", c.path, c.body, h...); a.status != c.status || !strings.Contains(a.body, c.says) {
+			t.Errorf("%s from %q: %d %s", c.path, c.from, a.status, a.body)
+		}
+	}
+	for _, path := range []string{"/v1/models", "/api/v1/me"} { // the list holds wherever the key is used
+		if a := g.send("GET", path, "", "Authorization", "Bearer "+bob); a.status != 403 {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+}
+
+// Mappings, levels and pools decide calls and lists of models alike.
+func TestLevelsOfAccounts(t *testing.T) {
+	const bob = "sk-test-bob-0123456789abcdefghijklmnopqr"
+	g := startGateway(t, accounts(t, `  - {name: alice, credit: 10, model_mapper: "nice=sim-gpt", keys: [{name: main, key: `+userKey+`}]}
+  - {name: bob, credit: 10, level: 2, level_mapper: "sim-claude=3", keys: [{name: main, key: `+bob+`}]}
+`, "level-2", "level-3"))
+	served := func(key, path, body string) string {
+		t.Helper()
+		a := g.send("POST", path, body, "Authorization", "Bearer "+key)
+		if a.status != 200 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		id := a.header.Get("X-Request-Id")
+		var call map[string]any
+		waitFor(t, "the record", func() bool {
+			a := g.asRoot("GET", "/api/v1/calls/"+id, "")
+			if a.status == 200 {
+				call = a.decode(t, 200)
+			}
+			return a.status == 200
+		})
+		return g.asRoot("GET", "/api/v1/channels/"+call["channel_id"].(string), "").decode(t, 200)["name"].(string)
+	}
+	for _, c := range []struct{ key, path, body, want string }{
+		{userKey, "/v1/chat/completions", hello, "c0"},
+		{userKey, "/v1/chat/completions", strings.Replace(hello, "sim-gpt", "nice", 1), "c0"},
+		{bob, "/v1/chat/completions", hello, "level-2"},
+		{bob, "/v1/messages", helloClaude, "level-3"},
+	} {
+		if got := served(c.key, c.path, c.body); got != c.want {
+			t.Errorf("%s %s was served by %s, want %s", c.path, c.body, got, c.want)
+		}
+	}
+	if a := g.send("GET", "/v1/models", ""); !strings.Contains(a.body, `"nice"`) {
+		t.Errorf("a name that a mapping adds is not listed: %s", a.body)
+	}
+	if a := g.send("GET", "/v1/models", "", "Authorization", "Bearer "+bob); strings.Contains(a.body, `"nice"`) || !strings.Contains(a.body, `"sim-claude"`) {
+		t.Errorf("the other one's list: %s", a.body)
+	}
+}
+
+// What an account pays for a model can be laid down for it; the receipt recomputes, and the answer tells
+// the sum.
+func TestOwnPrices(t *testing.T) {
+	const bob = "sk-test-bob-0123456789abcdefghijklmnopqr"
+	g := startGateway(t, accounts(t, `  - {name: alice, credit: 10, prices: [{model: "sim-*", input: "0", output: "1000"}, {model: sim-claude, free: true}], keys: [{name: main, key: `+userKey+`}]}
+  - {name: bob, credit: 10, keys: [{name: main, key: `+bob+`}]}
+`))
+	for _, c := range []struct {
+		key, path, body string
+		free            bool
+	}{{userKey, "/v1/chat/completions", hello, false}, {userKey, "/v1/messages", helloClaude, true}, {bob, "/v1/chat/completions", hello, false}} {
+		a := g.send("POST", c.path, c.body, "Authorization", "Bearer "+c.key)
+		cost, err := catalog.ParseNanos(a.header.Get("X-Tollgate-Cost"))
+		if a.status != 200 || err != nil || (cost == 0) != c.free {
+			t.Fatalf("%d, cost %s, %v", a.status, cost, err)
+		}
+		id := a.header.Get("X-Request-Id")
+		waitFor(t, "the receipt", func() bool { return g.asRoot("GET", "/api/v1/receipts/"+id, "").status == 200 })
+		r := g.asRoot("GET", "/api/v1/receipts/"+id, "").decode(t, 200)
+		if r["equal"] != true || r["charged"] != cost.String() {
+			t.Errorf("%v", r)
+		}
+		rates := map[string]string{}
+		for _, it := range r["items"].([]any) {
+			rates[it.(map[string]any)["what"].(string)] = it.(map[string]any)["rate"].(string)
+		}
+		if c.key == userKey && !c.free && (rates["input"] != "0" || rates["output"] != "1000") || c.key == bob && rates["output"] == "1000" {
+			t.Errorf("%s: %v", c.path, rates)
+		}
+	}
+	if a := g.send("POST", "/v1/chat/completions", strings.Replace(hello, `{`, `{"stream":true,`, 1)); a.header.Get("X-Tollgate-Cost") != "" {
+		t.Error("a stream told its cost before it was known")
+	}
+}
+
+// Many accounts from one address: the operator is told, then the address is refused, and may be lifted.
+func TestSharedAddress(t *testing.T) {
+	key := func(i int) string { return "sk-test-shared-0123456789abcdefghijkl-" + string(rune('a'+i)) }
+	var list strings.Builder
+	for i := range 4 {
+		list.WriteString("  - {name: u" + string(rune('a'+i)) + ", credit: 1, keys: [{name: main, key: " + key(i) + "}]}\n")
+	}
+	g := startGateway(t, accounts(t, list.String()), "TRUSTED_PROXIES=127.0.0.0/8", "IP_GROUPS_THRESHOLD=2", "IP_GROUPS_BAN_THRESHOLD=4")
+	send := func(i int, from string) int {
+		return g.send("POST", "/v1/chat/completions", hello, "X-Forwarded-For", from, "Authorization", "Bearer "+key(i)).status
+	}
+	for i, want := range []int{200, 200, 200, 403} {
+		if got := send(i, "203.0.113.5"); got != want {
+			t.Errorf("account %d: %d, want %d", i, got, want)
+		}
+	}
+	if send(0, "203.0.113.5") != 403 || send(0, "203.0.113.6") != 200 || send(3, "") != 200 {
+		t.Error("the address is refused, not the accounts")
+	}
+	if a := g.send("GET", "/api/v1/me", "", "X-Forwarded-For", "203.0.113.5", "Authorization", "Bearer "+adminKey); a.status != 200 {
+		t.Errorf("root from there: %d %s", a.status, a.body)
+	}
+	if n := len(g.lines("many accounts call from one address")); n != 2 {
+		t.Errorf("the operator was told %d times", n)
+	}
+}

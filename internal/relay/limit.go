@@ -1,0 +1,116 @@
+package relay
+
+import (
+	"net/http"
+	"time"
+
+	"tollgate/internal/account"
+	"tollgate/internal/canon"
+	"tollgate/internal/catalog"
+	"tollgate/internal/limit"
+)
+
+// limit asks the rates of the key, its account and every account above, and those that account and
+// accounts above have for the model. reserve is how many tokens the call may take.
+func (c *call) limit(reserve int64) *canon.Error {
+	var room [8]limit.Rule
+	rules := c.limits(room[:0])
+	if len(rules) == 0 {
+		return nil
+	}
+	grant, refused := c.h.Limits.Admit(c.began, rules, reserve)
+	if refused != nil {
+		tellLimits(c.w.Header(), c.ep.Dialect, refused.State, c.began)
+		kind := canon.KindRateLimited
+		if refused.TooLarge {
+			kind = canon.KindTooLarge // waiting does not help
+		}
+		return &canon.Error{Kind: kind, RetryAfter: refused.RetryAfter, Message: refused.Error()}
+	}
+	c.grant = grant
+	tellLimits(c.w.Header(), c.ep.Dialect, grant.State(), c.began)
+	return nil
+}
+
+// limits appends the rules that hold for the call.
+func (c *call) limits(rules []limit.Rule) []limit.Rule {
+	if l := c.caller.Key.Limits; l != (account.Limits{}) {
+		rules = append(rules, limit.Rule{Subject: c.caller.Key.ID, Limits: l})
+	}
+	own := c.caller.Account
+	for a := range c.h.Accounts.Line(own) {
+		if a.Limits != (account.Limits{}) {
+			rules = append(rules, limit.Rule{Subject: a.ID, Limits: a.Limits})
+		}
+		if c.priced == nil {
+			continue
+		}
+		pattern, l := "", account.Limits{}
+		if len(a.ModelLimits) > 0 {
+			pattern, l = a.LimitsFor(c.model, c.priced.Model.Name, c.head.Model)
+		}
+		if m := &c.priced.Model; pattern == "" && a == own && (m.AccountRPM > 0 || m.AccountTPM > 0) && !c.caller.IsRoot() {
+			pattern, l = m.Name, c.usual(m)
+		}
+		if pattern != "" {
+			rules = append(rules, limit.Rule{Subject: a.ID + " " + pattern, Limits: l}) // no id and no pattern has a space
+		}
+	}
+	return rules
+}
+
+// usual is what the catalogue lets one account ask of a model, by the account's own ratio and by what it
+// has spent in its life.
+func (c *call) usual(m *catalog.Model) account.Limits {
+	ratio := c.h.Accounts.RatioOf(c.caller.Account)
+	by := catalog.One
+	if c.h.SpentRatio != nil {
+		by = c.h.SpentRatio(c.caller.Account.ID)
+	}
+	times := func(n int64) int64 {
+		if n == 0 {
+			return 0
+		}
+		const bound = 1 << 50 // no product of the two floats below is out of range, nor matters its rounding
+		return int64(max(1, min(float64(n)*(float64(ratio)/float64(catalog.One))*(float64(by)/float64(catalog.One)), bound)))
+	}
+	return account.Limits{RPM: times(m.AccountRPM), TPM: times(m.AccountTPM)}
+}
+
+// tellLimits tells a client how far its tightest limits are used, in the words of its own vendor.
+// Gemini has no such headers; it is told when to come back, by the error.
+//
+// Sources, read 2026-11-20: https://platform.openai.com/docs/guides/rate-limits (headers; the time until
+// the reset as in "6m0s"), https://docs.anthropic.com/en/api/rate-limits (response headers; the time of
+// the reset in RFC 3339).
+func tellLimits(h http.Header, d canon.Dialect, s limit.State, now time.Time) {
+	switch d {
+	case canon.OpenAIChat, canon.OpenAIResponses:
+		tellOpenAI(h, "Requests", s.Requests)
+		tellOpenAI(h, "Tokens", s.Tokens)
+	case canon.Anthropic:
+		tellAnthropic(h, "Requests", s.Requests, now)
+		// Our limits count input and output together, so each of the two may be all that is left.
+		for _, what := range [...]string{"Tokens", "Input-Tokens", "Output-Tokens"} {
+			tellAnthropic(h, what, s.Tokens, now)
+		}
+	}
+}
+
+func tellOpenAI(h http.Header, what string, g limit.Gauge) {
+	if g.Limit == 0 {
+		return
+	}
+	h["X-Ratelimit-Limit-"+what] = []string{itoa(g.Limit)}
+	h["X-Ratelimit-Remaining-"+what] = []string{itoa(g.Remaining)}
+	h["X-Ratelimit-Reset-"+what] = []string{g.Reset.Round(time.Millisecond).String()}
+}
+
+func tellAnthropic(h http.Header, what string, g limit.Gauge, now time.Time) {
+	if g.Limit == 0 {
+		return
+	}
+	h["Anthropic-Ratelimit-"+what+"-Limit"] = []string{itoa(g.Limit)}
+	h["Anthropic-Ratelimit-"+what+"-Remaining"] = []string{itoa(g.Remaining)}
+	h["Anthropic-Ratelimit-"+what+"-Reset"] = []string{now.Add(g.Reset + time.Second - 1).UTC().Format(time.RFC3339)}
+}
