@@ -71,7 +71,7 @@ type CatalogModel struct {
 
 // Money is what the ledger has in memory. *ledger.Book implements it.
 type Money interface {
-	Grant(ctx context.Context, card ledger.Card, note string) (ledger.Card, error)
+	Transfer(ctx context.Context, t ledger.Transfer) (ledger.Transferred, error)
 	Balance(accountID string, at time.Time) ledger.Funds
 	Held() catalog.Nanos
 	Lag(now time.Time) ledger.Lag

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -242,16 +241,19 @@ func (m *memory) Rollups(_ context.Context, q ledger.RollupQuery) ([]ledger.Roll
 	}), nil
 }
 
-// Grant refuses a card that is there, as the store does.
-func (m *memory) Grant(_ context.Context, c ledger.Card, _ string) (ledger.Card, error) {
+// Transfer creates a card, once.
+func (m *memory) Transfer(_ context.Context, t ledger.Transfer) (ledger.Transferred, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.cards[c.ID]; ok {
-		return c, errors.New("granted already")
+	have, ok := m.cards[t.ID]
+	if ok && have.Amount != t.Amount {
+		return ledger.Transferred{}, ledger.ErrReused
 	}
-	c.Balance = c.Amount
-	m.cards[c.ID] = c
-	return c, nil
+	if !ok {
+		have = ledger.Card{ID: t.ID, AccountID: t.To, Amount: t.Amount, Balance: t.Amount, Reference: t.Reference, GrantedAt: t.At, ExpiresAt: t.ExpiresAt}
+		m.cards[t.ID] = have
+	}
+	return ledger.Transferred{Card: have, Amount: t.Amount, Repeated: ok}, nil
 }
 
 func (m *memory) Balance(id string, _ time.Time) ledger.Funds {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -44,11 +45,12 @@ type Balance struct {
 type Entry struct {
 	ID      string           `json:"id"`
 	At      time.Time        `json:"at"`
-	Kind    ledger.EntryKind `json:"kind" enum:"grant,take,spend,debt,repay,expire"`
-	Counter string           `json:"counter" doc:"The other side: an account, @operator, @revenue or @expired."`
+	Kind    ledger.EntryKind `json:"kind" enum:"grant,take,close,fee,commission,spend,debt,repay,merge,expire"`
+	Counter string           `json:"counter" doc:"The other side: an account, @operator, @revenue, @fees or @expired."`
 	Amount  string           `json:"amount" doc:"Dollars; positive arrives, negative leaves."`
 	CardID  string           `json:"card_id,omitempty"`
-	CallID  string           `json:"call_id,omitempty"`
+	CallID  string           `json:"call_id,omitempty" doc:"The call that was charged, where it is just one."`
+	Calls   int              `json:"calls,omitempty" doc:"How many calls the account was charged for by this entry and those written with it."`
 	Note    string           `json:"note,omitempty"`
 }
 
@@ -60,8 +62,10 @@ func viewCard(c ledger.Card) Card {
 }
 
 func viewEntry(e ledger.Entry) Entry {
+	calls, _ := e.Calls.List() // what cannot be read is for tollgate ledger verify to tell
 	return Entry{
-		ID: e.ID, At: e.At.UTC(), Kind: e.Kind, Counter: e.Counter, Amount: e.Amount.String(), CardID: e.CardID, CallID: e.CallID, Note: e.Note,
+		Calls: len(calls),
+		ID:    e.ID(), At: e.At.UTC(), Kind: e.Kind, Counter: e.Counter, Amount: e.Amount.String(), CardID: e.CardID, CallID: e.Calls.One(), Note: e.Note,
 	}
 }
 
@@ -120,32 +124,18 @@ func (a *API) grant(ctx context.Context, who account.Caller, in *grantInput) (*o
 	if err != nil {
 		return nil, fmt.Errorf("make the id of a card: %w", err)
 	}
-	now := a.Now().UTC().Truncate(time.Millisecond)
-	want := ledger.Card{ID: id, AccountID: x.ID, Amount: amount, Reference: "admin", GrantedAt: now, ExpiresAt: now.Add(time.Duration(in.Body.Days) * 24 * time.Hour)}
-	if in.Key != "" {
-		if have, err := a.Records.Card(ctx, id); err == nil {
-			return repeated(have, want)
-		}
-	}
-	card, err := a.Money.Grant(ctx, want, in.Body.Note)
-	if err != nil && in.Key != "" {
-		// Another request with the same key may have been first, or the answer of the store got lost.
-		if have, looked := a.Records.Card(context.WithoutCancel(ctx), id); looked == nil {
-			return repeated(have, want)
-		}
+	now, life := a.Now().UTC().Truncate(time.Millisecond), time.Duration(in.Body.Days)*24*time.Hour
+	out, err := a.Money.Transfer(ctx, ledger.Transfer{
+		ID: id, Kind: ledger.EntryGrant, From: account.RootID, To: x.ID, Amount: amount, Reference: "admin", Note: in.Body.Note,
+		At: now, ExpiresAt: now.Add(life),
+	})
+	if errors.Is(err, ledger.ErrReused) || err == nil && out.Repeated && out.Card.ExpiresAt.Sub(out.Card.GrantedAt) != life {
+		return nil, huma.Error409Conflict("an earlier grant with this Idempotency-Key had another amount or life; take a new key for a new grant")
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &one[Granted]{Granted{Card: viewCard(card)}}, nil
-}
-
-// repeated answers a grant that was made before.
-func repeated(have, want ledger.Card) (*one[Granted], error) {
-	if have.AccountID != want.AccountID || have.Amount != want.Amount || have.ExpiresAt.Sub(have.GrantedAt) != want.ExpiresAt.Sub(want.GrantedAt) {
-		return nil, huma.Error409Conflict("an earlier grant with this Idempotency-Key had another amount or life; take a new key for a new grant")
-	}
-	return &one[Granted]{Granted{Card: viewCard(have), Repeated: true}}, nil
+	return &one[Granted]{Granted{Card: viewCard(out.Card), Repeated: out.Repeated}}, nil
 }
 
 func (a *API) balance(_ context.Context, who account.Caller, in *AccountID) (*one[Balance], error) {
@@ -174,5 +164,5 @@ func (a *API) entries(ctx context.Context, who account.Caller, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return paged(rows, in.Limit, func(e ledger.Entry) string { return e.ID }, viewEntry), nil
+	return paged(rows, in.Limit, func(e ledger.Entry) string { return e.ID() }, viewEntry), nil
 }

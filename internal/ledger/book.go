@@ -35,6 +35,7 @@ type Book struct {
 
 	work    chan struct{} // tells the drain that there is something to read
 	now     chan struct{} // tells it to read at once
+	fees    Fees
 	cancel  context.CancelFunc
 	drained chan struct{}   // closed when the drain has returned
 	healing sync.WaitGroup  // and all other goroutines but the drain
@@ -45,10 +46,10 @@ type Book struct {
 type purse struct {
 	id string
 
-	// settling keeps journal and memory in one order: who appends a call of this account, or grants to
-	// it, holds it. Taken before mu.
+	// settling keeps journal and memory in one order: who appends a call of this account, or moves its
+	// credit, holds it. Taken before mu, and of several accounts in the order of their ids.
 	settling sync.Mutex
-	unsure   bool // a grant ended in doubt and a goroutine asks the store; guarded by settling
+	unsure   bool // a transfer ended in doubt and a goroutine asks the store; guarded by settling
 
 	mu    sync.Mutex // guards what follows; held for moments only
 	cards []Card     // with a balance above zero, as they are spent; expired ones stay until the store moves them
@@ -137,14 +138,14 @@ func (b *Book) record(h *Hold, call *Call) error {
 
 // apply takes what a call is charged, as Store.Apply does. The caller holds mu, or is alone.
 func (p *purse) apply(call *Call) {
-	charged := call.Charged()
+	charged := chargeable(call, p.spent)
 	if charged == 0 {
 		return
 	}
 	var few [4]Move // more cards for one call are rare
 	moves, uncovered := appendMoves(few[:0], p.cards, time.UnixMilli(call.AtMillis), charged)
-	p.spent = plus(p.spent, charged)
-	p.debt = plus(p.debt, uncovered)
+	p.spent += charged
+	p.debt += uncovered // at most what was spent
 	emptied := false
 	for _, m := range moves {
 		i := slices.IndexFunc(p.cards, func(c Card) bool { return c.ID == m.CardID })

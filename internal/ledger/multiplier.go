@@ -45,10 +45,10 @@ func (m Multiplier) ToReal(face catalog.Nanos) catalog.Nanos {
 	return mulDiv(face, int64(One), int64(m))
 }
 
-// mulDiv is the floor of x*y/z for y and z above zero, with 128 bits between; a z of zero or less,
-// which no parser lets through, counts as one to one.
+// mulDiv is the floor of x*y/z for y not below zero, with 128 bits between; a z of zero, which no
+// parser lets through, counts as one to one.
 func mulDiv(x catalog.Nanos, y, z int64) catalog.Nanos {
-	if y <= 0 || z <= 0 {
+	if z <= 0 {
 		return x
 	}
 	u, below := uint64(x), x < 0

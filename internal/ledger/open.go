@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"tollgate/internal/catalog"
 	"tollgate/internal/journal"
 )
 
@@ -19,6 +18,7 @@ type Options struct {
 	Journal *journal.Journal // stays the caller's: close it after the Book
 	Node    string           // names this process to the store, see NodeID
 	Log     *slog.Logger     // nil is silent
+	Fees    Fees
 
 	// OnSoftLimit is told, from a goroutine of its own, that spending has reached the soft limit of a
 	// budget: once a period, over restarts and over all processes at the store. Nil if nobody cares.
@@ -33,7 +33,7 @@ func OpenBook(ctx context.Context, o Options) (*Book, error) {
 	}
 	b := &Book{
 		store: o.Store, journal: o.Journal, node: o.Node, log: o.Log, purses: map[string]*purse{}, subjects: map[string]*subject{},
-		work: make(chan struct{}, 1), now: make(chan struct{}, 1), drained: make(chan struct{}), soft: warnings{more: make(chan struct{}, 1)},
+		work: make(chan struct{}, 1), now: make(chan struct{}, 1), drained: make(chan struct{}), soft: warnings{more: make(chan struct{}, 1)}, fees: o.Fees,
 	}
 	b.progress.changed = make(chan struct{})
 	pos, err := b.load(ctx)
@@ -178,118 +178,4 @@ func (b *Book) Close(ctx context.Context) error {
 		return fmt.Errorf("ledger: some calls are in the journal only, the next start brings them to the store: %w", err)
 	}
 	return nil
-}
-
-// heal asks the store for the money of an account whose last grant ended in doubt, until it answers.
-func (b *Book) heal(p *purse) {
-	defer b.healing.Done()
-	for wait := firstPause; ; wait = min(2*wait, longestPause) {
-		select {
-		case <-b.ctx.Done():
-			return // the next start asks anyway
-		case <-time.After(wait):
-		}
-		ctx, cancel := context.WithTimeout(b.ctx, lockedTimeout)
-		err := b.Flush(ctx)
-		if err == nil {
-			p.settling.Lock()
-			if err = b.Flush(ctx); err == nil {
-				err = b.reload(ctx, p)
-			}
-			p.unsure = err != nil
-			p.settling.Unlock()
-		}
-		cancel()
-		if err == nil {
-			return
-		}
-	}
-}
-
-// reload takes over what the store says about an account. The caller holds settling, and all that the
-// account settled is in the store.
-func (b *Book) reload(ctx context.Context, p *purse) error {
-	bal, err := b.store.Balance(ctx, p.id)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.set(bal)
-	return nil
-}
-
-const (
-	grantTimeout  = 10 * time.Second // a grant, with all that the journal holds before it
-	lockedTimeout = 3 * time.Second  // the part of it that the account's calls wait for
-)
-
-// Grant gives a card to an account: in the store first, then here. The card's ID, AccountID, Amount,
-// GrantedAt and ExpiresAt must be set; times count in whole milliseconds. It returns the card as it
-// stands after a debt was paid from it. With an error nothing changed here; if the store may have
-// taken the card nevertheless, it is asked until that is known. Settlements of this account wait
-// meanwhile, for seconds at the most; its holds and other accounts do not.
-func (b *Book) Grant(ctx context.Context, card Card, note string) (Card, error) {
-	card.GrantedAt = card.GrantedAt.UTC().Truncate(time.Millisecond)
-	card.ExpiresAt = card.ExpiresAt.UTC().Truncate(time.Millisecond)
-	card.Balance = card.Amount
-	if card.ID == "" || card.AccountID == "" || card.Amount <= 0 || card.Amount > maxCard || !card.ExpiresAt.After(card.GrantedAt) {
-		return Card{}, fmt.Errorf("ledger: card %q for account %q: needs ids, an amount above $0 up to $%v (is $%v), and must expire after it is granted",
-			card.ID, card.AccountID, maxCard, card.Amount)
-	}
-	ctx, cancel := context.WithTimeout(ctx, grantTimeout)
-	defer cancel()
-	if err := b.Flush(ctx); err != nil {
-		return Card{}, fmt.Errorf("ledger: nothing was granted: the store does not take the calls before it: %w", err)
-	}
-	p := b.purse(card.AccountID)
-	p.settling.Lock()
-	defer p.settling.Unlock()
-	locked, cancel := context.WithTimeout(ctx, lockedTimeout)
-	defer cancel()
-	if err := b.Flush(locked); err != nil {
-		return Card{}, fmt.Errorf("ledger: nothing was granted: the store does not take the calls before it: %w", err)
-	}
-	if p.unsure {
-		return Card{}, fmt.Errorf("ledger: nothing was granted: an earlier grant to account %s is in doubt until the store answers; try again", p.id)
-	}
-	granted, err := b.store.Grant(locked, card, note)
-	if err != nil {
-		return b.doubt(ctx, p, card, err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.debt -= card.Amount - granted.Balance
-	if granted.Balance > 0 {
-		p.cards = append(p.cards, granted)
-		slices.SortFunc(p.cards, compareCards)
-	}
-	return granted, nil
-}
-
-// maxCard bounds the money in play far below what an int64 holds.
-const maxCard catalog.Nanos = 1e7 * 1e9
-
-// doubt finds out whether a grant that the store answered with an error happened nevertheless: the
-// answer to a commit may be lost. The caller holds settling.
-func (b *Book) doubt(ctx context.Context, p *purse, card Card, cause error) (Card, error) {
-	find := func() int {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return slices.IndexFunc(p.cards, func(c Card) bool { return c.ID == card.ID })
-	}
-	had := find() >= 0
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockedTimeout)
-	defer cancel()
-	if err := b.reload(ctx, p); err != nil {
-		p.unsure = true
-		b.healing.Add(1)
-		go b.heal(p)
-		return Card{}, fmt.Errorf("ledger: grant to account %s: nobody knows yet whether it happened, look at the account before trying again: %w", p.id, cause)
-	}
-	if i := find(); i >= 0 && !had {
-		b.log.WarnContext(ctx, "ledger: the store answered a grant with an error but has it", "card", card.ID, "error", cause)
-		return p.cards[i], nil
-	}
-	return Card{}, fmt.Errorf("ledger: grant to account %s: %w", p.id, cause)
 }

@@ -12,49 +12,12 @@ import (
 type Card struct {
 	ID        string
 	AccountID string
-	Amount    catalog.Nanos // face value when granted
+	Amount    catalog.Nanos // what ever came onto it: what was granted, and cards merged into it
 	Balance   catalog.Nanos // what is left, never negative
 	Reference string
 	GrantedAt time.Time
 	ExpiresAt time.Time
 }
-
-// DefaultCardLife is how long a card lives when nobody says.
-const DefaultCardLife = 365 * 24 * time.Hour
-
-// Entry is a line of the ledger. Every movement has two sides: what leaves Account arrives at
-// Counter. Entries are append-only.
-type Entry struct {
-	ID      string
-	At      time.Time
-	Kind    EntryKind
-	Account string        // account id
-	Counter string        // account id, or one of the system sides below
-	Amount  catalog.Nanos // of Account's balance: positive arrives, negative leaves
-	CardID  string
-	CallID  string
-	Note    string
-}
-
-// EntryKind says what moved the money.
-type EntryKind string
-
-// The kinds.
-const (
-	EntryGrant  EntryKind = "grant"  // credit given
-	EntryTake   EntryKind = "take"   // credit taken back
-	EntrySpend  EntryKind = "spend"  // a call, paid from a card
-	EntryDebt   EntryKind = "debt"   // a call, or a part of it, that no card covered
-	EntryRepay  EntryKind = "repay"  // a debt paid from a new card
-	EntryExpire EntryKind = "expire" // what was left on a card when it expired
-)
-
-// System sides of an Entry.
-const (
-	SideOperator = "@operator" // who grants credit to accounts below root
-	SideRevenue  = "@revenue"  // where spent money goes
-	SideExpired  = "@expired"
-)
 
 // ErrNotFound says that there is no such row.
 var ErrNotFound = errors.New("not found")
@@ -75,19 +38,26 @@ type Position struct {
 
 // Store keeps what the ledger settled.
 type Store interface {
-	// Apply writes calls, in order, with their entries, card balances, debts, roll-ups and owners of
-	// stored objects, and moves the journal position of node to pos, all in one transaction. A call
-	// whose id is already there changes nothing. A cost is distributed by Spend, at the AtMillis of
-	// the call; calls of root are recorded and rolled up but move no money. Without calls only the
-	// position moves.
+	// Apply writes calls, in order, with their entries, card balances, debts, counters, roll-ups and
+	// owners of stored objects, and moves the journal position of node to pos, all in one transaction.
+	// A call whose id is already there changes nothing. Money moves by Teller.Charge; calls of root are
+	// recorded and rolled up but move none. Without calls only the position moves.
 	Apply(ctx context.Context, node string, calls []Call, pos Position) error
 
 	// JournalPosition returns where the journal of node was applied up to; zero if never.
 	JournalPosition(ctx context.Context, node string) (Position, error)
 
-	// Grant adds a card to an account, with its entry; a debt is paid from it first. It returns the
-	// card as it stands after.
-	Grant(ctx context.Context, card Card, note string) (Card, error)
+	// Transfer moves credit by Teller.Transfer, in one transaction. A transfer whose id is there already
+	// changes nothing: its outcome is returned again, or ErrReused if it was another one.
+	Transfer(ctx context.Context, t Transfer) (Transferred, error)
+	// Transferred returns the outcome of a transfer that may have happened, and ErrNotFound, with the
+	// balances of its accounts as they are, if it has not and will not. It waits for what is under way.
+	Transferred(ctx context.Context, t Transfer) (Transferred, error)
+
+	// Expired returns up to limit accounts with something on cards whose life ended at the instant
+	// before or earlier. Expire takes it off by Teller.Expire and returns the account's money.
+	Expired(ctx context.Context, before time.Time, limit int) ([]string, error)
+	Expire(ctx context.Context, accountID string, before time.Time) (Balance, error)
 
 	// Balances returns the money of all accounts that have a card or a debt or that spent something;
 	// Balance that of one, ErrNotFound or zero if there is nothing.

@@ -129,7 +129,11 @@ func (r *rig) auditAccount(ctx context.Context, store *sqlstore.Store, id, name 
 			case ledger.EntryGrant:
 				granted += e.Amount
 			case ledger.EntrySpend:
-				paid[e.CallID] -= e.Amount
+				list, err := e.Calls.List()
+				must(err)
+				for _, c := range list {
+					paid[c.CallID] += c.Amount
+				}
 				moved -= e.Amount
 			default:
 				r.t.Errorf("%s: an entry that nothing here makes: %+v", name, e)

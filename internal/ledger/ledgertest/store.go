@@ -5,9 +5,9 @@ package ledgertest
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +19,7 @@ import (
 // Store is a ledger.Store in memory. The zero value is empty and ready.
 type Store struct {
 	// Before, if set, is asked before each operation, by the name of its method; an error fails the
-	// operation without effect. After is asked when the effect of Apply or Grant stands: its error is
+	// operation without effect. After is asked when an effect stands: its error is
 	// an answer that got lost. They may be called from many goroutines and must not be changed while
 	// the store is in use.
 	Before, After func(op string) error
@@ -30,6 +30,7 @@ type Store struct {
 	calls     map[string]ledger.Call
 	order     []string // ids of calls as applied
 	entries   []ledger.Entry
+	head      ledger.Head
 	counters  []ledger.Counter
 }
 
@@ -86,41 +87,43 @@ func (s *Store) Apply(ctx context.Context, node string, calls []ledger.Call, pos
 		}
 		s.calls[c.ID] = c
 		s.order = append(s.order, c.ID)
-		s.spend(c)
+		t := s.open(c.AccountID)
+		if err := t.Charge([]ledger.Call{c}); err != nil {
+			return err
+		}
+		s.save(t)
 		ledger.CountAll(s.counters, []ledger.Call{c})
 	}
 	s.positions[node] = pos
 	return s.end("Apply")
 }
 
-func (s *Store) spend(c ledger.Call) {
-	if c.Charged() == 0 {
-		return
+// open returns a teller with all that accounts have.
+func (s *Store) open(ids ...string) *ledger.Teller {
+	t := &ledger.Teller{}
+	for _, id := range ids {
+		p := s.purse(id)
+		t.Open(ledger.Balance{AccountID: id, Cards: p.cards, Debt: p.debt, Spent: p.spent})
 	}
-	at := time.UnixMilli(c.AtMillis)
-	p := s.purse(c.AccountID)
-	moves, uncovered := ledger.Spend(p.cards, at, c.Cost)
-	for _, m := range moves {
-		i := slices.IndexFunc(p.cards, func(k ledger.Card) bool { return k.ID == m.CardID })
-		p.cards[i].Balance -= m.Amount
-		s.enter(ledger.Entry{
-			At: at, Kind: ledger.EntrySpend, Account: c.AccountID, Counter: ledger.SideRevenue,
-			Amount: -m.Amount, CardID: m.CardID, CallID: c.ID,
-		})
-	}
-	p.debt += uncovered
-	p.spent += c.Cost
-	if uncovered > 0 {
-		s.enter(ledger.Entry{
-			At: at, Kind: ledger.EntryDebt, Account: c.AccountID, Counter: ledger.SideRevenue,
-			Amount: -uncovered, CallID: c.ID,
-		})
-	}
+	return t
 }
 
-func (s *Store) enter(e ledger.Entry) {
-	e.ID = fmt.Sprintf("%012d", len(s.entries))
-	s.entries = append(s.entries, e)
+// save takes over what a teller did.
+func (s *Store) save(t *ledger.Teller) {
+	t.Changed(func(c ledger.Card) {
+		p := s.purse(c.AccountID)
+		if i := slices.IndexFunc(p.cards, func(k ledger.Card) bool { return k.ID == c.ID }); i >= 0 {
+			p.cards[i] = c
+		} else {
+			p.cards = append(p.cards, c)
+		}
+	}, func(b ledger.Balance) {
+		p := s.purse(b.AccountID)
+		p.debt, p.spent = b.Debt, b.Spent
+	})
+	entries := t.Entries()
+	s.head = s.head.Chain(entries)
+	s.entries = append(s.entries, entries...)
 }
 
 // JournalPosition implements ledger.Store.
@@ -132,31 +135,95 @@ func (s *Store) JournalPosition(ctx context.Context, node string) (ledger.Positi
 	return s.positions[node], nil
 }
 
-// Grant implements ledger.Store.
-func (s *Store) Grant(ctx context.Context, card ledger.Card, note string) (ledger.Card, error) {
-	if err := s.begin(ctx, "Grant"); err != nil {
-		return ledger.Card{}, err
+// Give puts a card into the store that no entry tells of, for tests that need many.
+func (s *Store) Give(c ledger.Card) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.purse(c.AccountID)
+	p.cards = append(p.cards, c)
+}
+
+// Transfer implements ledger.Store.
+func (s *Store) Transfer(ctx context.Context, t ledger.Transfer) (ledger.Transferred, error) {
+	if err := s.begin(ctx, "Transfer"); err != nil {
+		return ledger.Transferred{}, err
 	}
 	defer s.mu.Unlock()
-	p := s.purse(card.AccountID)
-	if slices.ContainsFunc(p.cards, func(k ledger.Card) bool { return k.ID == card.ID }) {
-		return ledger.Card{}, fmt.Errorf("card %s is there already", card.ID)
+	if out, found, err := s.transferred(t); found || err != nil {
+		return out, err
 	}
-	repaid := min(p.debt, card.Amount)
-	p.debt -= repaid
-	card.Balance = card.Amount - repaid
-	p.cards = append(p.cards, card)
-	s.enter(ledger.Entry{
-		At: card.GrantedAt, Kind: ledger.EntryGrant, Account: card.AccountID, Counter: ledger.SideOperator,
-		Amount: card.Amount, CardID: card.ID, Note: note,
-	})
-	if repaid > 0 {
-		s.enter(ledger.Entry{
-			At: card.GrantedAt, Kind: ledger.EntryRepay, Account: card.AccountID, Counter: ledger.SideRevenue,
-			Amount: -repaid, CardID: card.ID,
-		})
+	teller := s.open(t.Accounts()...)
+	out, err := teller.Transfer(&t)
+	if err != nil {
+		return out, err
 	}
-	return card, s.end("Grant")
+	s.save(teller)
+	return out, s.end("Transfer")
+}
+
+func (s *Store) transferred(t ledger.Transfer) (out ledger.Transferred, found bool, err error) {
+	var entries []ledger.Entry
+	for _, e := range s.entries {
+		if e.Transfer == t.ID {
+			entries = append(entries, e)
+		}
+	}
+	for _, id := range t.Accounts() {
+		out.Balances = append(out.Balances, s.balance(id))
+	}
+	if len(entries) == 0 {
+		return out, false, nil
+	}
+	if !t.Same(entries) {
+		return ledger.Transferred{}, true, ledger.ErrReused
+	}
+	out.Repeat(entries)
+	for _, k := range s.purse(t.To).cards {
+		if k.ID == t.ID {
+			out.Card = k
+		}
+	}
+	return out, true, nil
+}
+
+// Transferred implements ledger.Store.
+func (s *Store) Transferred(ctx context.Context, t ledger.Transfer) (ledger.Transferred, error) {
+	if err := s.begin(ctx, "Transferred"); err != nil {
+		return ledger.Transferred{}, err
+	}
+	defer s.mu.Unlock()
+	out, found, err := s.transferred(t)
+	if err == nil && !found {
+		err = ledger.ErrNotFound
+	}
+	return out, err
+}
+
+// Expired implements ledger.Store.
+func (s *Store) Expired(ctx context.Context, before time.Time, limit int) ([]string, error) {
+	if err := s.begin(ctx, "Expired"); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	var ids []string
+	for _, id := range slices.Sorted(maps.Keys(s.purses)) {
+		if len(ids) < limit && slices.ContainsFunc(s.purses[id].cards, func(k ledger.Card) bool { return k.Balance > 0 && !k.ExpiresAt.After(before) }) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// Expire implements ledger.Store.
+func (s *Store) Expire(ctx context.Context, accountID string, before time.Time) (ledger.Balance, error) {
+	if err := s.begin(ctx, "Expire"); err != nil {
+		return ledger.Balance{}, err
+	}
+	defer s.mu.Unlock()
+	t := s.open(accountID)
+	t.Expire(accountID, before)
+	s.save(t)
+	return s.balance(accountID), s.end("Expire")
 }
 
 // Balances implements ledger.Store.
@@ -185,7 +252,7 @@ func (s *Store) Balance(ctx context.Context, accountID string) (ledger.Balance, 
 }
 
 func (s *Store) balance(id string) ledger.Balance {
-	p := s.purses[id]
+	p := s.purse(id)
 	b := ledger.Balance{AccountID: id, Debt: p.debt, Spent: p.spent}
 	for _, k := range p.cards {
 		if k.Balance > 0 {
@@ -295,9 +362,16 @@ func (s *Store) Entries(ctx context.Context, accountID string, q ledger.Page) ([
 		return nil, err
 	}
 	defer s.mu.Unlock()
+	before := int64(0)
+	if q.Before != "" {
+		var err error
+		if before, err = strconv.ParseInt(q.Before, 10, 64); err != nil {
+			return nil, ledger.ErrNotFound
+		}
+	}
 	var out []ledger.Entry
 	for _, e := range slices.Backward(s.entries) {
-		if e.Account == accountID && (q.Before == "" || e.ID < q.Before) && len(out) < q.Limit {
+		if e.Account == accountID && (before == 0 || e.Seq < before) && len(out) < q.Limit {
 			out = append(out, e)
 		}
 	}

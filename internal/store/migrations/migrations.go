@@ -60,16 +60,18 @@ func newProvider(engine Engine, db *sql.DB) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What SQL alone cannot do. The version is one that no file has.
+	inGo := goose.WithGoMigrations(goose.NewGoMigration(6, &goose.GoFunc{RunTx: chainOldEntries}, nil))
 	switch engine {
 	case SQLite:
-		return goose.NewProvider(goose.DialectSQLite3, db, common)
+		return goose.NewProvider(goose.DialectSQLite3, db, common, inGo)
 	case Postgres:
 		locker, err := lock.NewPostgresSessionLocker(
 			lock.WithLockID(lockID), lock.WithLockTimeout(1, 300), lock.WithUnlockTimeout(1, 30))
 		if err != nil {
 			return nil, err
 		}
-		return goose.NewProvider(goose.DialectPostgres, db, common, goose.WithSessionLocker(locker))
+		return goose.NewProvider(goose.DialectPostgres, db, common, inGo, goose.WithSessionLocker(locker))
 	}
 	return nil, fmt.Errorf("no schema for engine %q", engine)
 }

@@ -45,70 +45,33 @@ func (s *Store) apply(ctx context.Context, node string, calls []ledger.Call, pos
 			return err
 		}
 		// From here on the rows of these accounts, their cards and their roll-ups are ours alone.
-		accounts, err := lockAccounts(ctx, tx, accountsOf(fresh))
+		balances, err := lockAccounts(ctx, tx, accountsOf(fresh))
 		if err != nil {
 			return err
 		}
-		if err := loadCards(ctx, tx, accounts, fresh); err != nil {
+		if err := loadCards(ctx, tx, balances, fresh); err != nil {
 			return err
 		}
-		var entries []ledger.Entry
-		for i := range fresh {
-			entries = append(entries, accounts[fresh[i].AccountID].settle(&fresh[i])...)
+		var teller ledger.Teller
+		for _, b := range balances {
+			teller.Open(*b)
+		}
+		if err := teller.Charge(fresh); err != nil {
+			return err
 		}
 		if err := errors.Join(
-			saveMoney(ctx, tx, accounts),
 			addRollups(ctx, tx, fresh),
-			insertOwned(ctx, tx, fresh)); err != nil {
+			insertOwned(ctx, tx, fresh),
+			saveMoney(ctx, tx, &teller)); err != nil {
 			return err
 		}
 		// From here on the chain is ours, and whoever writes to it waits: what takes long comes before.
-		if _, err := lockHead(ctx, tx); err != nil {
+		head, err := lockHead(ctx, tx)
+		if err != nil {
 			return err
 		}
-		return errors.Join(insertEntries(ctx, tx, entries), addCounts(ctx, tx, fresh))
+		return errors.Join(appendEntries(ctx, tx, head, teller.Entries()), addCounts(ctx, tx, fresh))
 	})
-}
-
-// money is what an account has while a transaction holds its row of balances.
-type money struct {
-	account     string
-	debt, spent catalog.Nanos
-	cards       []ledger.Card // that may be alive at some call of the batch
-	changed     map[string]bool
-	moved       bool // debt or spent changed
-}
-
-// settle takes what a call costs and returns the entries for it.
-func (m *money) settle(c *ledger.Call) []ledger.Entry {
-	charged := c.Charged()
-	if charged == 0 {
-		return nil
-	}
-	at := instant(c.AtMillis)
-	entry := func(kind ledger.EntryKind, amount catalog.Nanos, card string) ledger.Entry {
-		return ledger.Entry{At: at, Kind: kind, Account: m.account, Counter: ledger.SideRevenue, Amount: amount, CardID: card, CallID: c.ID}
-	}
-	m.moved = true
-	m.spent = plus(m.spent, charged)
-	moves, uncovered := ledger.Spend(m.cards, at, charged)
-	entries := make([]ledger.Entry, 0, 2)
-	for _, move := range moves {
-		m.take(move)
-		entries = append(entries, entry(ledger.EntrySpend, -move.Amount, move.CardID))
-	}
-	if uncovered > 0 {
-		// Cards granted after the call do not pay it, as in the Book; the next grant does.
-		m.debt = plus(m.debt, uncovered)
-		entries = append(entries, entry(ledger.EntryDebt, -uncovered, ""))
-	}
-	return entries
-}
-
-func (m *money) take(move ledger.Move) {
-	i := slices.IndexFunc(m.cards, func(c ledger.Card) bool { return c.ID == move.CardID })
-	m.cards[i].Balance -= move.Amount
-	m.changed[move.CardID] = true
 }
 
 // plus adds two amounts that are not negative, and stops at what a column can hold.

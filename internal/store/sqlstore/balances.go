@@ -43,7 +43,7 @@ func (s *Store) readBalances(ctx context.Context, byID map[string]ledger.Balance
 		return err
 	}
 	defer tx.Rollback()
-	owed, err := collect(ctx, tx, scanMoney, balances, args...)
+	owed, err := collect(ctx, tx, scanBalance, balances, args...)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (s *Store) readBalances(ctx context.Context, byID map[string]ledger.Balance
 		return err
 	}
 	for _, m := range owed {
-		byID[m.account] = ledger.Balance{AccountID: m.account, Debt: m.debt, Spent: m.spent}
+		byID[m.AccountID] = *m
 	}
 	for _, c := range held {
 		b := byID[c.AccountID]
@@ -68,26 +68,18 @@ func (s *Store) readBalances(ctx context.Context, byID map[string]ledger.Balance
 
 // lockAccounts returns the money of accounts, without cards, and holds their rows until the end of the
 // transaction. ids ascend, so that two nodes never wait for each other.
-func lockAccounts(ctx context.Context, tx *txn, ids []string) (map[string]*money, error) {
+func lockAccounts(ctx context.Context, tx *txn, ids []string) ([]*ledger.Balance, error) {
 	rows := make([][]any, len(ids))
 	for i, id := range ids {
 		rows[i] = []any{id, int64(0), int64(0)}
 	}
-	all, err := queryMany(ctx, tx, scanMoney, `
+	return queryMany(ctx, tx, scanBalance, `
 		INSERT INTO balances (account_id, debt, spent) VALUES {rows}
 		ON CONFLICT (account_id) DO UPDATE SET debt = balances.debt
 		RETURNING account_id, debt, spent`, rows)
-	if err != nil {
-		return nil, err
-	}
-	byID := make(map[string]*money, len(all))
-	for _, m := range all {
-		byID[m.account] = m
-	}
-	return byID, nil
 }
 
-func scanMoney(row scanner) (*money, error) {
-	m := &money{changed: map[string]bool{}}
-	return m, row.Scan(&m.account, &m.debt, &m.spent)
+func scanBalance(row scanner) (*ledger.Balance, error) {
+	var b ledger.Balance
+	return &b, row.Scan(&b.AccountID, &b.Debt, &b.Spent)
 }

@@ -21,10 +21,8 @@ func BenchmarkApply(b *testing.B) {
 			now := time.Now()
 			node := uuid.NewString()
 			for i := range 20 {
-				_, err := s.Grant(b.Context(), ledger.Card{AccountID: fmt.Sprint("account-", i), Amount: 1e15, GrantedAt: now.Add(-time.Hour), ExpiresAt: now.Add(time.Hour)}, "")
-				if err != nil {
-					b.Fatal(err)
-				}
+				granted := now.Add(-time.Hour).Truncate(time.Millisecond)
+				give(b, s, fmt.Sprint("account-", i), 1e15, granted, granted.Add(24*time.Hour))
 			}
 			var offset int64
 			b.ReportAllocs()

@@ -83,10 +83,8 @@ func TestKill(t *testing.T) {
 			dsn := e.dsn(t)
 			s := openTest(t, dsn, testSealer(t))
 			for i := range 3 {
-				_, err := s.Grant(t.Context(), ledger.Card{AccountID: "account-" + strconv.Itoa(i), Amount: 3000, ExpiresAt: time.Now().Add(time.Hour)}, "")
-				if err != nil {
-					t.Fatal(err)
-				}
+				now := time.Now().Truncate(time.Millisecond)
+				give(t, s, "account-"+strconv.Itoa(i), 3000, now, now.Add(time.Hour))
 			}
 			var before int64
 			for round := range 6 {

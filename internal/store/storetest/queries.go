@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -204,19 +205,22 @@ func testEntryPages(t *testing.T, s Stores) {
 			must(t, err)
 			for _, e := range some {
 				if e.Kind == ledger.EntrySpend {
-					got = append(got, e.CallID)
+					got = append(got, e.Calls.One())
 				}
 			}
 			if len(some) < limit {
 				break
 			}
-			page.Before = some[len(some)-1].ID
+			page.Before = some[len(some)-1].ID()
 		}
 		same(t, "entries, newest first", want, got)
 	}
-	some, err := s.Entries(ctx, "'; --", ledger.Page{Before: "' OR 1=1"})
+	some, err := s.Entries(ctx, "'; --", ledger.Page{Before: "7"})
 	must(t, err)
 	same(t, "hostile", 0, len(some))
+	if _, err := s.Entries(ctx, "a", ledger.Page{Before: "' OR 1=1"}); !errors.Is(err, ledger.ErrNotFound) {
+		t.Errorf("the page before no entry: %v", err)
+	}
 }
 
 func testRollupFilters(t *testing.T, s Stores) {

@@ -176,12 +176,24 @@ func card(accountID string, amount catalog.Nanos) ledger.Card {
 	return ledger.Card{AccountID: accountID, Amount: amount, Reference: "invoice 7", GrantedAt: noon, ExpiresAt: noon.AddDate(0, 0, 1)}
 }
 
-// grant adds a card and returns it as it stands after.
+// granting is the transfer that creates a card.
+func granting(t testing.TB, c ledger.Card) ledger.Transfer {
+	t.Helper()
+	if c.ID == "" {
+		c.ID = newID(t)
+	}
+	return ledger.Transfer{
+		ID: c.ID, Kind: ledger.EntryGrant, From: account.RootID, To: c.AccountID, Amount: c.Amount,
+		At: c.GrantedAt, ExpiresAt: c.ExpiresAt, Reference: c.Reference, Note: "a note",
+	}
+}
+
+// grant creates a card and returns it as it stands after.
 func grant(t testing.TB, s Stores, c ledger.Card) ledger.Card {
 	t.Helper()
-	c, err := s.Grant(t.Context(), c, "a note")
+	out, err := s.Transfer(t.Context(), granting(t, c))
 	must(t, err)
-	return c
+	return out.Card
 }
 
 // drain applies calls as the next batch of a node.
