@@ -142,7 +142,7 @@ func (r *rig) auditAccount(ctx context.Context, store *sqlstore.Store, id, name 
 		if len(page) < q.Limit {
 			break
 		}
-		q.Before = page[len(page)-1].ID
+		q.Before = page[len(page)-1].ID()
 	}
 	for call, amount := range paid {
 		if cost := b.calls[call].Cost; amount != cost {
