@@ -166,7 +166,7 @@ func (a *App) openServer() error {
 		Settings: relay.Settings{
 			MaxBody: c.MaxBodyBytes, MaxAnswer: c.MaxAnswerBytes, MaxEvent: int(c.MaxEventBytes),
 			FirstByte: c.TimeoutFirstByte, Idle: c.TimeoutIdle, Call: c.TimeoutCall, Route: c.TimeoutRoute,
-			ClientRead: c.TimeoutClientRead, ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput,
+			ClientRead: c.TimeoutClientRead, ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput, SharedObjects: c.SharedObjects == "on",
 		},
 		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Rules: a.rules, Guard: a.guard,
 		Pool: a.pool, Book: a.book, Limits: limit.New(nil), Tokens: tokens.New(), Metrics: a.metrics,

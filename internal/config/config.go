@@ -60,6 +60,8 @@ type Config struct {
 	FetchTimeout  time.Duration  `env:"FETCH_TIMEOUT" default:"15s" min:"10ms" max:"10m" doc:"For one file to come."`
 	FetchAllow    []netip.Prefix `env:"FETCH_ALLOW" doc:"Networks (CIDR, comma-separated) that may be fetched from though their addresses are not public."`
 
+	SharedObjects string `section:"Upstream objects" env:"SHARED_OBJECTS" default:"off" one:"on|off" doc:"Whether any account may name files, caches, containers and conversations that an upstream account keeps. Whoever knows such an id can use it, so leave this off where tenants must not see each other's. Root always may."`
+
 	TimeoutConnect     time.Duration `section:"Timeouts" env:"TIMEOUT_CONNECT" default:"10s" min:"10ms" max:"10m" doc:"To connect to a provider, TLS included."`
 	TimeoutFirstByte   time.Duration `env:"TIMEOUT_FIRST_BYTE" default:"5m" min:"10ms" max:"24h" doc:"From the request sent to the first byte of the answer."`
 	TimeoutIdle        time.Duration `env:"TIMEOUT_IDLE" default:"2m" min:"10ms" max:"24h" doc:"Between two reads of an answer."`

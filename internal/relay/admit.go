@@ -58,6 +58,9 @@ func (c *call) admit() *canon.Error {
 	if own := c.h.Accounts.PriceFor(c.caller.Account, c.model, c.priced.Model.Name, c.head.Model); own != nil {
 		c.priced = c.priced.With(own)
 	}
+	if err := c.guard(); err != nil {
+		return err
+	}
 	if !billed(c.head.Op) {
 		return c.limit(0)
 	}
@@ -112,7 +115,7 @@ func (c *call) reserve(u canon.Usage) *canon.Error {
 			Message: "the model `" + bounded(c.head.Model, 120) + "` has no price here; the operator must set one before it can be used",
 		}
 	}
-	hold, err := c.h.Book.Hold(ledger.HoldRequest{Account: c.caller.Account.ID, Amount: receipt.Total, At: c.began, Charge: true})
+	hold, err := c.h.Book.Hold(ledger.HoldRequest{Account: c.caller.Account.ID, Amount: c.dearest(u, receipt), At: c.began, Charge: true})
 	if err != nil {
 		return holdError(err)
 	}

@@ -40,6 +40,7 @@ type call struct {
 	pools  []string
 
 	priced *catalog.Entry
+	also   []*catalog.Entry // of the models that the request names beside its own, in the order of head.Also
 	hold   *ledger.Hold
 	grant  *limit.Grant
 

@@ -106,7 +106,7 @@ func (c *call) bill(rec *ledger.Call) {
 		rec.Quarantine = "a background response: its usage is not known when the call ends"
 		return
 	}
-	receipt, err := c.priced.Price(rec.Usage)
+	receipt, err := c.answered().Price(rec.Usage)
 	var none *catalog.NoPriceError
 	switch {
 	case err == nil:
