@@ -329,7 +329,7 @@ func (o *outgoing) model(said *canon.Turn) {
 			}
 			o.thought(b.Text, "", false)
 			if b.Seal != "" {
-				seal, waits = b.Seal, !o.home && callAhead(said.Blocks[i+1:])
+				seal, waits = reseal(b.Seal, b.Text), !o.home && callAhead(said.Blocks[i+1:])
 			}
 		case canon.Media:
 			o.begin("model")

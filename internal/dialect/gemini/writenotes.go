@@ -40,7 +40,7 @@ func (w *answering) hosted(dst []byte, c *saying, e canon.HostedUse) []byte {
 }
 
 func (w *answering) code(dst []byte, c *saying, e canon.HostedUse) []byte {
-	c.mindEnds(w.a.Origin)
+	w.mindEnds(c)
 	dst = w.flushCalls(dst, c, true)
 	if !e.Done || e.Input != "" && !c.known[e.ID] {
 		seal := c.take(false)

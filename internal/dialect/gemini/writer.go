@@ -230,7 +230,7 @@ func (w *answering) ends() []*saying {
 			w.flushCalls(nil, c, true)
 			c.flushOpen()
 		}
-		c.mindEnds(w.a.Origin)
+		w.mindEnds(c)
 		if seal := c.take(false); seal != "" || c.count == 0 || w.framer != nil {
 			c.parts = appendPart(c.parts, seal, "")
 		}
@@ -364,7 +364,7 @@ func (c *saying) flushOpen() {
 
 // text writes visible text. Without a stream, all that is said in a row is one part.
 func (w *answering) text(dst []byte, c *saying, index int, text string) []byte {
-	c.mindEnds(w.a.Origin)
+	w.mindEnds(c)
 	dst = w.flushCalls(dst, c, true) // who speaks on has said all of them
 	seal := ""
 	if c.own != "" || len(c.sealed) > 0 {
@@ -397,7 +397,7 @@ func (w *answering) text(dst []byte, c *saying, index int, text string) []byte {
 func (w *answering) thought(dst []byte, c *saying, e canon.ReasoningDelta) []byte {
 	if !w.home {
 		if c.mind.open && c.mind.index != e.Index {
-			c.mindEnds(w.a.Origin)
+			w.mindEnds(c)
 		}
 		c.mind.open, c.mind.index = true, e.Index
 		c.mind.text = append(c.mind.text, e.Text...)
@@ -434,22 +434,25 @@ func (w *answering) showThought(dst []byte, c *saying, text, seal string) []byte
 }
 
 // mindEnds makes an envelope of the block of thoughts that is open.
-func (c *saying) mindEnds(origin canon.Dialect) {
+func (w *answering) mindEnds(c *saying) {
 	if !c.mind.open {
 		return
 	}
-	switch line := envelope(origin, c.mind.seal, string(c.mind.text)); {
+	switch line := envelope(w.a.Origin, c.mind.seal, string(c.mind.text)); {
 	case c.mind.seal != "":
 		c.sealed = append(c.sealed, line)
 	case line != "":
 		c.unsealed = append(c.unsealed, line)
+		if !w.shown {
+			w.note(canon.LostAt(canon.WhatAnswerReasoning, "", "the caller did not ask for thoughts (includeThoughts)"))
+		}
 	}
 	c.mind = thinking{text: c.mind.text[:0]}
 }
 
 // call begins a call. It is written when it is whole: Google's come in one part.
 func (w *answering) call(dst []byte, c *saying, e canon.ToolStart) []byte {
-	c.mindEnds(w.a.Origin)
+	w.mindEnds(c)
 	k := &calling{index: e.Index, id: e.ID, name: e.Name, seal: c.take(true)}
 	if k.id == "" {
 		w.calls++
@@ -482,7 +485,7 @@ func (w *answering) media(dst []byte, c *saying, e canon.MediaDelta) []byte {
 	if e.Data == "" {
 		return dst
 	}
-	c.mindEnds(w.a.Origin)
+	w.mindEnds(c)
 	dst = w.flushCalls(dst, c, true)
 	seal, mime := c.take(false), e.MIME
 	if mime == "" {
