@@ -55,6 +55,9 @@ type Config struct {
 	SharingAlert int `env:"IP_GROUPS_THRESHOLD" min:"0" max:"10000" doc:"Accounts that call from one address within an hour before the operator is told; 0: never. Loopback and TRUSTED_PROXIES are not watched."`
 	SharingBan   int `env:"IP_GROUPS_BAN_THRESHOLD" min:"0" max:"10000" doc:"Accounts that call from one address within an hour before the address is refused for an hour; 0: never. Set TRUSTED_PROXIES first when clients come through a proxy."`
 
+	Billing     string       `section:"Money" env:"BILLING_ENABLED" default:"on" one:"on|off" doc:"off: all calls are metered and recorded with what they cost, and no account is charged. Budgets count on."`
+	LimitRatios []SpentRatio `env:"LIMIT_RATIOS" doc:"By what the catalogue's limits for one account on a model are multiplied when the account has spent so many dollars in its life: 100=2,1000=5. The highest that was reached holds."`
+
 	FetchMedia    string         `section:"Media by URL" env:"FETCH_MEDIA" default:"on" one:"on|off" doc:"Whether the gateway fetches images and files that a request names by URL when the model behind it takes bytes alone. Only public addresses are reached. When off, such media are left out, and the answer says so."`
 	FetchMaxBytes int64          `env:"FETCH_MAX_BYTES" default:"20MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest file that is fetched."`
 	FetchTimeout  time.Duration  `env:"FETCH_TIMEOUT" default:"15s" min:"10ms" max:"10m" doc:"For one file to come."`
@@ -96,6 +99,12 @@ type Config struct {
 	ProviderKeys map[string]secret.Secret
 
 	origins map[string]string // setting to where its value came from; no entry: default
+}
+
+// SpentRatio is an entry of LIMIT_RATIOS.
+type SpentRatio struct {
+	Spent catalog.Nanos // at least so much
+	Ratio catalog.Multiplier
 }
 
 // InitUser is the root account of INIT_USERS.

@@ -51,6 +51,7 @@ type Deps struct {
 	Catalog   func() *catalog.Snapshot
 	Rules     func() account.Rules // the operator's, for all accounts
 	Guard     *sharing.Guard       // nil: addresses are not watched
+	Unbilled  bool                 // all calls are metered, and none is charged
 	Pool      *pool.Pool
 	Book      *ledger.Book
 	Limits    *limit.Limiter
