@@ -300,3 +300,66 @@ func rollUp(calls []ledger.Call, in func(c ledger.Call, hour time.Time) bool) ma
 	}
 	return m
 }
+
+func testUsage(t *testing.T, s Stores) {
+	ctx := t.Context()
+	d := &drain{node: "n"}
+	type key struct {
+		day            time.Time
+		account, model string
+	}
+	days, totals := map[key]ledger.Usage{}, map[key]ledger.Usage{}
+	add := func(m map[key]ledger.Usage, k key, c ledger.Call) {
+		u := m[k]
+		m[k] = ledger.Usage{
+			Day: k.day, AccountID: k.account, Model: k.model, Calls: u.Calls + 1, InTokens: u.InTokens + c.Usage.In(), CacheRead: u.CacheRead + c.Usage.CacheRead,
+			OutTokens: u.OutTokens + c.Usage.Out(), Cost: u.Cost + c.Cost,
+		}
+	}
+	var all []ledger.Call
+	for i := range 300 {
+		c := paid(t, sprint("a", i%4), noon.Add(time.Duration(i)*17*time.Minute), 3)
+		c.KeyID, c.ChannelID, c.Model = sprint("k", i%2), sprint("c", i%3), sprint("m", i%5)
+		c.Usage = canon.Usage{Input: 10, CacheRead: 5, Output: int64(i)}
+		all = append(all, c)
+		at := time.UnixMilli(c.AtMillis).UTC()
+		if c.AccountID != "a-003" {
+			add(days, key{at.Truncate(24 * time.Hour), c.AccountID, c.Model}, c)
+		}
+		add(totals, key{time.UnixMilli(0).UTC(), c.AccountID, ""}, c)
+	}
+	d.apply(t, s, all...)
+	keyed := func(list []ledger.Usage) map[key]ledger.Usage {
+		m := map[key]ledger.Usage{}
+		for _, u := range list {
+			m[key{u.Day, u.AccountID, u.Model}] = u
+		}
+		if len(m) != len(list) {
+			t.Error("a sum is there twice")
+		}
+		return m
+	}
+	got, err := s.Usage(ctx, ledger.UsageQuery{AccountIDs: []string{"a-002", "a-000", "a-001", "a-000", "nobody"}})
+	must(t, err)
+	same(t, "days", days, keyed(got))
+	if !slices.IsSortedFunc(got, func(a, b ledger.Usage) int { return a.Day.Compare(b.Day) }) {
+		t.Error("not in the order of time")
+	}
+	got, err = s.Usage(ctx, ledger.UsageQuery{AccountIDs: []string{"a-000", "a-001", "a-002", "a-003"}, Total: true})
+	must(t, err)
+	same(t, "totals", totals, keyed(got))
+	from := noon.Truncate(24*time.Hour).AddDate(0, 0, 1)
+	got, err = s.Usage(ctx, ledger.UsageQuery{AccountIDs: []string{"a-000"}, From: from, To: from.AddDate(0, 0, 1)})
+	must(t, err)
+	if len(got) == 0 {
+		t.Fatal("the test selects nothing")
+	}
+	for _, u := range got {
+		same(t, "of one day", days[key{from, "a-000", u.Model}], u)
+	}
+	got, err = s.Usage(ctx, ledger.UsageQuery{})
+	must(t, err)
+	if len(got) != 0 {
+		t.Errorf("of nobody: %v", got)
+	}
+}

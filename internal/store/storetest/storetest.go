@@ -35,6 +35,8 @@ type Stores interface {
 	mail.Store
 	news.Store
 
+	Usage(ctx context.Context, q ledger.UsageQuery) ([]ledger.Usage, error)
+
 	Setting(ctx context.Context, name string) (string, error)
 	Settings(ctx context.Context) (map[string]string, error)
 	PutSetting(ctx context.Context, name, value string) error
@@ -87,6 +89,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"ManyAccounts", testManyAccounts},
 		{"EntryPages", testEntryPages},
 		{"RollupFilters", testRollupFilters},
+		{"Usage", testUsage},
 		{"ConcurrentApplyAndGrant", testConcurrent},
 		{"MoneyAddsUp", testMoneyAddsUp},
 		{"Counters", testCounters},
