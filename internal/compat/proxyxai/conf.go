@@ -61,7 +61,7 @@ func (a *API) settings(*http.Request, account.Caller) (any, error) {
 }
 
 // changeSettings puts settings in force.
-func (a *API) changeSettings(r *http.Request, _ account.Caller) (any, error) {
+func (a *API) changeSettings(r *http.Request, who account.Caller) (any, error) {
 	var in map[string]word
 	if err := read(r, &in); err != nil {
 		return nil, err
@@ -71,6 +71,7 @@ func (a *API) changeSettings(r *http.Request, _ account.Caller) (any, error) {
 		put[name] = string(text)
 	}
 	updated, err := a.Settings.Change(r.Context(), put)
+	a.record(r, who, "setting.update", "", "", updated, err)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func (a *API) changeSettings(r *http.Request, _ account.Caller) (any, error) {
 }
 
 // resetSettings takes settings back to the environment's values.
-func (a *API) resetSettings(r *http.Request, _ account.Caller) (any, error) {
+func (a *API) resetSettings(r *http.Request, who account.Caller) (any, error) {
 	var in struct {
 		Keys []string `json:"keys"`
 	}
@@ -88,7 +89,9 @@ func (a *API) resetSettings(r *http.Request, _ account.Caller) (any, error) {
 	if len(in.Keys) == 0 {
 		return nil, badRequest("keys must name the settings to take back")
 	}
-	if err := a.Settings.Reset(r.Context(), in.Keys); err != nil {
+	err := a.Settings.Reset(r.Context(), in.Keys)
+	a.record(r, who, "setting.reset", "", "", in, err)
+	if err != nil {
 		return nil, err
 	}
 	return map[string]any{"success": true, "deleted": in.Keys, "message": "back to the values of the environment"}, nil

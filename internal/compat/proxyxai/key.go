@@ -93,7 +93,7 @@ func (a *API) vendor(named string) (v provider.Provider, base string, err error)
 	return v, base, nil
 }
 
-func (a *API) addKey(r *http.Request, _ account.Caller) (any, error) {
+func (a *API) addKey(r *http.Request, who account.Caller) (any, error) {
 	var in struct {
 		SecretKey string
 		Provider  string
@@ -116,6 +116,7 @@ func (a *API) addKey(r *http.Request, _ account.Caller) (any, error) {
 		Name: in.Name, Provider: v.Name, BaseURL: base, Secret: secret.Secret(strings.TrimSpace(in.SecretKey)), Pools: where,
 		Enabled: in.Status == nil || *in.Status,
 	})
+	a.record(r, who, "channel.create", "", c.ID, map[string]any{"name": in.Name, "provider": v.Name, "level": in.Level}, err)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +132,7 @@ func (a *API) now(c pool.Channel) xKey {
 	return view(s)
 }
 
-func (a *API) changeKey(r *http.Request, _ account.Caller) (any, error) {
+func (a *API) changeKey(r *http.Request, who account.Caller) (any, error) {
 	var in struct {
 		Provider *string
 		Name     *string
@@ -164,6 +165,7 @@ func (a *API) changeKey(r *http.Request, _ account.Caller) (any, error) {
 		}
 		return nil
 	})
+	a.record(r, who, "channel.update", "", r.PathValue("id"), in, err)
 	if err != nil {
 		return nil, err
 	}
@@ -199,12 +201,14 @@ func (a *API) listKeys(r *http.Request, _ account.Caller) (any, error) {
 	return out, nil
 }
 
-func (a *API) deleteKey(r *http.Request, _ account.Caller) (any, error) {
+func (a *API) deleteKey(r *http.Request, who account.Caller) (any, error) {
 	s, err := a.Channels.Get(r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Channels.Delete(r.Context(), s.Channel.ID); err != nil {
+	err = a.Channels.Delete(r.Context(), s.Channel.ID)
+	a.record(r, who, "channel.delete", "", s.Channel.ID, map[string]any{"name": s.Channel.Name}, err)
+	if err != nil {
 		return nil, err
 	}
 	return changed{"delete", view(s)}, nil

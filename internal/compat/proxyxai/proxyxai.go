@@ -18,9 +18,14 @@ import (
 	"time"
 
 	"tollgate/internal/account"
+	"tollgate/internal/audit"
 	"tollgate/internal/canon"
+	"tollgate/internal/catalog"
 	"tollgate/internal/jsonedit"
+	"tollgate/internal/ledger"
+	"tollgate/internal/news"
 	"tollgate/internal/pool"
+	"tollgate/internal/secret"
 	"tollgate/internal/setting"
 )
 
@@ -32,6 +37,35 @@ type Channels interface {
 	Update(ctx context.Context, id string, change func(*pool.Channel) error) (pool.Channel, error)
 	Delete(ctx context.Context, id string) error
 	Reload(ctx context.Context) error
+}
+
+// Accounts changes accounts and keys. *account.Registry implements it.
+type Accounts interface {
+	Directory() *account.Directory
+	CreateAccount(ctx context.Context, a account.Account) (account.Account, error)
+	UpdateAccount(ctx context.Context, id string, change func(*account.Account) error) (account.Account, error)
+	DeleteAccount(ctx context.Context, id string, withBelow bool, refund func(context.Context, account.Account) error) error
+	CreateKey(ctx context.Context, k account.Key) (account.Key, secret.Secret, error)
+	ImportKey(ctx context.Context, k account.Key, plain secret.Secret) (account.Key, error)
+	RotateKey(ctx context.Context, id string, plain secret.Secret, grace time.Duration) (account.Key, secret.Secret, error)
+}
+
+// Money is what accounts have, and how it moves. *ledger.Book implements it.
+type Money interface {
+	Balance(accountID string, at time.Time) ledger.Funds
+	Transfer(ctx context.Context, t ledger.Transfer) (ledger.Transferred, error)
+	Flush(ctx context.Context) error
+}
+
+// Records is what the store sums up. *sqlstore.Store implements it.
+type Records interface {
+	Usage(ctx context.Context, q ledger.UsageQuery) ([]ledger.Usage, error)
+}
+
+// Notices tells account holders by mail. *notice.Notices implements it.
+type Notices interface {
+	News(ctx context.Context, item news.Item)
+	KeyRotated(ctx context.Context, x *account.Account, key account.Key)
 }
 
 // Settings changes what may change while the gateway runs. *setting.Settings implements it.
@@ -46,7 +80,15 @@ type Deps struct {
 	Authenticate func(r *http.Request, now time.Time) (account.Caller, *canon.Error)
 	Channels     Channels
 	Settings     Settings
-	Base         string // base URL of a key that is entered without a provider (XAI_BASE)
+	Accounts     Accounts
+	Money        Money
+	Records      Records
+	News         *news.Board
+	Notices      Notices
+	Trail        *audit.Trail
+	Base         string        // base URL of a key that is entered without a provider (XAI_BASE)
+	MinFunding   catalog.Nanos // least first credit of a new account, in its face values
+	MinBalance   catalog.Nanos // least balance to make and fund accounts; not for root
 	Log          *slog.Logger
 	Now          func() time.Time
 }
@@ -72,6 +114,33 @@ func (a *API) Routes() map[string]http.Handler {
 	root("GET /x-config", a.settings)
 	root("POST /x-config", a.changeSettings)
 	root("DELETE /x-config", a.resetSettings)
+	root("POST /x-root", a.rotateRoot)
+
+	anyone("GET /x-users", a.listChildren)
+	anyone("POST /x-users", a.addUser)
+	anyone("GET /x-users/{who}", a.getChild)
+	anyone("PUT /x-users/{who}", a.changeUser)
+	anyone("DELETE /x-users/{who}", a.deleteUser)
+	anyone("GET /x-dna", a.listBelow)
+	anyone("GET /x-dna/{who}", a.getBelow)
+
+	anyone("GET /dashboard/x-user-status", a.status)
+	anyone("GET /dashboard/x-user-info", a.info)
+	anyone("GET /dashboard/x_user/info", a.info)
+	anyone("GET /dashboard/info", a.info)
+	anyone("GET /dashboard/bill", a.ownBill)
+	anyone("GET /dashboard/x-user-logs", a.logs)
+	anyone("GET /dashboard/x-user-news", a.ownNews)
+	anyone("GET /x-bill", a.treeBill)
+	for _, prefix := range []string{"/v1", ""} {
+		anyone("GET "+prefix+"/dashboard/billing/usage", a.oldUsage)
+		anyone("GET "+prefix+"/dashboard/billing/subscription", a.subscription)
+	}
+	anyone("POST /x-news", a.postNews)
+	anyone("POST /x-news/{who}", a.postNews)
+	anyone("DELETE /x-news", a.deleteNews)
+	anyone("DELETE /x-news/{who}", a.deleteNews)
+	anyone("POST /x-self", a.rotateSelf)
 	anyone("GET /x-gkey", a.newKey)
 
 	for _, path := range paths(routes) {
@@ -166,10 +235,30 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var f *fault
 	var in *pool.InputError
 	var set *setting.InputError
+	var acc *account.InputError
+	var taken *account.TakenError
+	var piece *news.InputError
+	var short *ledger.ShortError
 	switch {
 	case errors.As(err, &f):
 	case errors.As(err, &set):
 		f = &fault{http.StatusBadRequest, set.Error()}
+	case errors.As(err, &acc):
+		f = &fault{http.StatusBadRequest, accountWord(acc.Field) + ": " + acc.Reason}
+	case errors.As(err, &taken):
+		f = &fault{http.StatusBadRequest, accountWord(taken.Field) + " belongs to another account"}
+	case errors.As(err, &piece):
+		f = &fault{http.StatusBadRequest, piece.Error()}
+	case errors.Is(err, news.ErrFull):
+		f = &fault{http.StatusBadRequest, news.ErrFull.Error()}
+	case errors.As(err, &short):
+		f = &fault{http.StatusBadRequest, "the balance does not cover this"}
+	case errors.Is(err, account.ErrHasBelow):
+		f = &fault{http.StatusBadRequest, "there are accounts below it: delete those first"}
+	case errors.Is(err, account.ErrNotFound):
+		f = &fault{http.StatusNotFound, "it is not there any more"}
+	case errors.Is(err, account.ErrConflict):
+		f = &fault{http.StatusBadRequest, "it was changed by someone else in the meantime, or what must be unique is taken; read it again"}
 	case errors.As(err, &in):
 		f = &fault{http.StatusBadRequest, channelWord(in.Field) + ": " + in.Reason}
 	case errors.Is(err, pool.ErrNotFound):
@@ -188,7 +277,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		} `json:"error"`
 	}
 	body.Error.Message = f.message
-	body.Error.Type, body.Error.Code = words(f.status)
+	body.Error.Type, body.Error.Code = errorWords(f.status)
 	write(w, f.status, body)
 }
 
@@ -207,8 +296,37 @@ func channelWord(field string) string {
 	return field
 }
 
-// words are type and code of an error, as OpenAI's clients know them.
-func words(status int) (kind, code string) {
+// accountWord is the API's word for a field of an account.
+func accountWord(field string) string {
+	name, rest, _ := strings.Cut(field, ".")
+	switch name {
+	case "limits":
+		return strings.ToUpper(rest)
+	case "parent_id", "id":
+		return "the account above"
+	case "paths":
+		return "Resources"
+	case "ips":
+		return "AllowIPs"
+	case "models":
+		return "AllowModels"
+	case "enabled":
+		return "Status"
+	}
+	var b strings.Builder
+	for part := range strings.SplitSeq(name, "_") {
+		if part != "" {
+			b.WriteString(strings.ToUpper(part[:1]) + part[1:])
+		}
+	}
+	if rest != "" {
+		b.WriteString(" " + rest)
+	}
+	return b.String()
+}
+
+// errorWords are type and code of an error, as OpenAI's clients know them.
+func errorWords(status int) (kind, code string) {
 	switch status {
 	case http.StatusUnauthorized:
 		return "authentication_error", "invalid_api_key"

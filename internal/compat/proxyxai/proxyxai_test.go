@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tollgate/internal/account"
+	"tollgate/internal/audit"
 	"tollgate/internal/canon"
 	"tollgate/internal/pool"
 	"tollgate/internal/secret"
@@ -104,7 +105,7 @@ func newService(t *testing.T) *service {
 			}
 			return who, nil
 		},
-		Channels: s.channels, Settings: newSettings(t), Base: "https://gateway.example.com", Log: slog.New(slog.NewTextHandler(s.log, nil)), Now: time.Now,
+		Channels: s.channels, Settings: newSettings(t), Trail: audit.NewTrail(events{}, slog.New(slog.DiscardHandler), time.Now), Base: "https://gateway.example.com", Log: slog.New(slog.NewTextHandler(s.log, nil)), Now: time.Now,
 	})
 	for pattern, h := range api.Routes() {
 		s.mux.Handle(pattern, h)
@@ -344,3 +345,10 @@ func TestOrigins(t *testing.T) {
 		}
 	}
 }
+
+// events is a trail that nobody reads.
+type events struct{}
+
+func (events) InsertEvent(context.Context, audit.Event) error             { return nil }
+func (events) Events(context.Context, audit.Query) ([]audit.Event, error) { return nil, nil }
+func (events) CountEvents(context.Context, audit.Query) (int, error)      { return 0, nil }

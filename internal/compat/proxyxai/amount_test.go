@@ -1,0 +1,32 @@
+package proxyxai
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+func TestAmounts(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "-0": 0, "12.5": 125e8, "-10": -10e9, "100": 100e9, "0.000000001": 1, `"2.50"`: 25e8, "1e2": 100e9, "1.5E-3": 15e5, "1e-9": 1, "9999999.999999999": 9999999999999999, "10000000": 1e16, "0.10": 1e8,
+		"0.30000000000000004": 3e8, "-0.30000000000000004": -3e8, "1.1500000000000001": 115e7, "9719.799999999999": 97198e8, "2.675": 2675e6,
+	} {
+		var a amount
+		if err := json.Unmarshal([]byte(text), &a); err != nil || int64(a) != want {
+			t.Errorf("%s: %d, %v, want %d", text, a, err, want)
+		}
+	}
+	for _, text := range []string{
+		`""`, `"x"`, `"NaN"`, `"Infinity"`, `"1,5"`, `" 1"`, `"0x10"`, `"1/3"`, `"1_000"`, `"+1"`, `"01"`, `".5"`, `"1."`, "null", "true", "[]", "{}", "1e7000", "1e99", "10000000.000000001", "-10000001",
+		"0.0000000001", "0.1234567891", "1e-10", "123456789012345678901234567890", `"` + "1111111111111111111111111111111111111111111" + `"`,
+	} {
+		var a amount
+		if err := json.Unmarshal([]byte(text), &a); err == nil {
+			t.Errorf("%s was read as %d", text, a)
+		}
+	}
+	for n, want := range map[amount]string{0: "0", 125e8: "12.5", -1: "-0.000000001", 1e16: "10000000", 9223372036854775807: "9223372036.854775807"} {
+		if raw, err := json.Marshal(n); err != nil || string(raw) != want {
+			t.Errorf("%d is written as %s, %v", n, raw, err)
+		}
+	}
+}
