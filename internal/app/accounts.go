@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"tollgate/internal/ledger"
 	"tollgate/internal/mapping"
 	"tollgate/internal/secret"
+	"tollgate/internal/store/sqlstore"
 )
 
 // rootKey is root's key and where it came from.
@@ -25,6 +27,8 @@ type rootKey struct {
 	plain secret.Secret
 	fresh bool   // made at this start: shown once
 	path  string // file that keeps it; "" when the environment gives it
+
+	rotated bool // another one took its place over the API
 }
 
 // openAccounts loads accounts and keys and makes those that the configuration asks for: root and its
@@ -79,26 +83,51 @@ func (a *App) ensureRoot(ctx context.Context) error {
 		return err
 	}
 	a.root = key
+	if u := a.cfg.InitUser; u != nil && !secret.WellFormed(u.Key.Reveal()) {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "the key of INIT_USERS works, but pages made for ProxyXAI refuse it: they want 51 characters that begin with sk-Xvs")
+	}
+	return a.letIn(ctx, key)
+}
+
+// adminKeySetting keeps the hash of the configured admin key of the last start.
+const adminKeySetting = "admin_key_hash"
+
+// letIn makes the configured admin key work, in the place of the one that was configured before. A key
+// that was rotated over the API stands until another one is configured: the old one must not come back
+// with a restart.
+func (a *App) letIn(ctx context.Context, key rootKey) error {
 	hash := secret.HashKey(key.plain.Reveal())
+	now := hex.EncodeToString(hash[:])
+	before, err := a.store.Setting(ctx, adminKeySetting)
+	if err != nil && !errors.Is(err, sqlstore.ErrNotFound) {
+		return err
+	}
+	var others []account.Key
 	found := false
 	for _, k := range a.registry.Keys(account.RootID) {
-		switch {
-		case k.Hash == hash:
-			found = true
-		case k.Name == adminKeyName: // the admin key changed: the old one must not work any more
-			if err := a.registry.DeleteKey(ctx, k.ID); err != nil && !errors.Is(err, account.ErrNotFound) {
-				return fmt.Errorf("retire the old admin key: %w", err)
-			}
+		found = found || k.Hash == hash
+		if k.Name == adminKeyName && k.Hash != hash {
+			others = append(others, k)
 		}
 	}
-	if found {
+	if before == now && !found && len(others) > 0 {
+		a.root.rotated = true
 		return nil
 	}
-	_, err = a.registry.ImportKey(ctx, account.Key{AccountID: account.RootID, Name: adminKeyName, Enabled: true}, key.plain)
-	if err != nil {
-		return fmt.Errorf("store the admin key: %w", err)
+	for _, k := range others {
+		if err := a.registry.DeleteKey(ctx, k.ID); err != nil && !errors.Is(err, account.ErrNotFound) {
+			return fmt.Errorf("retire the old admin key: %w", err)
+		}
 	}
-	return nil
+	if !found {
+		if _, err := a.registry.ImportKey(ctx, account.Key{AccountID: account.RootID, Name: adminKeyName, Enabled: true}, key.plain); err != nil {
+			return fmt.Errorf("store the admin key: %w", err)
+		}
+	}
+	if before == now {
+		return nil
+	}
+	return a.store.PutSetting(ctx, adminKeySetting, now)
 }
 
 // adminKey is ADMIN_KEY, or the key of INIT_USERS, or the one kept in the data directory, which is

@@ -12,6 +12,7 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/compat/proxyxai"
+	"tollgate/internal/news"
 	"tollgate/internal/pool"
 	"tollgate/internal/provider/builtin"
 	"tollgate/internal/wildcard"
@@ -33,7 +34,11 @@ func (a *App) adminRoutes() (map[string]http.Handler, error) {
 		return nil, err
 	}
 	routes := map[string]http.Handler{admin.Prefix + "/": api}
-	x := proxyxai.New(proxyxai.Deps{Authenticate: a.relay.Authenticate, Channels: a.pool, Settings: a.settings, Base: a.cfg.XAIBase, Log: a.log, Now: time.Now})
+	x := proxyxai.New(proxyxai.Deps{
+		Authenticate: a.relay.Authenticate, Channels: a.pool, Settings: a.settings, Accounts: a.registry, Money: a.book, Records: a.store,
+		News: news.New(a.store, time.Now), Notices: a.notices, Trail: a.trail, Base: a.cfg.XAIBase, MinFunding: a.cfg.MinFunding, MinBalance: a.cfg.MinAPIBalance,
+		Log: a.log, Now: time.Now,
+	})
 	for pattern, h := range x.Routes() {
 		routes[pattern] = h
 	}

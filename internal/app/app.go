@@ -16,6 +16,7 @@ import (
 	_ "time/tzdata" // accounts have time zones, and small images have no file of them
 
 	"tollgate/internal/account"
+	"tollgate/internal/audit"
 	"tollgate/internal/canon"
 	"tollgate/internal/config"
 	"tollgate/internal/dialect"
@@ -28,6 +29,7 @@ import (
 	"tollgate/internal/ledger"
 	"tollgate/internal/limit"
 	"tollgate/internal/mail"
+	"tollgate/internal/notice"
 	"tollgate/internal/obs"
 	"tollgate/internal/pool"
 	"tollgate/internal/provider/builtin"
@@ -54,6 +56,9 @@ type App struct {
 	models   *Models
 	settings *setting.Settings
 	mails    *mail.Queue
+	trail    *audit.Trail
+	notices  *notice.Notices
+	told     chan struct{} // closed when notices are there, or never will be
 	relay    *relay.Handler
 	fetcher  *fetch.Fetcher // nil when switched off
 	server   *server.Server
@@ -69,7 +74,7 @@ type App struct {
 // New builds a gateway from cfg: it opens the store and the journal, settles what an earlier run left
 // in the journal, and listens; it does not answer yet. Close it, also when Run was never called.
 func New(ctx context.Context, cfg *config.Config, version string, log *slog.Logger) (a *App, err error) {
-	a = &App{cfg: cfg, log: log, version: version}
+	a = &App{cfg: cfg, log: log, version: version, told: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -88,6 +93,7 @@ func New(ctx context.Context, cfg *config.Config, version string, log *slog.Logg
 	if err := a.openAccounts(ctx); err != nil {
 		return a, err
 	}
+	a.openNotices()
 	if err := a.openPool(ctx); err != nil {
 		return a, err
 	}
@@ -113,7 +119,7 @@ func (a *App) openBooks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.book, err = ledger.OpenBook(ctx, ledger.Options{Store: a.store, Journal: a.journal, Node: node, Log: a.log}); err != nil {
+	if a.book, err = ledger.OpenBook(ctx, ledger.Options{Store: a.store, Journal: a.journal, Node: node, Log: a.log, OnSoftLimit: a.softLimit}); err != nil {
 		return err
 	}
 	a.models, err = NewModels(ctx, a.cfg.Models, a.store)
@@ -166,9 +172,9 @@ func (a *App) openServer() error {
 		Settings: relay.Settings{
 			MaxBody: c.MaxBodyBytes, MaxAnswer: c.MaxAnswerBytes, MaxEvent: int(c.MaxEventBytes),
 			FirstByte: c.TimeoutFirstByte, Idle: c.TimeoutIdle, Call: c.TimeoutCall, Route: c.TimeoutRoute,
-			ClientRead: c.TimeoutClientRead, ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput, SharedObjects: c.SharedObjects == "on",
+			ClientRead: c.TimeoutClientRead, ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput,
 		},
-		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Rules: a.rules, Guard: a.guard, Unbilled: c.Billing == "off", SpentRatio: a.spentRatio(),
+		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Rules: a.rules, Guard: a.guard,
 		Pool: a.pool, Book: a.book, Limits: limit.New(nil), Tokens: tokens.New(), Metrics: a.metrics,
 		Log: a.log, ClientIP: clientIP(c.TrustedPeers), Began: time.Now(), Version: a.version,
 	}
@@ -219,6 +225,7 @@ func (a *App) Run(ctx context.Context) error {
 	wg.Go(func() { a.pool.Run(background, a.relay.Check) })
 	wg.Go(func() { pace(background) })
 	wg.Go(func() { a.mails.Run(background) })
+	wg.Go(func() { a.notices.Run(background) })
 	if a.metricsListener != nil {
 		wg.Go(func() { a.serveMetrics(background) })
 	}
@@ -250,6 +257,9 @@ func (a *App) Close() error {
 	}
 	if a.sim != nil {
 		errs = append(errs, a.sim.close())
+	}
+	if a.notices == nil {
+		close(a.told)
 	}
 	if a.book != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

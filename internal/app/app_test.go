@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,6 +69,9 @@ func startGatewayIn(t *testing.T, dir, yaml string, env ...string) *gateway {
 	environ := append([]string{
 		"LISTEN=127.0.0.1:0", "TOLLGATE_DATA=" + filepath.Join(dir, "data"), "ADMIN_KEY=" + adminKey, "SIMULATOR=off", "TIMEOUT_SHUTDOWN=3s",
 	}, env...)
+	if slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "INIT_USERS=") }) { // it brings its own
+		environ = slices.DeleteFunc(environ, func(v string) bool { return strings.HasPrefix(v, "ADMIN_KEY=") })
+	}
 	cfg, err := config.Load(config.Source{Environ: environ, File: file})
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"tollgate/internal/account"
+	"tollgate/internal/audit"
+	"tollgate/internal/ledger"
 	"tollgate/internal/mail"
+	"tollgate/internal/notice"
 	"tollgate/internal/setting"
 )
 
@@ -38,4 +41,22 @@ func (a *App) openSettings(ctx context.Context) error {
 func (a *App) rules() account.Rules {
 	v := a.settings.Values()
 	return account.Rules{Models: v.Models, Levels: v.Levels, Steps: v.Steps, Paths: v.Resources}
+}
+
+// openNotices begins to tell account holders things, and to keep the trail of what people do.
+func (a *App) openNotices() {
+	a.trail = audit.NewTrail(a.store, a.log, time.Now)
+	a.notices = notice.New(notice.Deps{
+		Accounts: a.registry.Directory(), Records: a.store, Mails: a.mails, Service: a.cfg.Service,
+		Contact: func() string { return a.settings.Values().ServiceMail }, Log: a.log, Now: time.Now,
+	})
+	close(a.told)
+}
+
+// softLimit is told when spending has reached a soft limit, maybe before the notices are there.
+func (a *App) softLimit(s ledger.SoftLimit) {
+	<-a.told
+	if a.notices != nil {
+		a.notices.SoftLimit(context.Background(), s)
+	}
 }

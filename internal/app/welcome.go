@@ -17,6 +17,8 @@ func (a *App) Welcome(w io.Writer) error {
 	text := fmt.Sprintf("\nTollgate %s\n\n  OpenAI     %s/v1\n  Anthropic  %s\n  Gemini     %s\n  admin API  %s/api/v1\n", a.version, base, base, base, base)
 	key := "YOUR_KEY"
 	switch {
+	case a.root.rotated:
+		text += "\n  admin key  the one that was made over the API; the configured one was replaced by it\n"
 	case a.root.fresh:
 		key = a.root.plain.Reveal()
 		text += fmt.Sprintf("\n  admin key  %s\n             shown this once; kept in %s\n", key, a.root.path)
