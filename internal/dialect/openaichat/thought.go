@@ -60,33 +60,36 @@ func (t *thoughts) details(q *openai.Request, path string, v gjson.Result) {
 }
 
 // blocks returns the thoughts in order, without the seals that stand at the calls as well. What was
-// thought without being sealed comes before what was.
+// thought without being sealed is what the text has beyond the details.
 func (t *thoughts) blocks(calls blocks) blocks {
 	var out blocks
-	var texts strings.Builder
+	rest, known := t.text, true
+	plain := func(text string) {
+		if text != t.text { // the line breaks between it and its neighbours
+			text = strings.Trim(text, "\n")
+		}
+		if text != "" {
+			out.add(t.textAt, canon.Reasoning{Text: text, Origin: canon.OpenAIChat})
+		}
+	}
 	for i, b := range t.sealed.list {
 		r, _ := b.(canon.Reasoning)
 		if r.Text == "" && hasReasoning(calls.list, r) {
 			continue
 		}
-		texts.WriteString(r.Text)
+		if r.Text != "" && known {
+			var gap, more string
+			if gap, more, known = strings.Cut(rest, r.Text); known {
+				plain(gap)
+				rest = more
+			} else {
+				rest = "" // written another way: believe the details
+			}
+		}
 		out.add(t.sealed.paths[i], r)
 	}
-	plain := t.text
-	if texts.Len() > 0 {
-		cut, all := strings.CutSuffix(plain, texts.String())
-		if !all {
-			cut = "" // told apart by line breaks or another way: believe the details
-		}
-		plain = strings.TrimRight(cut, "\n")
-	}
-	if plain == "" {
-		return out
-	}
-	first := blocks{}
-	first.add(t.textAt, canon.Reasoning{Text: plain, Origin: canon.OpenAIChat})
-	first.join(out)
-	return first
+	plain(rest)
+	return out
 }
 
 func hasReasoning(list []canon.Block, r canon.Reasoning) bool {

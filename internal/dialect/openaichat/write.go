@@ -1,0 +1,451 @@
+package openaichat
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/jsonedit"
+)
+
+var (
+	_ dialect.Translator = (*Protocol)(nil)
+	_ dialect.Refuser    = (*Protocol)(nil)
+)
+
+// Bounds of OpenAI's API: https://developers.openai.com/api/reference/resources/chat, read 2026-11-20.
+const (
+	maxStops  = 4
+	maxTop    = 20 // top_logprobs
+	maxCallID = 40 // "Expected a string with maximum length 40", as its errors say
+)
+
+// WantsBytes reports whether m needs its bytes: documents and sound can't be given by URL here.
+func (*Protocol) WantsBytes(m canon.Media) bool {
+	return m.URL != "" && (m.Kind == canon.MediaFile || m.Kind == canon.MediaAudio)
+}
+
+// Field returns how clients of this dialect write the top-level feature what.
+func (*Protocol) Field(what canon.What) string {
+	switch what {
+	case canon.WhatParallelTools:
+		return "parallel_tool_calls"
+	case canon.WhatToolAllowed:
+		return "tool_choice"
+	case canon.WhatMaxOutput:
+		return "max_completion_tokens"
+	case canon.WhatFormat, canon.WhatFormatSchema, canon.WhatFormatStrict, canon.WhatFormatName:
+		return "response_format"
+	case canon.WhatEffort, canon.WhatNoReasoning:
+		return "reasoning_effort"
+	case canon.WhatBudget:
+		return "reasoning.max_tokens"
+	case canon.WhatThoughts:
+		return "reasoning.exclude"
+	case canon.WhatCacheKey:
+		return "prompt_cache_key"
+	case canon.WhatTier:
+		return "service_tier"
+	case canon.WhatToolChoice, canon.WhatN, canon.WhatTemperature, canon.WhatTopP, canon.WhatTopK, canon.WhatStop, canon.WhatSeed,
+		canon.WhatPresencePenalty, canon.WhatFrequencyPenalty, canon.WhatLogProbs, canon.WhatVerbosity, canon.WhatStore,
+		canon.WhatMetadata, canon.WhatUser, canon.WhatDimensions:
+		return string(what) // called the same
+	default:
+		return ""
+	}
+}
+
+// WriteRequest writes req as a chat completion, or as embeddings.
+func (*Protocol) WriteRequest(req *canon.Request, to dialect.Target) ([]byte, []canon.Loss, *canon.Error) {
+	w := &requestWriter{req: req, to: to, own: req.Origin == canon.OpenAIChat, b: make([]byte, 0, 4096)}
+	w.b = append(w.b, '{')
+	switch to.Op {
+	case canon.OpGenerate:
+		w.chat()
+	case canon.OpEmbed:
+		w.embed()
+	default:
+		w.fail(canon.KindUnsupported, "", "The channels left for this model can't be asked for %s by what was sent.", to.Op)
+	}
+	if w.err != nil {
+		return nil, nil, w.err
+	}
+	return append(w.b, '}'), w.lost, nil
+}
+
+// requestWriter writes one request.
+type requestWriter struct {
+	req  *canon.Request
+	to   dialect.Target
+	own  bool // it comes from this dialect: everything goes home
+	b    []byte
+	lost []canon.Loss
+	err  *canon.Error
+
+	messages int             // written so far
+	calls    map[string]bool // calls that wait for their results
+	custom   bool            // a custom tool became a function, and was told
+}
+
+func (w *requestWriter) fail(k canon.Kind, path, format string, args ...any) {
+	if w.err == nil {
+		w.err = &canon.Error{Kind: k, Message: fmt.Sprintf(format, args...), Param: path}
+	}
+}
+
+func (w *requestWriter) lose(what canon.What, path, reason string) {
+	w.lost = append(w.lost, canon.LostAt(what, path, reason))
+}
+
+func (w *requestWriter) change(what canon.What, path, reason string) {
+	w.lost = append(w.lost, canon.ChangedAt(what, path, reason))
+}
+
+// takes reports whether the upstream has a feature that not all of the dialect have.
+func (w *requestWriter) takes(what canon.What) bool { return w.own || w.to.Takes(what) }
+
+// key begins a member of the object that is open at the end of b.
+func key(b []byte, name string) []byte {
+	if n := len(b); n > 0 && b[n-1] != '{' {
+		b = append(b, ',')
+	}
+	b = append(b, '"')
+	b = append(b, name...)
+	return append(b, '"', ':')
+}
+
+func (w *requestWriter) str(name, value string) {
+	w.b = jsonedit.AppendQuoted(key(w.b, name), value)
+}
+
+func (w *requestWriter) raw(name string, value []byte) { w.b = append(key(w.b, name), value...) }
+
+func (w *requestWriter) number(name string, value int64) {
+	w.b = strconv.AppendInt(key(w.b, name), value, 10)
+}
+
+func (w *requestWriter) float(name string, value *float64) {
+	if value != nil {
+		w.b = appendFloat(key(w.b, name), *value)
+	}
+}
+
+func appendFloat(b []byte, f float64) []byte {
+	text, err := json.Marshal(f)
+	if err != nil { // infinite, which no JSON that was read can be
+		return append(b, '0')
+	}
+	return append(b, text...)
+}
+
+func (w *requestWriter) boolean(name string, value *bool) {
+	if value != nil {
+		w.b = strconv.AppendBool(key(w.b, name), *value)
+	}
+}
+
+func (w *requestWriter) chat() {
+	req := w.req
+	w.str("model", w.to.Model)
+	w.conversation()
+	w.tools()
+	if req.MaxOutput > 0 {
+		w.number("max_completion_tokens", req.MaxOutput)
+	}
+	if req.N > 0 {
+		w.number("n", int64(req.N))
+	}
+	w.float("temperature", req.Temperature)
+	w.float("top_p", req.TopP)
+	if req.TopK != nil {
+		if w.takes(canon.WhatTopK) {
+			w.number("top_k", *req.TopK)
+		} else {
+			w.lose(canon.WhatTopK, "", "the upstream can't limit sampling to the likeliest tokens")
+		}
+	}
+	w.stop()
+	if req.Seed != nil {
+		w.number("seed", *req.Seed)
+	}
+	w.float("presence_penalty", req.PresencePenalty)
+	w.float("frequency_penalty", req.FrequencyPenalty)
+	if req.LogProbs != nil {
+		w.raw("logprobs", []byte("true"))
+		n := *req.LogProbs
+		if n > maxTop && !w.own {
+			w.change(canon.WhatLogProbs, "", "at most 20 alternatives of each token")
+			n = maxTop
+		}
+		if n > 0 {
+			w.number("top_logprobs", int64(n))
+		}
+	}
+	w.format()
+	w.reasoning()
+	if req.Verbosity != "" {
+		w.str("verbosity", req.Verbosity)
+	}
+	w.rest()
+	if w.to.Stream {
+		w.raw("stream", []byte("true"))
+		w.raw("stream_options", []byte(`{"include_usage":true}`))
+	}
+}
+
+func (w *requestWriter) stop() {
+	stops := w.req.Stop
+	if len(stops) == 0 {
+		return
+	}
+	if len(stops) > maxStops && !w.takes(canon.WhatStop) {
+		w.change(canon.WhatStop, "", "only the first 4 stop sequences")
+		stops = stops[:maxStops]
+	}
+	w.b = append(key(w.b, "stop"), '[')
+	for i, s := range stops {
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
+		w.b = jsonedit.AppendQuoted(w.b, s)
+	}
+	w.b = append(w.b, ']')
+}
+
+// rest writes what says who calls and how, and the members that canon has no word for.
+func (w *requestWriter) rest() {
+	req := w.req
+	if req.CacheKey != "" {
+		w.str("prompt_cache_key", req.CacheKey)
+	}
+	w.boolean("store", req.Store)
+	if len(req.Metadata) > 0 {
+		w.b = append(key(w.b, "metadata"), '{')
+		for _, f := range req.Metadata {
+			if n := len(w.b); w.b[n-1] != '{' {
+				w.b = append(w.b, ',')
+			}
+			w.b = append(append(jsonedit.AppendQuoted(w.b, f.Name), ':'), f.Value...)
+		}
+		w.b = append(w.b, '}')
+	}
+	if req.User != "" {
+		w.str("user", req.User)
+	}
+	w.tier()
+	if req.PreviousID != "" {
+		w.lose(canon.WhatPrevious, "", "the upstream keeps no answers to go on from")
+	}
+	for _, f := range req.Extra {
+		switch {
+		case !w.own, f.Name == "suffix", f.Name == "best_of": // the latter two are of legacy completions
+			if f.Name == "best_of" && string(f.Value) == strconv.Itoa(max(req.N, 1)) {
+				continue // the best of as many as there shall be: all
+			}
+			reason := "only " + string(req.Origin) + " has it"
+			if w.own {
+				reason = "only legacy completions have it"
+			}
+			w.lose(canon.WhatExtra, f.Name, reason)
+		case strings.HasPrefix(f.Name, "reasoning."), strings.HasPrefix(f.Name, "response_format."):
+			// written where they belong
+		default:
+			w.b = append(append(jsonedit.AppendQuoted(append(w.b, ','), f.Name), ':'), f.Value...)
+		}
+	}
+}
+
+// tier writes the service tier in OpenAI's words: auto, default, flex, scale and priority.
+func (w *requestWriter) tier() {
+	word := w.req.Tier
+	switch {
+	case word == "":
+		return
+	case w.own, word == "auto", word == "default", word == "flex", word == "scale", word == "priority":
+	case word == "standard_only", word == "standard":
+		word = "default"
+	default:
+		w.lose(canon.WhatTier, "", "the upstream has no tier "+word)
+		return
+	}
+	w.str("service_tier", word)
+}
+
+func (w *requestWriter) format() {
+	f := w.req.Format
+	if f == nil {
+		return
+	}
+	if f.Schema == nil && f.Name == "" {
+		w.raw("response_format", []byte(`{"type":"json_object"}`))
+		return
+	}
+	w.b = append(key(w.b, "response_format"), `{"type":"json_schema","json_schema":{"name":`...)
+	name := f.Name
+	if name == "" {
+		name = "answer" // it must have one
+	}
+	w.b = jsonedit.AppendQuoted(w.b, name)
+	if f.Description != "" {
+		w.str("description", f.Description)
+	}
+	if f.Schema != nil {
+		w.raw("schema", f.Schema)
+	}
+	w.boolean("strict", f.Strict)
+	w.nested("response_format.json_schema.")
+	w.b = append(w.b, "}}"...)
+}
+
+// nested writes the members of Extra whose path begins with prefix into the object that is open.
+func (w *requestWriter) nested(prefix string) {
+	if !w.own {
+		return
+	}
+	for _, f := range w.req.Extra {
+		if name, ok := strings.CutPrefix(f.Name, prefix); ok {
+			w.raw(name, f.Value)
+		}
+	}
+}
+
+func (w *requestWriter) hasNested(prefix string) bool {
+	if !w.own {
+		return false
+	}
+	for _, f := range w.req.Extra {
+		if strings.HasPrefix(f.Name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// reasoning writes how much to think: reasoning_effort, or OpenRouter's object where the upstream has it.
+func (w *requestWriter) reasoning() {
+	e := w.req.Reasoning
+	if e == nil {
+		e = &canon.Effort{}
+	}
+	if w.own && (e.Budget > 0 || e.Show != canon.ThoughtsNotSaid || w.hasNested("reasoning.")) {
+		w.openRouter(e)
+		return
+	}
+	switch e.Show {
+	case canon.ThoughtsHidden:
+		w.lose(canon.WhatThoughts, "", "the upstream can't be told to keep thoughts to itself")
+	case canon.ThoughtsShown:
+		if !w.to.Takes(canon.WhatReasoningText) { // those that take thoughts back have shown them
+			w.lose(canon.WhatThoughts, "", "the upstream can't be asked to show thoughts")
+		}
+	case canon.ThoughtsNotSaid:
+	}
+	none := w.to.Thinking == dialect.ThinkingNone && !w.own
+	level := e.Level
+	switch {
+	case e.Disabled:
+		if !none {
+			w.str("reasoning_effort", "none")
+		}
+		return
+	case none:
+		for _, l := range [...]struct {
+			said bool
+			what canon.What
+		}{{e.Level != "", canon.WhatEffort}, {e.Budget > 0, canon.WhatBudget}, {e.Adaptive, canon.WhatAdaptive}} {
+			if l.said {
+				w.lose(l.what, "", "the model does not think")
+			}
+		}
+		return
+	case e.Budget > 0 && w.to.Takes(canon.WhatBudget):
+		w.openRouter(&canon.Effort{Level: e.Level, Budget: e.Budget})
+		return
+	case e.Budget > 0 && level == "":
+		level = canon.BudgetEffort(e.Budget)
+		w.change(canon.WhatBudget, "", "the upstream knows no budget but words: "+level)
+	case e.Budget > 0:
+		w.lose(canon.WhatBudget, "", "the upstream knows no budget; the effort is "+level)
+	}
+	if e.Adaptive && w.to.Thinking != dialect.ThinkingAdaptive {
+		w.lose(canon.WhatAdaptive, "", "the upstream can't be told to choose itself how much to think")
+	}
+	if level == "" {
+		return
+	}
+	if !w.own {
+		if near := canon.NearestEffort(level, "minimal", "low", "medium", "high", "xhigh"); near != level {
+			w.change(canon.WhatEffort, "", "the upstream does not know the effort "+level+", the nearest is "+near)
+			level = near
+		}
+	}
+	w.str("reasoning_effort", level)
+}
+
+// openRouter writes reasoning as an object: https://openrouter.ai/docs/use-cases/reasoning-tokens, read 2026-11-20.
+func (w *requestWriter) openRouter(e *canon.Effort) {
+	w.b = append(key(w.b, "reasoning"), '{')
+	if e.Disabled {
+		w.raw("enabled", []byte("false"))
+	}
+	if e.Level != "" {
+		w.str("effort", e.Level)
+	}
+	if e.Budget > 0 {
+		w.number("max_tokens", e.Budget)
+	}
+	if e.Show != canon.ThoughtsNotSaid {
+		hide := e.Show == canon.ThoughtsHidden
+		w.boolean("exclude", &hide)
+	}
+	w.nested("reasoning.")
+	w.b = append(w.b, '}')
+}
+
+// embed writes a request for embeddings, one input for each turn.
+func (w *requestWriter) embed() {
+	req := w.req
+	w.str("model", w.to.Model)
+	w.b = append(key(w.b, "input"), '[')
+	for n := range req.Turns {
+		t := &req.Turns[n]
+		var text strings.Builder
+		for i, b := range t.Blocks {
+			switch b := b.(type) {
+			case canon.Text:
+				text.WriteString(b.Text)
+			case canon.Foreign:
+				if !w.own {
+					w.lose(canon.WhatForeign, t.Path(i), "only "+string(req.Origin)+" has it")
+				} else if len(t.Blocks) == 1 && gjson.ParseBytes(b.Raw).IsArray() {
+					w.fail(canon.KindInvalid, t.Path(i), "The channels left for this model take '%s' as text, not as tokens.", t.Path(i))
+				}
+			default:
+				w.fail(canon.KindInvalid, t.Path(i), "The channels left for this model can only embed text.")
+			}
+		}
+		if n > 0 {
+			w.b = append(w.b, ',')
+		}
+		w.b = jsonedit.AppendQuoted(w.b, text.String())
+	}
+	w.b = append(w.b, ']')
+	if req.Dimensions > 0 {
+		w.number("dimensions", req.Dimensions)
+	}
+	if req.User != "" {
+		w.str("user", req.User)
+	}
+	for _, f := range req.Extra {
+		if w.own {
+			w.b = append(append(jsonedit.AppendQuoted(append(w.b, ','), f.Name), ':'), f.Value...)
+		} else {
+			w.lose(canon.WhatExtra, f.Name, "only "+string(req.Origin)+" has it")
+		}
+	}
+}
