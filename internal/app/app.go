@@ -119,7 +119,7 @@ func (a *App) openBooks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.book, err = ledger.OpenBook(ctx, ledger.Options{Store: a.store, Journal: a.journal, Node: node, Log: a.log, OnSoftLimit: a.softLimit}); err != nil {
+	if a.book, err = ledger.OpenBook(ctx, ledger.Options{Store: a.store, Journal: a.journal, Node: node, Log: a.log, OnSoftLimit: a.softLimit, Fees: ledger.Fees{Take: a.cfg.TakeFee, Close: a.cfg.CloseFee, Commission: a.cfg.Commission}}); err != nil {
 		return err
 	}
 	a.models, err = NewModels(ctx, a.cfg.Models, a.store)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tollgate/internal/catalog"
+	"tollgate/internal/ledger"
 	"tollgate/internal/mapping"
 	"tollgate/internal/secret"
 )
@@ -72,6 +73,9 @@ type Config struct {
 
 	MinFunding    catalog.Nanos `section:"Sub-accounts" env:"USER_MIN_BALANCE" default:"2.00" doc:"Dollars that a new account is funded with at least, when it is made over the management API of ProxyXAI."`
 	MinAPIBalance catalog.Nanos `env:"USER_API_MIN_BALANCE" old:"USER_API_BALANCE" default:"20.00" doc:"Dollars that an account must have to make and change sub-accounts over the management API of ProxyXAI. Root needs none."`
+	TakeFee       ledger.Fee    `env:"TAKE_FEE" default:"0" doc:"Fee of taking credit back from an account: dollars, like 0.2, or a part, like 5%."`
+	CloseFee      ledger.Fee    `env:"CLOSE_FEE" default:"0" doc:"Fee of what is left when an account is deleted, in the same forms."`
+	Commission    ledger.Fee    `env:"GRANT_COMMISSION" default:"0" doc:"What the account right above gets of a grant that skips generations, in the same forms; out of the grant."`
 	StatsInterval int64         `env:"STATS_INTERVAL" default:"100" min:"1" max:"1000000" doc:"Accepted for ProxyXAI's setting of this name and without effect: statistics follow within a second."`
 	RedisAddr     string        `env:"REDIS_ADDR" doc:"Accepted for ProxyXAI's setting of this name and without effect: nothing here needs Redis."`
 	RedisPass     secret.Secret `env:"REDIS_PASS" doc:"As REDIS_ADDR."`

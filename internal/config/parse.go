@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tollgate/internal/catalog"
+	"tollgate/internal/ledger"
 	"tollgate/internal/mapping"
 	"tollgate/internal/provider"
 	"tollgate/internal/secret"
@@ -69,6 +70,8 @@ func (s setting) parse(text string, v reflect.Value) error {
 		value, err = mapping.ParseSteps(text)
 	case []string:
 		value = slices.Collect(entries(text))
+	case ledger.Fee:
+		value, err = ledger.ParseFee(text)
 	case catalog.Nanos:
 		value, err = catalog.ParseNanos(text)
 	default:

@@ -15,6 +15,7 @@ func TestEnvironmentOfProxyXAI(t *testing.T) {
 		"INIT_USERS=root:root@example.com:sk-XvsiLNxHImLIn0chuNDdi5wTs5WaoEWNcd87Z62etZZ1bz7z",
 		"USER_MIN_BALANCE=2.50", "USER_API_BALANCE=20.00", "XAI_SVC=example.com", "XAI_INFO=root@example.com",
 		"EMAIL_SMTP=smtp.example.com", "EMAIL_PORT=465", "EMAIL_AUTH=me", "EMAIL_PASS=secret", "EMAIL_SENDER=", "EMAIL_TLS=true",
+		"TAKE_FEE=0.2", "GRANT_COMMISSION=5%",
 		"LEVEL_MAPPER=gpt-4=2,claude-3-opus=3", "SWITCH_OVER=1=2,2=3", "RESOURCES=/v1/chat/completions, /v1/embeddings",
 	}})
 	if got, want := cfg.SQLDSN.Reveal(), "postgres://postgres:p%20a%27s@db:5432/postgres?TimeZone=Asia%2FShanghai&sslmode=disable"; got != want {
@@ -25,6 +26,9 @@ func TestEnvironmentOfProxyXAI(t *testing.T) {
 	}
 	if cfg.MinFunding != catalog.Nanos(25e8) || cfg.MinAPIBalance != catalog.Nanos(20e9) || cfg.Service != "example.com" || cfg.ServiceMail != "root@example.com" {
 		t.Errorf("%v, %v, %s, %s", cfg.MinFunding, cfg.MinAPIBalance, cfg.Service, cfg.ServiceMail)
+	}
+	if cfg.TakeFee.String() != "0.2" || cfg.CloseFee.String() != "0" || cfg.Commission.String() != "5%" {
+		t.Errorf("%v, %v, %v", cfg.TakeFee, cfg.CloseFee, cfg.Commission)
 	}
 	if cfg.EmailTLS != "on" || cfg.EmailPort != 465 || cfg.EmailPass != "secret" || cfg.Listen != ":3443" {
 		t.Errorf("%s, %d, %s", cfg.EmailTLS, cfg.EmailPort, cfg.Listen)
