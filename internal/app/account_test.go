@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -225,4 +226,82 @@ func TestSharedAddress(t *testing.T) {
 	if n := len(g.lines("many accounts call from one address")); n != 2 {
 		t.Errorf("the operator was told %d times", n)
 	}
+}
+
+// Quotas of keys and monthly limits of accounts and those above bound what is spent, before it is spent.
+func TestBudgets(t *testing.T) {
+	const second, bob = "sk-test-second-0123456789abcdefghijklmn", "sk-test-bob-0123456789abcdefghijklmnopqr"
+	g := startGateway(t, accounts(t, `  - {name: team, credit: 1, hard_limit: "0.05"}
+  - name: alice
+    parent: team
+    credit: 10
+    rates: "2"
+    prices: [{model: "*", input: "0", output: "1000"}]
+    keys: [{name: main, key: `+userKey+`, quota: {day: "0.02"}}, {name: second, key: `+second+`}]
+  - {name: bob, credit: 10, hard_limit: "0.001", prices: [{model: "*", per_request: "0.01"}], keys: [{name: main, key: `+bob+`}]}
+`))
+	send := func(key string, most int) answer {
+		body := `{"model":"sim-gpt","max_tokens":` + strconv.Itoa(most) + `,"messages":[{"role":"user","content":"hi"}]}`
+		return g.send("POST", "/v1/chat/completions", body, "Authorization", "Bearer "+key)
+	}
+	if a := send(userKey, 21); a.status != http.StatusTooManyRequests && a.status != http.StatusPaymentRequired || !strings.Contains(a.body, "the daily quota of this API key is $0.04 ") ||
+		!strings.Contains(a.body, "it may cost up to $0.042, $0.04 is left; it begins anew at ") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := send(userKey, 20); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := send(second, 51); a.status == 200 || !strings.Contains(a.body, "monthly limit of an account above") || strings.Contains(a.body, "0.05") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	for i := 0; ; i++ { // answers have some tokens each
+		a := send(second, 20)
+		if a.status != 200 {
+			if !strings.Contains(a.body, "monthly limit of an account above") || i == 0 {
+				t.Errorf("call %d: %d %s", i, a.status, a.body)
+			}
+			break
+		}
+		if i > 60 {
+			t.Fatal("the limit of the account above does not hold")
+		}
+	}
+	if a := send(bob, 5); a.status == 200 || !strings.Contains(a.body, "the monthly limit of this account is $0.001 ") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+func TestBillingOff(t *testing.T) {
+	const bob = "sk-test-bob-0123456789abcdefghijklmnopqr"
+	list := `  - {name: free, unbilled: true, keys: [{name: main, key: ` + userKey + `}]}
+  - {name: bob, parent: free, keys: [{name: main, key: ` + bob + `}]}
+  - {name: poor, keys: [{name: main, key: sk-test-poor-0123456789abcdefghijklmnopqr}]}
+`
+	check := func(g *gateway, key string, want int) {
+		t.Helper()
+		a := g.send("POST", "/v1/chat/completions", hello, "Authorization", "Bearer "+key)
+		if a.status != want {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		if want != 200 {
+			return
+		}
+		cost := a.header.Get("X-Tollgate-Cost")
+		if cost == "" || cost == "0" {
+			t.Errorf("it is metered: %q", cost)
+		}
+		id := a.header.Get("X-Request-Id")
+		waitFor(t, "the record", func() bool { return g.asRoot("GET", "/api/v1/calls/"+id, "").status == 200 })
+		call := g.asRoot("GET", "/api/v1/calls/"+id, "").decode(t, 200)
+		b := g.asRoot("GET", "/api/v1/accounts/"+call["account_id"].(string)+"/balance", "").decode(t, 200)
+		if call["cost"] != cost || b["spent"] != "0" || b["debt"] != "0" || b["held"] != "0" {
+			t.Errorf("%v %v", call["cost"], b)
+		}
+	}
+	g := startGateway(t, accounts(t, list))
+	check(g, userKey, 200)
+	check(g, bob, 200)
+	check(g, "sk-test-poor-0123456789abcdefghijklmnopqr", http.StatusTooManyRequests)
+	g = startGateway(t, accounts(t, list), "BILLING_ENABLED=false")
+	check(g, "sk-test-poor-0123456789abcdefghijklmnopqr", 200)
 }

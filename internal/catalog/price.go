@@ -28,6 +28,9 @@ type Receipt struct {
 	Note    string `json:"note,omitempty"`  // what a person who checks the receipt should know
 	Items   []Item `json:"items"`
 	Total   Nanos  `json:"total"`
+
+	// Rates is what the account was shown prices multiplied with at that time; 0: they were as they are.
+	Rates Multiplier `json:"rates,omitempty"`
 }
 
 // Item is one line of a Receipt.

@@ -56,10 +56,15 @@ type Config struct {
 	SharingAlert int `env:"IP_GROUPS_THRESHOLD" min:"0" max:"10000" doc:"Accounts that call from one address within an hour before the operator is told; 0: never. Loopback and TRUSTED_PROXIES are not watched."`
 	SharingBan   int `env:"IP_GROUPS_BAN_THRESHOLD" min:"0" max:"10000" doc:"Accounts that call from one address within an hour before the address is refused for an hour; 0: never. Set TRUSTED_PROXIES first when clients come through a proxy."`
 
+	Billing     string       `section:"Money" env:"BILLING_ENABLED" default:"on" one:"on|off" doc:"off: all calls are metered and recorded with what they cost, and no account is charged. Budgets count on."`
+	LimitRatios []SpentRatio `env:"LIMIT_RATIOS" doc:"By what the catalogue's limits for one account on a model are multiplied when the account has spent so many dollars in its life: 100=2,1000=5. The highest that was reached holds."`
+
 	FetchMedia    string         `section:"Media by URL" env:"FETCH_MEDIA" default:"on" one:"on|off" doc:"Whether the gateway fetches images and files that a request names by URL when the model behind it takes bytes alone. Only public addresses are reached. When off, such media are left out, and the answer says so."`
 	FetchMaxBytes int64          `env:"FETCH_MAX_BYTES" default:"20MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest file that is fetched."`
 	FetchTimeout  time.Duration  `env:"FETCH_TIMEOUT" default:"15s" min:"10ms" max:"10m" doc:"For one file to come."`
 	FetchAllow    []netip.Prefix `env:"FETCH_ALLOW" doc:"Networks (CIDR, comma-separated) that may be fetched from though their addresses are not public."`
+
+	SharedObjects string `section:"Upstream objects" env:"SHARED_OBJECTS" default:"off" one:"on|off" doc:"Whether any account may name files, caches, containers and conversations that an upstream account keeps. Whoever knows such an id can use it, so leave this off where tenants must not see each other's. Root always may."`
 
 	TimeoutConnect     time.Duration `section:"Timeouts" env:"TIMEOUT_CONNECT" default:"10s" min:"10ms" max:"10m" doc:"To connect to a provider, TLS included."`
 	TimeoutFirstByte   time.Duration `env:"TIMEOUT_FIRST_BYTE" default:"5m" min:"10ms" max:"24h" doc:"From the request sent to the first byte of the answer."`
@@ -98,6 +103,12 @@ type Config struct {
 	ProviderKeys map[string]secret.Secret
 
 	origins map[string]string // setting to where its value came from; no entry: default
+}
+
+// SpentRatio is an entry of LIMIT_RATIOS.
+type SpentRatio struct {
+	Spent catalog.Nanos // at least so much
+	Ratio catalog.Multiplier
 }
 
 // InitUser is the root account of INIT_USERS.

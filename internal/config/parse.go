@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,6 +57,8 @@ func (s setting) parse(text string, v reflect.Value) error {
 		value = int(n)
 	case time.Duration:
 		value, err = s.parseDuration(text)
+	case []SpentRatio:
+		value, err = parseRatios(text)
 	case []netip.Prefix:
 		value, err = parsePrefixes(text)
 	case *InitUser:
@@ -345,4 +348,30 @@ func joinFaults(faults []error) error {
 		words[i] = err.Error()
 	}
 	return errors.New(strings.Join(words, "; "))
+}
+
+// parseRatios reads "spent=ratio, …" in dollars and factors, and sorts by the former. The error names
+// every faulty entry.
+func parseRatios(text string) ([]SpentRatio, error) {
+	var list []SpentRatio
+	var faults []error
+	for entry := range entries(text) {
+		spent, ratio, ok := strings.Cut(entry, "=")
+		var r SpentRatio
+		var err1, err2 error
+		if ok {
+			r.Spent, err1 = catalog.ParseNanos(strings.TrimSpace(spent))
+			r.Ratio, err2 = catalog.ParseMultiplier(strings.TrimSpace(ratio))
+		}
+		switch {
+		case !ok || err1 != nil || err2 != nil:
+			faults = append(faults, fmt.Errorf("entry %q must read dollars=factor, as in 100=2", entry))
+		case slices.ContainsFunc(list, func(o SpentRatio) bool { return o.Spent == r.Spent }):
+			faults = append(faults, fmt.Errorf("entry %q: $%s stands twice", entry, r.Spent))
+		default:
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b SpentRatio) int { return cmp.Compare(a.Spent, b.Spent) })
+	return list, joinFaults(faults)
 }

@@ -168,5 +168,6 @@ func (o *object) receipt(name string, r *catalog.Receipt) {
 		o.buf = append(o.buf, ']')
 	}
 	o.number("total", int64(r.Total))
+	o.numberIf("rates", int64(r.Rates))
 	o.close()
 }

@@ -1,13 +1,8 @@
 package relay
 
 import (
-	"errors"
-	"time"
-
 	"tollgate/internal/account"
 	"tollgate/internal/canon"
-	"tollgate/internal/catalog"
-	"tollgate/internal/ledger"
 	"tollgate/internal/tokens"
 )
 
@@ -35,6 +30,7 @@ const maxModel = 512
 
 // admit decides whether the call may go on, and reserves what it may cost.
 func (c *call) admit() *canon.Error {
+	c.above, c.unbilled = c.h.Accounts.AboveOf(c.caller.Account), c.h.Unbilled || c.h.Accounts.Unbilled(c.caller.Account)
 	rules := c.h.Rules()
 	if c.head.Model == "" { // an object that some channel keeps: its owner is looked up when routing
 		c.pools = c.h.Accounts.Pools(c.caller.Account, "", &rules)
@@ -57,6 +53,9 @@ func (c *call) admit() *canon.Error {
 	c.priced = c.h.Catalog().Entry(c.model)
 	if own := c.h.Accounts.PriceFor(c.caller.Account, c.model, c.priced.Model.Name, c.head.Model); own != nil {
 		c.priced = c.priced.With(own)
+	}
+	if err := c.guard(); err != nil {
+		return err
 	}
 	if !billed(c.head.Op) {
 		return c.limit(0)
@@ -94,42 +93,3 @@ func (c *call) outputReservation() int64 {
 // maxReserve bounds the factors of a reservation, so that neither their product nor its sum with the
 // tokens of the request can overflow.
 const maxReserve = 1 << 30
-
-// reserve holds the money that the declared usage would cost.
-func (c *call) reserve(u canon.Usage) *canon.Error {
-	receipt, err := c.priced.Price(u)
-	if err != nil {
-		if c.caller.IsRoot() || c.h.Pool.OnlyFree(c.pools, c.model) || !c.h.Pool.Serves(c.pools, c.model) {
-			// Metered, and what is not free is put in quarantine when it is settled. A model that
-			// nobody serves is told so when it is routed.
-			return nil
-		}
-		if errors.Is(err, catalog.ErrTooLarge) {
-			return &canon.Error{Kind: canon.KindInvalid, Cause: err, Message: "the output that this request allows may cost more than any account can have; ask for less"}
-		}
-		return &canon.Error{
-			Kind: canon.KindNotFound, Param: "model", Code: "model_not_priced", Cause: err,
-			Message: "the model `" + bounded(c.head.Model, 120) + "` has no price here; the operator must set one before it can be used",
-		}
-	}
-	hold, err := c.h.Book.Hold(ledger.HoldRequest{Account: c.caller.Account.ID, Amount: receipt.Total, At: c.began, Charge: true})
-	if err != nil {
-		return holdError(err)
-	}
-	c.hold = hold
-	return nil
-}
-
-func holdError(err error) *canon.Error {
-	var short *ledger.ShortError
-	if errors.As(err, &short) {
-		return &canon.Error{
-			Kind: canon.KindQuota, Cause: err,
-			Message: "the credit does not cover this call: it may cost up to $" + short.Need.String() + ", $" + max(short.Left, catalog.Nanos(0)).String() + " is left",
-		}
-	}
-	if e, ok := errors.AsType[*canon.Error](err); ok {
-		return e
-	}
-	return &canon.Error{Kind: canon.KindOverloaded, Message: "calls can't be recorded right now, so none are taken", RetryAfter: 5 * time.Second, Cause: err}
-}

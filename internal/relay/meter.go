@@ -13,6 +13,7 @@ const maxMeterText = 1 << 20
 // meter keeps what is billed of an answer while its events go by.
 type meter struct {
 	id      string // the upstream's id of the answer
+	model   string // that answers, as the upstream names it
 	usage   canon.Usage
 	used    bool // usage was reported
 	stop    canon.Stop
@@ -33,6 +34,9 @@ func (m *meter) observe(events []canon.Event) {
 		case canon.Start:
 			if e.ID != "" {
 				m.id = e.ID
+			}
+			if e.Model != "" {
+				m.model = e.Model
 			}
 		case canon.TextDelta:
 			m.add(e.Text)

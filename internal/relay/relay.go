@@ -40,6 +40,7 @@ type Settings struct {
 	ClientWrite   time.Duration // one write to a client that stopped reading
 	Connect       time.Duration
 	DefaultOutput int64 // tokens reserved when the client names no maximum
+	SharedObjects bool  // any account may name objects that upstream accounts keep: files, caches, containers
 }
 
 // Deps is what a Handler works with. All fields are required but Fetch.
@@ -50,6 +51,7 @@ type Deps struct {
 	Catalog   func() *catalog.Snapshot
 	Rules     func() account.Rules // the operator's, for all accounts
 	Guard     *sharing.Guard       // nil: addresses are not watched
+	Unbilled  bool                 // all calls are metered, and none is charged
 	Pool      *pool.Pool
 	Book      *ledger.Book
 	Limits    *limit.Limiter

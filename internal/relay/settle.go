@@ -57,7 +57,7 @@ func (c *call) record() ledger.Call {
 	now := time.Now()
 	rec := ledger.Call{
 		ID: c.id, AtMillis: now.UnixMilli(), RequestID: c.id,
-		AccountID: c.caller.Account.ID, KeyID: c.caller.Key.ID,
+		AccountID: c.caller.Account.ID, KeyID: c.caller.Key.ID, Above: c.above, Unbilled: c.unbilled,
 		Dialect: c.ep.Dialect, Op: c.head.Op, Model: c.head.Model, Stream: c.head.Stream,
 		Status: c.status, Stop: c.meter.stop, Attempts: c.attempts,
 		TotalMs: now.Sub(c.began).Milliseconds(), ClientIP: c.ip(),
@@ -106,10 +106,13 @@ func (c *call) bill(rec *ledger.Call) {
 		rec.Quarantine = "a background response: its usage is not known when the call ends"
 		return
 	}
-	receipt, err := c.priced.Price(rec.Usage)
+	receipt, err := c.answered().Price(rec.Usage)
 	var none *catalog.NoPriceError
 	switch {
 	case err == nil:
+		if m := c.h.Accounts.RatesOf(c.caller.Account); m != catalog.One {
+			receipt.Rates = m
+		}
 		rec.Receipt, rec.Cost = &receipt, receipt.Total
 	case errors.As(err, &none) && c.lease.Provider.Free:
 	default:

@@ -49,13 +49,18 @@ func New(o Options) *Server {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{
-		Handler:           s.bounded(s.mux()),
+		Handler:           s.guarded(s.mux()),
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: o.ClientRead,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    o.MaxHeaderBytes,
-		Protocols:         &protocols,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+		// Every client has a bounded time for the body of its request too, whoever reads it: also where nobody
+		// does, because the rest of a refused body is read before the answer goes out. Whoever takes large
+		// bodies moves the deadline; net/http lifts it at the end of the body (connReader.startBackgroundRead,
+		// Go 1.26).
+		ReadTimeout:    2 * o.ClientRead,
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: o.MaxHeaderBytes,
+		Protocols:      &protocols,
+		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 	}
 	return s
 }
@@ -94,16 +99,11 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// bounded gives every client a bounded time for the body of its request, whoever reads it: also where
-// nobody does, because the rest of a refused body is read before the answer goes out. Whoever takes
-// large bodies moves the deadline; net/http lifts it at the end of the body.
-func (s *Server) bounded(next http.Handler) http.Handler {
+// guarded counts the requests that run and turns away what the mux would misread.
+func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.running.Add(1)
 		defer s.running.Add(-1)
-		if r.ContentLength != 0 {
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.ClientRead)) // not every writer has one
-		}
 		if len(r.TransferEncoding) > 0 {
 			// There may have been a Content-Length too, which net/http has dropped by now; then what follows
 			// on the connection is not to be trusted (RFC 9112, 6.1).

@@ -407,3 +407,33 @@ func lines(t Told, d canon.Dialect, gone map[canon.What]bool) []string {
 	}
 	return out
 }
+
+// Call is a call of a tool in an answer.
+type Call struct{ ID, Name, Arguments string }
+
+// Text is what the first alternative says.
+func (t Told) Text() string { return t.joined("text") }
+
+// Thoughts is what the first alternative thinks.
+func (t Told) Thoughts() string { return t.joined("reasoning") }
+
+func (t Told) joined(kind string) string {
+	var b strings.Builder
+	for _, one := range t.blocks {
+		if one.choice == 0 && one.kind == kind {
+			b.WriteString(one.text)
+		}
+	}
+	return b.String()
+}
+
+// Calls are the tools that the first alternative wants called.
+func (t Told) Calls() []Call {
+	var out []Call
+	for _, one := range t.blocks {
+		if one.choice == 0 && one.kind == "call" {
+			out = append(out, Call{one.id, one.name, one.text})
+		}
+	}
+	return out
+}

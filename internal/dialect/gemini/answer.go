@@ -39,6 +39,7 @@ type choice struct {
 	kind    byte // of the block that goes on, see block
 	index   int  // of that block
 	calls   bool // it called a function
+	thought bool // it showed a thought
 	stopped string
 	said    said
 	notes   []canon.Event // on the whole of what was said: they wait for its end
@@ -360,11 +361,11 @@ func (c *choice) part(p *jsonpull.Parser, out []canon.Event) []canon.Event {
 		return out // the last chunk often has such a part, with nothing but the reason to stop beside it
 	}
 	if hasText && thought {
+		c.thought = true
 		return append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block(kindThought), Text: text, Seal: seal})
 	}
 	if seal != "" {
-		// It belongs to this part, so a new block begins with it.
-		out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block(0), Seal: seal})
+		out = c.sealed(seal, out)
 	}
 	switch {
 	case call != "":
@@ -384,6 +385,29 @@ func (c *choice) part(p *jsonpull.Parser, out []canon.Event) []canon.Event {
 	}
 	c.block(0)
 	return append(out, canon.Other{Name: otherName, Content: true, Raw: json.RawMessage(whole.Raw())})
+}
+
+// sealed reads the signature of a part that is no thought. It belongs to this part, so a new block begins
+// with it. What another gateway put into it are thoughts of other models, whose text may have been shown.
+func (c *choice) sealed(seal string, out []canon.Event) []canon.Event {
+	if !strings.HasPrefix(seal, ownMark) {
+		return append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block(0), Seal: seal})
+	}
+	for _, r := range openSignature(seal) {
+		if c.thought {
+			r.Text = ""
+		}
+		if r.Text == "" && r.Seal == "" {
+			continue
+		}
+		index := c.index
+		if c.kind != kindThought {
+			index = c.block(0)
+		}
+		c.kind = 0
+		out = append(out, canon.ReasoningDelta{Choice: c.number, Index: index, Text: r.Text, Seal: canon.WrapSeal(r.Origin, canon.Gemini, r.Seal)})
+	}
+	return out
 }
 
 // call reads a functionCall. Vertex can stream its arguments as paths and values (partialArgs), ended by

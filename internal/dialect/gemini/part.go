@@ -207,9 +207,13 @@ func readMedia(t *canon.Turn, path, kind, raw string) error {
 			return jsonfield.Within(err, f.Name)
 		}
 	}
-	m.Kind = mediaKind(m.MIME)
-	if m.MIME == "" && isYouTube(m.URL) {
+	switch {
+	case m.MIME != "":
+		m.Kind = mediaKind(m.MIME)
+	case isYouTube(m.URL):
 		m.Kind = canon.MediaVideo
+	default:
+		m.Kind = mediaKind(guessMIME(m))
 	}
 	t.Add(path, m)
 	addRest(t, path, kind, o.Rest("mimeType", "data", "fileUri", "displayName"))

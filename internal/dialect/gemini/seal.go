@@ -42,6 +42,16 @@ func openSignature(s string) []canon.Reasoning {
 	return []canon.Reasoning{{Seal: s, Origin: canon.Gemini}}
 }
 
+// reseal returns the thoughtSignature for a seal that came from an upstream as Google's: its own as it is,
+// or what another gateway before it wrapped, with the text it is for.
+func reseal(seal, text string) string {
+	origin, inner := canon.UnwrapSeal(canon.Gemini, seal)
+	if origin == canon.Gemini {
+		return seal
+	}
+	return signature([]string{envelope(origin, inner, text)})
+}
+
 func openEnvelopes(s string) ([]canon.Reasoning, bool) {
 	code := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(s, "="))
 	raw, err := base64.RawStdEncoding.DecodeString(code)

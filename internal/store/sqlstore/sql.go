@@ -61,7 +61,7 @@ func changed(r sql.Result, err, missing error) error {
 // execMany runs an INSERT whose text has "{rows}" for the values, for all rows.
 func execMany(ctx context.Context, tx *txn, query string, rows [][]any) error {
 	return eachChunk(tx.engine, query, rows, func(query string, args []any) error {
-		_, err := tx.exec(ctx, query, args)
+		_, err := tx.ExecContext(ctx, query, args...)
 		return err
 	})
 }
@@ -70,7 +70,7 @@ func execMany(ctx context.Context, tx *txn, query string, rows [][]any) error {
 func countMany(ctx context.Context, tx *txn, query string, rows [][]any) (int64, error) {
 	var n int64
 	err := eachChunk(tx.engine, query, rows, func(query string, args []any) error {
-		r, err := tx.exec(ctx, query, args)
+		r, err := tx.ExecContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}

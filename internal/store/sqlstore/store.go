@@ -127,38 +127,90 @@ func (s *Store) tx(ctx context.Context, f func(*txn) error) error {
 	return nil
 }
 
-// prepared keeps statements of many rows for SQLite, which takes as long to read their text as to run
-// them. The other engine's driver does so itself. A statement can't be prepared while a transaction
-// has the only connection, so it is noted there and prepared after it.
+// prepared keeps the statements that come again and again for SQLite, which takes as long to read
+// their text as to run them. The other engine's driver does so itself. A statement can't be prepared
+// while a transaction has the only connection, so it is noted there and prepared after it.
 type prepared struct {
 	mu     sync.Mutex
-	byText map[string]*sql.Stmt // nil: wanted, not there yet
+	byText map[string]*statement
 }
 
-// maxPrepared bounds the statements kept; there are a few tables times a few sizes.
-const maxPrepared = 64
+// statement is a text that was run.
+type statement struct {
+	stmt *sql.Stmt // nil: not prepared
+	runs int
+}
 
-// exec runs a statement, prepared if it is.
-func (t *txn) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
-	if t.engine == migrations.SQLite {
-		if stmt := t.prepared.get(query); stmt != nil {
-			return t.StmtContext(ctx, stmt).ExecContext(ctx, args...) //nolint:sqlclosecheck // the transaction closes its own statement; ours stays, see prepared.close
-		}
+// maxPrepared bounds the statements kept; there are a few tables times a few sizes. A text that came
+// but once, a list of some length, makes room for another.
+const (
+	maxPrepared = 128
+	oftenEnough = 3 // runs
+)
+
+// ExecContext runs a statement, prepared if it is.
+func (t *txn) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if stmt := t.known(ctx, query); stmt != nil {
+		return stmt.ExecContext(ctx, args...)
 	}
-	return t.ExecContext(ctx, query, args...)
+	return t.Tx.ExecContext(ctx, query, args...)
+}
+
+// QueryContext runs a query, prepared if it is.
+func (t *txn) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if stmt := t.known(ctx, query); stmt != nil {
+		return stmt.QueryContext(ctx, args...)
+	}
+	return t.Tx.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext runs a query of one row, prepared if it is.
+func (t *txn) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if stmt := t.known(ctx, query); stmt != nil {
+		return stmt.QueryRowContext(ctx, args...)
+	}
+	return t.Tx.QueryRowContext(ctx, query, args...)
+}
+
+// known returns the prepared statement of a text; the transaction closes its own copy, ours stays until
+// prepared.close.
+func (t *txn) known(ctx context.Context, query string) *sql.Stmt {
+	if t.engine != migrations.SQLite {
+		return nil
+	}
+	if stmt := t.prepared.get(query); stmt != nil {
+		return t.StmtContext(ctx, stmt)
+	}
+	return nil
 }
 
 func (p *prepared) get(query string) *sql.Stmt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	stmt, known := p.byText[query]
-	if !known && len(p.byText) < maxPrepared {
-		if p.byText == nil {
-			p.byText = map[string]*sql.Stmt{}
+	s := p.byText[query]
+	if s == nil {
+		if len(p.byText) >= maxPrepared && !p.forgetOne() {
+			return nil
 		}
-		p.byText[query] = nil
+		if p.byText == nil {
+			p.byText = map[string]*statement{}
+		}
+		s = &statement{}
+		p.byText[query] = s
 	}
-	return stmt
+	s.runs++
+	return s.stmt
+}
+
+// forgetOne makes room by a text that was never prepared. The caller holds mu.
+func (p *prepared) forgetOne() bool {
+	for text, s := range p.byText {
+		if s.stmt == nil {
+			delete(p.byText, text)
+			return true
+		}
+	}
+	return false
 }
 
 // prepare prepares what was wanted. What can't be prepared now is wanted again next time. It waits for
@@ -166,8 +218,8 @@ func (p *prepared) get(query string) *sql.Stmt {
 func (p *prepared) prepare(ctx context.Context, db *sql.DB) {
 	p.mu.Lock()
 	var wanted []string
-	for query, stmt := range p.byText {
-		if stmt == nil {
+	for query, s := range p.byText {
+		if s.stmt == nil && s.runs >= oftenEnough {
 			wanted = append(wanted, query)
 		}
 	}
@@ -178,11 +230,11 @@ func (p *prepared) prepare(ctx context.Context, db *sql.DB) {
 			continue
 		}
 		p.mu.Lock()
-		if have, wanted := p.byText[query]; wanted && have == nil {
-			p.byText[query], stmt = stmt, nil
+		if s := p.byText[query]; s != nil && s.stmt == nil {
+			s.stmt, stmt = stmt, nil
 		}
 		p.mu.Unlock()
-		if stmt != nil { // another one was faster, or the store was closed
+		if stmt != nil { // another one was faster, the text was forgotten, or the store was closed
 			_ = stmt.Close() // it was never used
 		}
 	}
@@ -193,9 +245,9 @@ func (p *prepared) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var errs []error
-	for _, stmt := range p.byText {
-		if stmt != nil {
-			errs = append(errs, stmt.Close())
+	for _, s := range p.byText {
+		if s.stmt != nil {
+			errs = append(errs, s.stmt.Close())
 		}
 	}
 	p.byText = nil

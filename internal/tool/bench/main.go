@@ -33,7 +33,7 @@ func main() {
 	var o options
 	var proxy, listen string
 	flag.StringVar(&o.binary, "binary", "bin/tollgate", "the tollgate binary to measure")
-	flag.IntVar(&o.rounds, "rounds", 12, "interleaved rounds of each scenario")
+	flag.IntVar(&o.rounds, "rounds", 16, "interleaved rounds of each scenario")
 	flag.DurationVar(&o.round, "round", 400*time.Millisecond, "length of a round")
 	flag.IntVar(&o.streams, "streams", 2000, "slow streams at once for the memory measurement")
 	flag.StringVar(&o.only, "only", "", "only the scenarios whose name holds this")

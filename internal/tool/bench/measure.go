@@ -155,10 +155,14 @@ func measure(ctx context.Context, o options) error {
 	return nil
 }
 
+// drainTime is longer than settled calls wait for others on their way to the store.
+const drainTime = 350 * time.Millisecond
+
 // cpuOf measures the CPU of a scenario at each target, in turns.
 func (f *field) cpuOf(ctx context.Context, o options, s scenario, out io.Writer) error {
 	clients := make([]*http.Client, len(f.targets))
-	cpu, count := make([]int64, len(f.targets)), make([]int64, len(f.targets))
+	each := make([][]float64, len(f.targets)) // µs per request, round by round
+	var count int64
 	for i, t := range f.targets {
 		clients[i] = client()
 		if _, err := t.load(ctx, clients[i], s, o.round/2); err != nil { // warm
@@ -180,21 +184,40 @@ func (f *field) cpuOf(ctx context.Context, o options, s scenario, out io.Writer)
 			if err != nil {
 				return err
 			}
+			select { // what the gateway gathers for its store belongs to the round
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(drainTime):
+			}
 			after, err := t.proc.cpu()
 			if err != nil {
 				return err
 			}
-			cpu[i] += after - before
-			count[i] += n
+			each[i] = append(each[i], float64(after-before)/float64(n)/1e3)
+			count += n
 		}
 	}
-	per := func(i int) float64 { return float64(cpu[i]) / float64(count[i]) / 1e3 }
-	fmt.Fprintf(out, "%s\t%.1f\t%.1f\t%.2f\t%.2f\t%d\t", s.name, per(1), per(2), per(2)/per(1), s.aim, count[1]+count[2])
+	fmt.Fprintf(out, "%s\t%.1f\t%.1f\t%.2f\t%.2f\t%d\t", s.name, median(each[1]), median(each[2]), ratio(each[2], each[1]), s.aim, count)
 	if f.before != nil {
-		fmt.Fprintf(out, "%.1f\t%.2f\t%.3f\t", per(3), per(3)/per(1), per(2)/per(3))
+		fmt.Fprintf(out, "%.1f\t%.2f\t%.3f\t", median(each[3]), ratio(each[3], each[1]), ratio(each[2], each[3]))
 	}
 	fmt.Fprintln(out)
 	return nil
+}
+
+// ratio is the median of the ratios of the rounds: what disturbs the machine for a moment disturbs few.
+func ratio(a, b []float64) float64 {
+	each := make([]float64, len(a))
+	for i := range a {
+		each[i] = a[i] / b[i]
+	}
+	return median(each)
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // latency sends 200 requests a second, to the targets in turns, and compares how long they take.

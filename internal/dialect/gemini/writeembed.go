@@ -1,0 +1,86 @@
+package gemini
+
+import (
+	"strings"
+
+	"tollgate/internal/canon"
+)
+
+// embed writes embedContent, which takes one text, or batchEmbedContents.
+func (o *outgoing) embed() {
+	if o.to.Op == canon.OpEmbed {
+		if len(o.req.Turns) != 1 {
+			o.bad = canon.Errorf(canon.KindInvalid, "embedContent takes one text, not %d", len(o.req.Turns))
+			return
+		}
+		o.b = append(o.b, '{')
+		o.embedded(0)
+		o.extras()
+	} else {
+		o.b = append(o.b, `{"requests":[`...)
+		for i := range o.req.Turns {
+			o.comma()
+			o.b = append(o.b, '{')
+			o.str("model", "models/"+o.to.Model)
+			o.embedded(i)
+			o.embedExtras(i)
+			o.b = append(o.b, '}')
+		}
+		o.b = append(o.b, ']')
+		if !o.home {
+			o.extras()
+		}
+	}
+	o.b = append(o.b, '}')
+	if o.req.User != "" {
+		o.lose(canon.WhatUser, "", "the Gemini API takes no name of the end user")
+	}
+}
+
+// embedded writes what is embedded, and how.
+func (o *outgoing) embedded(i int) {
+	t := &o.req.Turns[i]
+	o.name("content")
+	o.b = append(o.b, `{"parts":[`...)
+	for n, b := range t.Blocks {
+		switch b := b.(type) {
+		case canon.Text:
+			o.text(b.Text)
+		case canon.Media:
+			o.media(b, t.Path(n))
+		case canon.Foreign:
+			if b.Dialect != canon.Gemini {
+				o.fail(t.Path(n), "is nothing that a Gemini model can embed; send text")
+				return
+			}
+			o.rest(b, t.Path(n))
+		default:
+			o.rest(b, t.Path(n))
+		}
+	}
+	o.b = append(o.b, "]}"...)
+	if o.req.Dimensions != 0 {
+		o.int("outputDimensionality", o.req.Dimensions)
+	}
+}
+
+// embedExtras writes what canon has no word for of the request with the number i of a batch. What was
+// asked of one embedding is asked of all.
+func (o *outgoing) embedExtras(i int) {
+	if !o.home {
+		return
+	}
+	own := "requests" + index(i) + "."
+	for _, f := range o.req.Extra {
+		name, ok := strings.CutPrefix(f.Name, own)
+		if !ok {
+			if strings.Contains(f.Name, ".") {
+				continue
+			}
+			name = f.Name
+		}
+		o.comma()
+		o.b = append(appendString(o.b, name), ':')
+		o.b = append(o.b, f.Value...)
+	}
+}
