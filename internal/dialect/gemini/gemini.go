@@ -103,6 +103,9 @@ func (*Protocol) Head(ep dialect.Endpoint, r *http.Request, body *jsonedit.Objec
 			return head, invalid(ref.path, "names the model %q, the path %q; write the same or leave it out", ref.model, head.Model)
 		}
 	}
+	if bad := guard(&head, body); bad != nil {
+		return head, bad
+	}
 	stats := body.Stats()
 	head.TextBytes, head.MediaParts = stats.TextBytes, stats.MediaParts
 	return head, nil
