@@ -37,6 +37,7 @@ type Stats struct {
 	TextBytes  int64 // bytes inside strings that are not media, names included, escapes counted as what they stand for
 	MediaParts int   // strings of 1 KiB and more that are base64 or a data: URL
 	Numbers    int64 // numbers; an embedding request may carry its tokens as these
+	Disguised  bool  // a letter, a digit or _ is written as an escape: a search for a word in the bytes may miss it
 }
 
 // Error says what is wrong with the scanned bytes, and where.

@@ -423,3 +423,18 @@ func TestMayName(t *testing.T) {
 		t.Error("a nested object counts from itself")
 	}
 }
+
+// TestDisguised pins that a word can't be hidden from a search in the bytes without our noticing.
+func TestDisguised(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`{"a":"\u00e9\u003c\u2019\n\u0000"}`: false,
+		`{"a":"item\u005freference"}`:        true,
+		`{"f\u0069le":1}`:                    true,
+		`{"a":[{"b":"\u0041"}]}`:             true,
+		`{"a":"\\u0041"}`:                    false,
+	} {
+		if got := mustScan(t, raw).Stats().Disguised; got != want {
+			t.Errorf("%s: %v, want %v", raw, got, want)
+		}
+	}
+}

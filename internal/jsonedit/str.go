@@ -58,6 +58,9 @@ func (s *scanner) str(i int) (end, saved int, bad *Error) {
 			if msg != "" {
 				return 0, 0, s.errorf(i, "%s", msg)
 			}
+			if size == 6 && stands == 1 && wordByte(hex4(raw[i+2:])) {
+				s.stats.Disguised = true
+			}
 			i += size
 			saved += size - stands
 		case c < ' ':
@@ -93,6 +96,11 @@ func multibyte(raw []byte, i int) int {
 		i += size
 	}
 	return i
+}
+
+// wordByte reports whether r is an ASCII letter, a digit or _.
+func wordByte(r rune) bool {
+	return '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '_'
 }
 
 func odd(lead byte) bool { return lead == 0xE0 || lead == 0xED }

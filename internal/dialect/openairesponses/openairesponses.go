@@ -76,7 +76,7 @@ func (*Protocol) Head(ep dialect.Endpoint, r *http.Request, body *jsonedit.Objec
 	if head.PreviousID != "" && !validID(head.PreviousID) {
 		return head, openai.Invalid("previous_response_id", "Invalid value for 'previous_response_id': not the id of a response.")
 	}
-	return head, nil
+	return head, guard(&head, body)
 }
 
 // generating reads what only a request for an answer says; one for a count of tokens is never streamed nor kept.
