@@ -53,6 +53,12 @@ func TestSealsFindHome(t *testing.T) {
 			}
 		}
 	}
+	if origin, inner := canon.UnwrapSeal(canon.Anthropic, canon.MarkSeal(canon.OpenAIChat, canon.Anthropic, "")); origin != canon.OpenAIChat || inner != "" {
+		t.Errorf("a thought without a seal came home as %q of %s", inner, origin)
+	}
+	if canon.MarkSeal(canon.Gemini, canon.Gemini, "") != "" || canon.MarkSeal(canon.Gemini, canon.Anthropic, "x") != canon.WrapSeal(canon.Gemini, canon.Anthropic, "x") {
+		t.Error("MarkSeal marks what WrapSeal does not")
+	}
 	for _, seal := range []string{"tollgate-seal-1.", "tollgate-seal-1.gemini", "tollgate-seal-1.gemini.!!"} {
 		if origin, inner := canon.UnwrapSeal(canon.Anthropic, seal); origin != canon.Anthropic || inner != seal {
 			t.Errorf("%q was taken for one of ours: %q %q", seal, origin, inner)

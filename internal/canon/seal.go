@@ -18,6 +18,15 @@ func WrapSeal(origin, to Dialect, seal string) string {
 	return sealMark + string(origin) + "." + base64.RawURLEncoding.EncodeToString([]byte(seal))
 }
 
+// MarkSeal is WrapSeal for a dialect that has a place for seals at every thought: there a thought without
+// a seal is marked with its origin too, so that it can come home.
+func MarkSeal(origin, to Dialect, seal string) string {
+	if origin != to && seal == "" {
+		return sealMark + string(origin) + "."
+	}
+	return WrapSeal(origin, to, seal)
+}
+
 // UnwrapSeal returns what WrapSeal was given: whose seal it is and the seal itself. One without the mark
 // was made by the dialect from, in which it came.
 func UnwrapSeal(from Dialect, seal string) (origin Dialect, inner string) {

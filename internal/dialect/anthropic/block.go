@@ -49,7 +49,7 @@ func readBlock(dst []canon.Block, raw string) ([]canon.Block, error) {
 	switch kind {
 	case "text":
 		b, err = readText(o)
-		rest = o.Rest("type", "text", "cache_control")
+		rest = withoutOwnCitations(o).Rest("type", "text", "cache_control")
 	case "thinking":
 		b, err = readReasoning(o, "thinking", "signature")
 		rest = o.Rest("type", "thinking", "signature", "cache_control")
@@ -77,6 +77,9 @@ func readBlock(dst []canon.Block, raw string) ([]canon.Block, error) {
 		return nil, err
 	}
 	if b == nil {
+		if isOwnHosted(o) {
+			return append(dst, canon.Foreign{Raw: json.RawMessage(raw)}), nil // made here for this client: nobody's
+		}
 		// Its cache_control goes home with it.
 		return append(dst, foreign(raw)), nil
 	}

@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"tollgate/internal/canon"
@@ -74,6 +75,35 @@ func readLocation(h *canon.Hosted, raw string) error {
 		}
 	}
 	return nil
+}
+
+// isOwnHosted reports whether a block is a call of another vendor's hosted tool, or its result, as our
+// writer showed it to the client. Anthropic would refuse it.
+func isOwnHosted(o jsonfield.Object) bool {
+	return strings.HasPrefix(text(o.Find("id")), ownHosted) || strings.HasPrefix(text(o.Find("tool_use_id")), ownHosted)
+}
+
+// withoutOwnCitations returns a text block without the citations that our writer made of another vendor's.
+func withoutOwnCitations(o jsonfield.Object) jsonfield.Object {
+	raw := o.Find("citations")
+	if !strings.Contains(raw, `"`+ownCitation+`"`) {
+		return o
+	}
+	list, err := jsonfield.Array(raw)
+	if err != nil {
+		return o
+	}
+	kept := slices.DeleteFunc(list, func(one string) bool { return text(member(one, "encrypted_index")) == ownCitation })
+	out := slices.Clone(o)
+	for i := range out {
+		if out[i].Name == "citations" {
+			out[i].Raw = "[" + strings.Join(kept, ",") + "]"
+		}
+	}
+	if len(kept) == 0 {
+		out = slices.DeleteFunc(out, func(m jsonfield.Member) bool { return m.Name == "citations" })
+	}
+	return out
 }
 
 // hostedUse reads a block in which Anthropic's own tool is called (server_tool_use) or answers

@@ -47,7 +47,9 @@ func readField(req *canon.Request, m jsonfield.Member) (err error) {
 	case "tool_choice":
 		err = readToolChoice(req, m.Raw)
 	case "max_tokens":
-		req.MaxOutput, err = jsonfield.Int(m.Raw)
+		if req.MaxOutput, err = jsonfield.Int(m.Raw); req.MaxOutput == 0 && err == nil {
+			extra(req, m.Name, m.Raw) // fills the cache and writes nothing; canon takes 0 for not said
+		}
 	case "temperature":
 		req.Temperature, err = pointer(jsonfield.Float(m.Raw))
 	case "top_p":
