@@ -85,9 +85,11 @@ func (*Protocol) Head(ep dialect.Endpoint, r *http.Request, body *jsonedit.Objec
 		head.Model = defaultModeration
 	}
 	if ep.Op == canon.OpGenerate || ep.Op == canon.OpComplete {
-		e = generation(&head, body)
+		if e = generation(&head, body); e != nil {
+			return head, e
+		}
 	}
-	return head, e
+	return head, guard(&head, body)
 }
 
 // generation reads what only a request for generated text has.
