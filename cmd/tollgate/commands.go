@@ -114,6 +114,30 @@ func (c receiptCmd) Run(ctx context.Context, w world) error {
 	return app.Receipt(ctx, cfg, c.ID, w.stdout)
 }
 
+type ledgerCmd struct {
+	Verify ledgerVerifyCmd `cmd:"" help:"Prove that no entry was changed, removed or put in, and that all money adds up."`
+}
+
+type ledgerVerifyCmd struct {
+	settings
+	Head string `help:"The head that an earlier run printed: entries up to it must still be the same." placeholder:"NUMBER:HASH"`
+}
+
+// Help is shown by tollgate ledger verify --help.
+func (ledgerVerifyCmd) Help() string {
+	return "It reads all entries, cards, balances and calls of the store, in one state of it, and stops at the first row that is wrong, with exit code 1. " +
+		"The gateway may be running; calls that are in its journal only are not looked at. Note the head that it prints elsewhere: " +
+		"who can write to the database and has this program could write the whole chain anew, and only a head noted before would tell."
+}
+
+func (c ledgerVerifyCmd) Run(ctx context.Context, w world) error {
+	cfg, err := c.load(w.environ)
+	if err != nil {
+		return err
+	}
+	return app.VerifyLedger(ctx, cfg, c.Head, w.stdout)
+}
+
 type journalCmd struct {
 	Repair journalRepairCmd `cmd:"" help:"Set aside what is damaged in the journal, so that the gateway starts again."`
 }

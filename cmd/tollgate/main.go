@@ -47,6 +47,7 @@ type cli struct {
 	Serve    serveCmd    `cmd:"" help:"Run the gateway."`
 	Simulate simulateCmd `cmd:"" help:"Run the simulated provider as a server of its own, in all four dialects."`
 	Receipt  receiptCmd  `cmd:"" help:"Recompute the receipt of a stored call and compare it with what was charged."`
+	Ledger   ledgerCmd   `cmd:"" help:"Prove the ledger."`
 	Journal  journalCmd  `cmd:"" help:"Repair the journal."`
 	Config   configCmd   `cmd:"" help:"Check and describe the settings."`
 	Health   healthCmd   `cmd:"" help:"Ask a running gateway whether it is ready; for container health checks."`

@@ -71,7 +71,7 @@ func start(t *testing.T, environ []string, args ...string) (stdout, stderr *outp
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{nil, {"--help"}, {"serve", "--help"}, {"simulate", "--help"}, {"receipt", "--help"}, {"journal", "repair", "--help"}, {"config", "check", "--help"}, {"health", "--help"}} {
+	for _, args := range [][]string{nil, {"--help"}, {"serve", "--help"}, {"simulate", "--help"}, {"receipt", "--help"}, {"journal", "repair", "--help"}, {"ledger", "verify", "--help"}, {"config", "check", "--help"}, {"health", "--help"}} {
 		code, out, _ := command(t, nil, args...)
 		if code != exitOK || !strings.Contains(out, "Usage: tollgate") {
 			t.Errorf("%q: exit code %d, %q", args, code, out)
@@ -80,7 +80,7 @@ func TestHelp(t *testing.T) {
 }
 
 func TestUsageErrors(t *testing.T) {
-	for _, args := range [][]string{{"sreve"}, {"serve", "--port", "1"}, {"receipt"}, {"journal"}, {"config"}, {"simulate", "--first", "soon"}} {
+	for _, args := range [][]string{{"sreve"}, {"serve", "--port", "1"}, {"receipt"}, {"journal"}, {"ledger"}, {"config"}, {"simulate", "--first", "soon"}} {
 		code, _, errs := command(t, nil, args...)
 		if code != exitUsage || !strings.Contains(errs, "tollgate: ") || !strings.Contains(errs, "--help") {
 			t.Errorf("%q: exit code %d, %q", args, code, errs)
@@ -105,7 +105,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("lacks %s:\n%s", want, out)
 		}
 	}
-	for _, args := range [][]string{{"config", "check"}, {"serve"}, {"receipt", "x"}} {
+	for _, args := range [][]string{{"config", "check"}, {"serve"}, {"receipt", "x"}, {"ledger", "verify"}} {
 		code, _, errs = command(t, []string{"LISTEN=nowhere", "TOLLGATE_NONSENSE=1"}, args...)
 		if code != exitUsage || !strings.Contains(errs, "2 settings are wrong") || !strings.Contains(errs, "LISTEN (environment)") || !strings.Contains(errs, "TOLLGATE_NONSENSE (environment)") {
 			t.Errorf("%q: exit code %d\n%s", args, code, errs)

@@ -45,6 +45,8 @@ type Stores interface {
 	SealSetting(name string, plain secret.Secret) string
 	OpenSetting(name, sealed string) (secret.Secret, error)
 
+	Verify(ctx context.Context, a *ledger.Audit) error
+
 	Ping(ctx context.Context) error
 	Close() error
 }
@@ -96,7 +98,11 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"CountWhileApplying", testCountWhileApplying},
 		{"Warn", testWarn},
 	} {
-		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+		t.Run(test.name, func(t *testing.T) {
+			s := open(t)
+			test.run(t, s)
+			must(t, s.Verify(t.Context(), &ledger.Audit{})) // whatever happened, the books are in order
+		})
 	}
 }
 
