@@ -41,11 +41,16 @@ type desk struct {
 
 func openDesk(t testing.TB, store *ledgertest.Store, dir string, opts journal.Options) *desk {
 	t.Helper()
+	return openDeskWith(t, store, dir, opts, ledger.Fees{})
+}
+
+func openDeskWith(t testing.TB, store *ledgertest.Store, dir string, opts journal.Options, fees ledger.Fees) *desk {
+	t.Helper()
 	j, err := journal.Open(dir, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := ledger.OpenBook(t.Context(), ledger.Options{Store: store, Journal: j, Node: "node"})
+	b, err := ledger.OpenBook(t.Context(), ledger.Options{Store: store, Journal: j, Node: "node", Fees: fees})
 	if err != nil {
 		t.Fatal(errors.Join(err, j.Close()))
 	}

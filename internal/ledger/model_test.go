@@ -1,10 +1,12 @@
 package ledger_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -56,6 +58,32 @@ func (m *model) pay(a string, cost catalog.Nanos, at time.Time) {
 		c := m.cards[a][best]
 		c.Balance--
 		m.cards[a][best] = c
+	}
+}
+
+// merge makes one of the two smallest cards as long as there are more than ten.
+func (m *model) merge(a string, at time.Time) {
+	for {
+		var alive []ledger.Card
+		for _, c := range m.cards[a] {
+			if c.Balance > 0 && !c.GrantedAt.After(at) && c.ExpiresAt.After(at) {
+				alive = append(alive, c)
+			}
+		}
+		if len(alive) <= 10 {
+			return
+		}
+		later := func(a, b ledger.Card) int {
+			return cmp.Or(a.ExpiresAt.Compare(b.ExpiresAt), a.GrantedAt.Compare(b.GrantedAt), strings.Compare(a.ID, b.ID))
+		}
+		slices.SortFunc(alive, func(a, b ledger.Card) int { return cmp.Or(cmp.Compare(a.Balance, b.Balance), later(a, b)) })
+		gone, kept := alive[0], alive[1]
+		if later(gone, kept) > 0 {
+			gone, kept = kept, gone
+		}
+		kept.Balance += gone.Balance
+		gone.Balance = 0
+		m.cards[a][gone.ID], m.cards[a][kept.ID] = gone, kept
 	}
 }
 
@@ -119,6 +147,7 @@ func TestBookFollowsTheModel(t *testing.T) {
 					m.cards[a] = map[string]ledger.Card{}
 				}
 				m.cards[a][c.ID] = c
+				m.merge(a, now)
 			},
 			"hold": func(rt *rapid.T) {
 				a := rapid.SampledFrom(accounts).Draw(rt, "account")

@@ -47,6 +47,7 @@ func OpenBook(ctx context.Context, o Options) (*Book, error) {
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	go b.drain(pos)
 	b.healing.Go(func() { b.warn(o.OnSoftLimit) })
+	b.healing.Go(b.sweep)
 	return b, nil
 }
 

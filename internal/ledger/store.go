@@ -64,6 +64,11 @@ type Store interface {
 	Balances(ctx context.Context) ([]Balance, error)
 	Balance(ctx context.Context, accountID string) (Balance, error)
 
+	// PutClosing keeps a closing until DropClosing; a second one of the same account changes nothing.
+	PutClosing(ctx context.Context, c Closing) error
+	Closings(ctx context.Context) ([]Closing, error)
+	DropClosing(ctx context.Context, accountID string) error
+
 	// Counters returns all counters of budgets. Apply counts calls on them by Counter.Count, in the
 	// same transaction, for every subject of Call.CountsFor.
 	Counters(ctx context.Context) ([]Counter, error)

@@ -5,6 +5,7 @@ package ledgertest
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -32,6 +33,7 @@ type Store struct {
 	entries   []ledger.Entry
 	head      ledger.Head
 	counters  []ledger.Counter
+	closings  []ledger.Closing
 }
 
 var _ ledger.Store = (*Store)(nil)
@@ -263,6 +265,71 @@ func (s *Store) balance(id string) ledger.Balance {
 		return cmp.Or(a.ExpiresAt.Compare(b.ExpiresAt), a.GrantedAt.Compare(b.GrantedAt), strings.Compare(a.ID, b.ID))
 	})
 	return b
+}
+
+// PutClosing implements ledger.Store.
+func (s *Store) PutClosing(ctx context.Context, c ledger.Closing) error {
+	if err := s.begin(ctx, "PutClosing"); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if !slices.ContainsFunc(s.closings, func(have ledger.Closing) bool { return have.AccountID == c.AccountID }) {
+		s.closings = append(s.closings, c)
+	}
+	return s.end("PutClosing")
+}
+
+// Closings implements ledger.Store.
+func (s *Store) Closings(ctx context.Context) ([]ledger.Closing, error) {
+	if err := s.begin(ctx, "Closings"); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	return slices.Clone(s.closings), nil
+}
+
+// DropClosing implements ledger.Store.
+func (s *Store) DropClosing(ctx context.Context, accountID string) error {
+	if err := s.begin(ctx, "DropClosing"); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	s.closings = slices.DeleteFunc(s.closings, func(c ledger.Closing) bool { return c.AccountID == accountID })
+	return s.end("DropClosing")
+}
+
+// Audit goes through the books with a, as an engine's Verify does.
+func (s *Store) Audit(a *ledger.Audit) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.entries {
+		if err := a.Entry(&s.entries[i]); err != nil {
+			return err
+		}
+	}
+	if err := a.End(s.head); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.purses)) {
+		p := s.purses[id]
+		for i := range p.cards {
+			if err := a.Card(&p.cards[i]); err != nil {
+				return err
+			}
+		}
+		if err := a.Balance(&ledger.Balance{AccountID: id, Debt: p.debt, Spent: p.spent}); err != nil {
+			return err
+		}
+	}
+	for _, id := range s.order {
+		c := s.calls[id]
+		a.Call(&c)
+	}
+	wrong, err := a.Charged()
+	if err == nil && len(wrong) > 0 {
+		err = fmt.Errorf("account %s is not charged for its calls", wrong[0])
+	}
+	return err
 }
 
 // Counters implements ledger.Store.

@@ -1,0 +1,139 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	sweepEvery  = time.Minute
+	expireGrace = 5 * time.Minute // calls of other processes settled before an expiry may come that late
+	expireBatch = 200             // accounts
+	closingLife = 24 * time.Hour  // longer than any call
+)
+
+// Closing says that an account is closed and what it has goes to its parent.
+type Closing struct {
+	ID        string // of the transfer
+	AccountID string
+	ParentID  string
+	At        time.Time
+	Note      string
+}
+
+// CloseAccount moves what an account has to its parent, as a card that lives for ClosedCardLife. What is
+// held for calls under way, which must not become more, follows when they have ended, over restarts
+// too. A debt stays. Nothing to move is no error.
+func (b *Book) CloseAccount(ctx context.Context, c Closing) (Transferred, error) {
+	c.At = c.At.UTC().Truncate(time.Millisecond)
+	if err := b.store.PutClosing(ctx, c); err != nil {
+		return Transferred{}, fmt.Errorf("ledger: %w", err)
+	}
+	out, err := b.empty(ctx, c, c.ID, c.At)
+	var short *ShortError
+	if errors.As(err, &short) {
+		return Transferred{}, nil
+	}
+	return out, err
+}
+
+func (b *Book) empty(ctx context.Context, c Closing, id string, at time.Time) (Transferred, error) {
+	return b.Transfer(ctx, Transfer{
+		ID: id, Kind: EntryClose, From: c.AccountID, To: c.ParentID, Amount: maxCard, UpTo: true, At: at, Reference: "closed " + c.AccountID, Note: c.Note,
+	})
+}
+
+// sweep does what is due until the book closes.
+func (b *Book) sweep() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-b.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(b.ctx, sweepEvery)
+		if err := b.Sweep(ctx, time.Now()); err != nil && b.ctx.Err() == nil {
+			b.log.Error("ledger: what has expired, or was left by closed accounts, waits", "error", err)
+		}
+		cancel()
+	}
+}
+
+// Sweep writes off what is left on cards that have expired a while ago, and moves what closed accounts
+// still have. A Book does so by itself every minute; several processes at one store do no harm.
+func (b *Book) Sweep(ctx context.Context, now time.Time) error {
+	return errors.Join(b.expire(ctx, now.Add(-expireGrace)), b.closings(ctx, now))
+}
+
+func (b *Book) expire(ctx context.Context, before time.Time) error {
+	for {
+		ids, err := b.store.Expired(ctx, before, expireBatch)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := b.expireOf(ctx, id, before); err != nil {
+				return err
+			}
+		}
+		if len(ids) < expireBatch {
+			return nil
+		}
+	}
+}
+
+func (b *Book) expireOf(ctx context.Context, accountID string, before time.Time) error {
+	if err := b.Flush(ctx); err != nil { // most of what has to be waited for, without holding anybody up
+		return err
+	}
+	p := b.purse(accountID)
+	p.settling.Lock()
+	defer p.settling.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, lockedTimeout)
+	defer cancel()
+	if err := b.Flush(ctx); err != nil {
+		return err
+	}
+	if p.unsure {
+		return nil // next time
+	}
+	bal, err := b.store.Expire(ctx, accountID, before)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		// Whether it happened or not: no call that settles from now on is that old.
+		p.cards = slices.DeleteFunc(p.cards, func(c Card) bool { return !c.ExpiresAt.After(before) })
+		return err
+	}
+	p.set(bal)
+	return nil
+}
+
+func (b *Book) closings(ctx context.Context, now time.Time) error {
+	all, err := b.store.Closings(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if b.Balance(c.AccountID, now).Left <= 0 {
+			if now.Sub(c.At) > closingLife {
+				if err := b.store.DropClosing(ctx, c.AccountID); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		at := now.UTC().Truncate(time.Millisecond)
+		_, err := b.empty(ctx, c, fmt.Sprintf("%s@%d", c.ID, at.UnixMilli()), at)
+		var short *ShortError
+		if err != nil && !errors.As(err, &short) {
+			return err
+		}
+	}
+	return nil
+}
