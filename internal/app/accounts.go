@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -195,6 +196,10 @@ func (a *App) ensureAccount(ctx context.Context, want config.Account, byName map
 			if have.AccountID != id {
 				return fmt.Errorf("key %q belongs to another account", k.Name)
 			}
+			continue
+		}
+		if slices.ContainsFunc(a.registry.Keys(id), func(x account.Key) bool { return x.Name == k.Name && x.Version > 1 }) {
+			a.log.LogAttrs(ctx, slog.LevelWarn, "a key of the configuration file is left out: one of that name was replaced over the API", slog.String("account", id), slog.String("name", k.Name))
 			continue
 		}
 		ips, err := account.ParseIPs(k.IPs)

@@ -831,3 +831,74 @@ func TestXEnvironment(t *testing.T) {
 		t.Error("nobody is told that the pages refuse the key")
 	}
 }
+
+// Fees and the commission of a grant that skips generations, as ProxyXAI takes them.
+func TestXFees(t *testing.T) {
+	x := startX(t, "TAKE_FEE=0.2", "CLOSE_FEE=0.2", "GRANT_COMMISSION=5%")
+	a, _ := x.user(xroot, "alpha", "1000")
+	b, _ := x.user(a, "bravo", "100")
+	c, _ := x.user(b, "charlie", "10")
+	x.ok(a, "PUT", "/x-users/charlie", `{"CreditGranted":20}`)
+	if x.balance(a) != 880 || x.balance(b) != 91 || x.balance(c) != 29 {
+		t.Errorf("a grant past bravo: %v, %v, %v", x.balance(a), x.balance(b), x.balance(c))
+	}
+	x.ok(a, "PUT", "/x-users/bravo", `{"CreditGranted":-50}`)
+	if x.balance(a) != 929.8 || x.balance(b) != 41 {
+		t.Errorf("taken back: %v, %v", x.balance(a), x.balance(b))
+	}
+	x.ok(b, "DELETE", "/x-users/charlie", "")
+	if x.balance(b) != 69.8 {
+		t.Errorf("deleted: %v", x.balance(b))
+	}
+}
+
+// The limits of a month: a mail at the soft one, a refusal at the hard one.
+func TestXMonthlyLimits(t *testing.T) {
+	letters := make(chan string, 10)
+	server := mailServer(t, func(letter string) { letters <- letter })
+	host, port, _ := strings.Cut(server, ":")
+	x := startX(t, "EMAIL_SMTP="+host, "EMAIL_PORT="+port, "EMAIL_TLS=false", "EMAIL_SENDER=gate@example.com", "XAI_SERVICE=Gate")
+	a, _ := x.user(xroot, "alpha", "100")
+	ask := func() answer { return x.as(a, "POST", "/v1/chat/completions", `{"model":"sim-gpt","max_tokens":20,"messages":[{"role":"user","content":"hi"}]}`) }
+	if r := ask(); r.status != 200 {
+		t.Fatal(r)
+	}
+	used := x.ok(a, "GET", "/dashboard/info", "")["credit_used"].(float64)
+	x.ok(xroot, "PUT", "/x-users/alpha", fmt.Sprintf(`{"SoftLimit":%.9f,"HardLimit":100}`, used*2.5))
+	for range 3 {
+		if r := ask(); r.status != 200 {
+			t.Fatal(r)
+		}
+	}
+	select {
+	case letter := <-letters:
+		for _, word := range []string{"To: <alpha@example.com>", "Subject: The soft limit is reached [Gate]"} {
+			if !strings.Contains(letter, word) {
+				t.Errorf("%q is not in %s", word, letter)
+			}
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("no letter came")
+	}
+	x.ok(xroot, "PUT", "/x-users/alpha", fmt.Sprintf(`{"HardLimit":%.9f}`, used))
+	if r := ask(); r.status != 429 && r.status != 402 && r.status != 403 {
+		t.Errorf("over the hard limit: %d %s", r.status, r.body)
+	}
+}
+
+// A key of the configuration file that was replaced does not come back with a restart either.
+func TestXRotateOfTheFile(t *testing.T) {
+	dir := t.TempDir()
+	file := "accounts:\n  - {name: alice, credit: 10, keys: [{name: main, key: " + userKey + "}]}\n"
+	g := startGatewayIn(t, dir, file)
+	x := &xapi{g, t}
+	fresh := x.ok(userKey, "POST", "/x-self", `{"confirm":"`+time.Now().UTC().Format(time.DateOnly)+`-ROTATE-SELF"}`)["rotate"].(map[string]any)["key"].(string)
+	g.stop()
+	x = &xapi{startGatewayIn(t, dir, file), t}
+	if a := x.as(userKey, "GET", "/dashboard/info", ""); a.status != 401 {
+		t.Errorf("the old key: %d", a.status)
+	}
+	if a := x.as(fresh, "GET", "/dashboard/info", ""); a.status != 200 {
+		t.Errorf("the new key: %d", a.status)
+	}
+}
