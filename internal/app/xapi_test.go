@@ -859,7 +859,9 @@ func TestXMonthlyLimits(t *testing.T) {
 	host, port, _ := strings.Cut(server, ":")
 	x := startX(t, "EMAIL_SMTP="+host, "EMAIL_PORT="+port, "EMAIL_TLS=false", "EMAIL_SENDER=gate@example.com", "XAI_SERVICE=Gate")
 	a, _ := x.user(xroot, "alpha", "100")
-	ask := func() answer { return x.as(a, "POST", "/v1/chat/completions", `{"model":"sim-gpt","max_tokens":20,"messages":[{"role":"user","content":"hi"}]}`) }
+	ask := func() answer {
+		return x.as(a, "POST", "/v1/chat/completions", `{"model":"sim-gpt","max_tokens":20,"messages":[{"role":"user","content":"hi"}]}`)
+	}
 	if r := ask(); r.status != 200 {
 		t.Fatal(r)
 	}
