@@ -257,7 +257,7 @@ func (o *outgoing) foreign(raw string) {
 	switch {
 	case notes:
 		end = 1
-	case len(fields) == 1 && o.kind == fields[0].Name && isRest(fields[0].Raw):
+	case o.kind != "" && len(fields) == 1 && o.kind == fields[0].Name && isRest(fields[0].Raw):
 		raw, end = fields[0].Raw, 2
 	default:
 		o.comma()

@@ -95,17 +95,19 @@ func (s *said) chars(n int) int {
 // place returns the text block in which the bytes from to to stand, and the characters of it that they
 // are; these are 0 if that can't be told.
 func (s *said) place(from, to int) (index, fromChar, toChar int) {
-	block := run{index: s.first}
+	block, end := run{index: s.first}, s.bytes
 	for _, r := range s.more {
-		if r.from <= from {
-			block = r
+		if r.from > from {
+			end = r.from
+			break
 		}
+		block = r
 	}
 	if from < 0 || to <= from || to > s.bytes || s.lost && to > s.plain+len(s.wide) {
 		return block.index, 0, 0
 	}
 	base := s.chars(block.from)
-	return block.index, s.chars(from) - base, s.chars(to) - base
+	return block.index, s.chars(from) - base, s.chars(min(to, end)) - base
 }
 
 // cited is a citation as Google's chunks repeat it.

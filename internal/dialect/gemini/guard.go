@@ -134,7 +134,9 @@ func (g *guardWalk) config(config *jsonedit.Object, path string) *canon.Error {
 	}
 	g.path = append(g.path[:0], path+"speechConfig")
 	p := jsonpull.NewString(string(speech.Raw()))
-	g.strings(&p, func(name, value string) bool { return strings.HasPrefix(strings.ToLower(name), "voice") && strings.Contains(value, "/") })
+	g.strings(&p, func(name, value string) bool {
+		return strings.HasPrefix(strings.ToLower(name), "voice") && strings.Contains(value, "/")
+	})
 	g.path = g.path[:0]
 	return g.bad
 }

@@ -243,7 +243,7 @@ func readCall(t *canon.Turn, path, raw string) error {
 
 // readResponse reads what a function answered. The API asks for an object with "output" or "error",
 // and takes any other as the output. Where one of the two is all there is, and is text, that text is the
-// result; else it is the JSON of the whole object.
+// result, or several are; else it is the JSON of the whole object.
 func readResponse(t *canon.Turn, path, raw string) error {
 	o, err := fields(raw)
 	if err != nil {
@@ -262,13 +262,9 @@ func readResponse(t *canon.Turn, path, raw string) error {
 			return jsonfield.Within(err, "response")
 		}
 		b.IsError = inner.Find("error") != "" && inner.Find("output") == ""
-		text := response
-		if len(inner) == 1 && (inner[0].Name == "output" || inner[0].Name == "error") && inner[0].Raw[0] == '"' {
-			if text, err = jsonfield.String(inner[0].Raw); err != nil {
-				return jsonfield.Within(err, "response")
-			}
+		for _, text := range responseTexts(response, inner) {
+			b.Blocks = append(b.Blocks, canon.Text{Text: text})
 		}
-		b.Blocks = append(b.Blocks, canon.Text{Text: text})
 	}
 	if parts := o.Find("parts"); parts != "" {
 		var inner canon.Turn
@@ -280,4 +276,17 @@ func readResponse(t *canon.Turn, path, raw string) error {
 	t.Add(path, b)
 	addRest(t, path, "functionResponse", o.Rest("id", "name", "response", "parts"))
 	return nil
+}
+
+// responseTexts returns the texts that the object response holds, or is.
+func responseTexts(response string, o jsonfield.Object) []string {
+	if len(o) == 1 && (o[0].Name == "output" || o[0].Name == "error") {
+		if s, err := jsonfield.String(o[0].Raw); err == nil {
+			return []string{s}
+		}
+		if list, err := jsonfield.Strings(o[0].Raw); err == nil && len(list) > 1 {
+			return list
+		}
+	}
+	return []string{response}
 }

@@ -1,0 +1,64 @@
+package gemini_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/anthropic"
+	"tollgate/internal/dialect/gemini"
+	"tollgate/internal/dialect/openaichat"
+	"tollgate/internal/jsonedit"
+)
+
+// FuzzWriteRequest checks that whatever a client of any dialect sends becomes strict JSON that reads back,
+// or an error that says why not.
+func FuzzWriteRequest(f *testing.F) {
+	files, err := filepath.Glob("testdata/feature/*.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(raw))
+	}
+	f.Add(`{"model":"m","max_tokens":1,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"b","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[]}]}]}`)
+	f.Add(`{"model":"m","messages":[{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f","arguments":"{"}}]},{"role":"tool","tool_call_id":"c","content":"x"},{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,!"}}]}]}`)
+	f.Add(`{"contents":[{"":"","parts":[{"":{}}]}]}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		if _, err := jsonedit.Scan([]byte(body), 100); err != nil {
+			return
+		}
+		p := gemini.New()
+		for _, from := range []dialect.Protocol{p, anthropic.New(), openaichat.New()} {
+			req, err := from.ReadRequest(canon.OpGenerate, []byte(body))
+			if err != nil {
+				continue
+			}
+			req.Origin = from.Dialect()
+			canon.Pair(req)
+			for _, to := range []dialect.Target{{Op: canon.OpGenerate}, {Op: canon.OpGenerate, Thinking: dialect.ThinkingBudget}, {Op: canon.OpCountTokens}, {Op: canon.OpBatchEmbed}} {
+				to.Model = "m"
+				raw, _, bad := p.WriteRequest(req, to)
+				if bad != nil {
+					if bad.Message == "" || bad.Kind == "" {
+						t.Fatalf("refused without a word: %s", body)
+					}
+					continue
+				}
+				if !json.Valid(raw) {
+					t.Fatalf("%s\nbecame %s", body, raw)
+				}
+				if _, err := p.ReadRequest(to.Op, raw); err != nil && from.Dialect() != canon.Gemini {
+					t.Fatalf("%s\nbecame %s: %v", body, raw, err)
+				}
+			}
+		}
+	})
+}
