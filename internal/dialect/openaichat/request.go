@@ -165,6 +165,8 @@ func readCommon(q *openai.Request, l *late, name string, v gjson.Result) {
 		out.Tier = q.String(name, v)
 	case "store":
 		out.Store = q.Bool(name, v)
+	case "previous_response_id": // not OpenAI's here, but vendors have it
+		out.PreviousID = q.String(name, v)
 	case "prompt_cache_key":
 		out.CacheKey = q.String(name, v)
 	case "metadata":

@@ -238,7 +238,11 @@ func (w *requestWriter) rest() {
 		w.str("user", req.User)
 	}
 	w.tier()
-	if req.PreviousID != "" {
+	switch {
+	case req.PreviousID == "":
+	case w.own:
+		w.str("previous_response_id", req.PreviousID)
+	default:
 		w.lose(canon.WhatPrevious, "", "the upstream keeps no answers to go on from")
 	}
 	for _, f := range req.Extra {
