@@ -18,6 +18,7 @@ type choice struct {
 	open    string // "text", "reasoning" or "refusal": the block that a delta of the same kind continues
 	index   int    // of that block
 	next    int    // index of the next new block
+	thinks  bool   // thoughts come as plain text, so that details say nothing new
 	text    int    // the last block of text, which citations are of
 	audio   int    // block of generated audio, 0 if none yet, else its index + 1
 	calls   []call
@@ -207,10 +208,11 @@ func list(p *jsonpull.Parser) string {
 // message appends the events of m: first what was thought, then what was said, then what is to be done.
 func (c *choice) message(m *message, out []canon.Event) ([]canon.Event, error) {
 	if m.reasoning != "" {
+		c.thinks = true
 		out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block("reasoning"), Text: m.reasoning})
 	}
 	if m.details != "" {
-		out = c.details(m.details, m.reasoning == "", out)
+		out = c.details(m.details, !c.thinks, out)
 	}
 	if m.parts != "" {
 		out = c.parts(m.parts, out)
@@ -262,13 +264,15 @@ func (c *choice) details(raw string, withText bool, out []canon.Event) []canon.E
 			continue
 		}
 		var text, seal string
+		alone := false // what is encrypted is a thought of its own; a signature is of the text before
 		for q.Member() {
 			switch q.Name {
 			case "text", "summary":
 				text = q.String()
 			case "data", "signature":
+				name := q.Name
 				if s := q.String(); s != "" {
-					seal = s
+					seal, alone = s, name == "data"
 				}
 			default:
 				q.Skip()
@@ -278,10 +282,17 @@ func (c *choice) details(raw string, withText bool, out []canon.Event) []canon.E
 			text = ""
 		}
 		if seal != "" {
-			seal = sealOf(entry)
+			seal = sealOf(entry, seal)
 		}
-		if text != "" || seal != "" {
-			out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block("reasoning"), Text: text, Seal: seal})
+		if text == "" && seal == "" {
+			continue
+		}
+		if alone {
+			c.open = ""
+		}
+		out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block("reasoning"), Text: text, Seal: seal})
+		if alone {
+			c.open = ""
 		}
 	}
 	return out

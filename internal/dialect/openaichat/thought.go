@@ -51,7 +51,7 @@ func (t *thoughts) details(q *openai.Request, path string, v gjson.Result) {
 		if origin, inner := canon.UnwrapSeal(canon.OpenAIChat, seal); origin != canon.OpenAIChat {
 			r.Origin, r.Seal = origin, inner
 		} else if seal != "" {
-			r.Seal = sealOf(v.Raw)
+			r.Seal = sealOf(v.Raw, seal)
 		}
 		if r.Text != "" || r.Seal != "" {
 			t.sealed.add(path, r)
@@ -101,8 +101,12 @@ func hasReasoning(list []canon.Block, r canon.Reasoning) bool {
 	return false
 }
 
-// sealOf returns an entry of reasoning_details without its text.
-func sealOf(raw string) string {
+// sealOf returns an entry of reasoning_details without its text. Of one that a gateway like this one wrote
+// for another dialect's seal, that is all.
+func sealOf(raw, seal string) string {
+	if origin, _ := canon.UnwrapSeal(canon.OpenAIChat, seal); origin != canon.OpenAIChat {
+		return seal
+	}
 	var b []byte
 	gjson.Parse(raw).ForEach(func(name, v gjson.Result) bool {
 		if name.Str != "text" && name.Str != "summary" {

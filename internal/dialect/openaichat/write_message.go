@@ -272,10 +272,8 @@ func (w *requestWriter) thought(r canon.Reasoning, path string) (t thought) {
 		switch {
 		case seal.Get("google").Exists():
 			t.google = r.Seal
-		case seal.IsObject():
-			t.entry = unseal(r.Seal, r.Text)
 		default:
-			home = false
+			t.entry = unseal(r.Seal, r.Text)
 		}
 	}
 	if r.Seal != "" && !home {
@@ -325,8 +323,11 @@ func (w *requestWriter) thoughts(list []thought) {
 	w.b = append(w.b, ']')
 }
 
-// unseal returns the entry of reasoning_details that sealOf took the text out of.
+// unseal returns the entry of reasoning_details that sealOf made seal of.
 func unseal(seal, text string) []byte {
+	if !strings.HasPrefix(seal, "{") {
+		return sealEntry(seal, text, 0)
+	}
 	name := "text"
 	if gjson.Get(seal, "type").Str == "reasoning.summary" {
 		name = "summary"

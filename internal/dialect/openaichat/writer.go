@@ -298,7 +298,7 @@ func (w *writer) think(dst []byte, c *written, e canon.ReasoningDelta) []byte {
 	entry := w.entry(e.Seal, text, c.details)
 	c.details++
 	if !w.stream {
-		c.whole.details = append(c.whole.details, entry)
+		c.whole.details = append(c.whole.details, string(entry))
 		return dst
 	}
 	dst = append(append(w.open(dst, c, `""`), `"reasoning_details":[`...), entry...)
@@ -306,18 +306,23 @@ func (w *writer) think(dst []byte, c *written, e canon.ReasoningDelta) []byte {
 }
 
 // entry makes an entry of reasoning_details.
-func (w *writer) entry(seal, text string, index int) string {
+func (w *writer) entry(seal, text string, index int) []byte {
 	if w.a.Origin == canon.OpenAIChat && strings.HasPrefix(seal, "{") {
-		return string(unseal(seal, text))
+		return unseal(seal, text)
 	}
+	return sealEntry(canon.WrapSeal(w.a.Origin, canon.OpenAIChat, seal), text, index)
+}
+
+// sealEntry returns an entry of reasoning_details for a seal that is none of OpenRouter's.
+func sealEntry(seal, text string, index int) []byte {
 	b := []byte(`{"type":"reasoning.encrypted","data":`)
 	if text != "" {
 		b = jsonedit.AppendQuoted([]byte(`{"type":"reasoning.text","text":`), text)
 		b = append(b, `,"signature":`...)
 	}
-	b = jsonedit.AppendQuoted(b, canon.WrapSeal(w.a.Origin, canon.OpenAIChat, seal))
+	b = jsonedit.AppendQuoted(b, seal)
 	b = append(b, `,"format":"unknown","index":`...)
-	return string(append(strconv.AppendInt(b, int64(index), 10), '}'))
+	return append(strconv.AppendInt(b, int64(index), 10), '}')
 }
 
 func (w *writer) refuse(dst []byte, c *written, text string) []byte {
