@@ -1,6 +1,7 @@
 package openaichat
 
 import (
+	"slices"
 	"strings"
 
 	"tollgate/internal/canon"
@@ -55,7 +56,7 @@ func readCall(p *jsonpull.Parser) callDelta {
 			d.function(p)
 		case "extra_content": // https://ai.google.dev/gemini-api/docs/thought-signatures, read 2026-11-20
 			if raw := p.Raw(); strings.Contains(raw, `"thought_signature"`) {
-				d.signed = compact(raw)
+				d.signed = sealOfCall(raw)
 			}
 		default:
 			p.Skip()
@@ -149,7 +150,7 @@ func (c *choice) callFor(d callDelta) (*call, error) {
 		return nil, errTooMany
 	}
 	k := call{number: d.number}
-	if d.signed != "" && d.name != "" {
+	if d.signed != "" && d.name != "" && !slices.Contains(c.wrapped, d.signed) {
 		k.sealed = c.newBlock() + 1
 	}
 	k.block = c.newBlock()

@@ -15,12 +15,13 @@ const maxAlternatives = 1024
 // which they appear, as the dialect itself numbers only tool calls.
 type choice struct {
 	number  int
-	open    string // "text", "reasoning" or "refusal": the block that a delta of the same kind continues
-	index   int    // of that block
-	next    int    // index of the next new block
-	thinks  bool   // thoughts come as plain text, so that details say nothing new
-	text    int    // the last block of text, which citations are of
-	audio   int    // block of generated audio, 0 if none yet, else its index + 1
+	open    string   // "text", "reasoning" or "refusal": the block that a delta of the same kind continues
+	index   int      // of that block
+	next    int      // index of the next new block
+	wrapped []string // seals of other dialects so far
+	thinks  bool     // thoughts come as plain text, so that details say nothing new
+	text    int      // the last block of text, which citations are of
+	audio   int      // block of generated audio, 0 if none yet, else its index + 1
 	calls   []call
 	stopped bool
 }
@@ -212,7 +213,7 @@ func (c *choice) message(m *message, out []canon.Event) ([]canon.Event, error) {
 		out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block("reasoning"), Text: m.reasoning})
 	}
 	if m.details != "" {
-		out = c.details(m.details, !c.thinks, out)
+		out = c.details(m.details, m.calls, !c.thinks, out)
 	}
 	if m.parts != "" {
 		out = c.parts(m.parts, out)
@@ -254,7 +255,9 @@ func (c *choice) message(m *message, out []canon.Event) ([]canon.Event, error) {
 
 // details reads OpenRouter's reasoning_details: seals always, text only if it stands nowhere else.
 // Types as in OpenRouter's own @openrouter/ai-sdk-provider 0.7.2, read 2026-11-20.
-func (c *choice) details(raw string, withText bool, out []canon.Event) []canon.Event {
+//
+// A gateway like this one puts another dialect's seal there and at the call that it belongs to (calls, raw).
+func (c *choice) details(raw, calls string, withText bool, out []canon.Event) []canon.Event {
 	p := jsonpull.NewString(raw)
 	p.Array()
 	for p.Element() {
@@ -282,7 +285,13 @@ func (c *choice) details(raw string, withText bool, out []canon.Event) []canon.E
 			text = ""
 		}
 		if seal != "" {
-			seal = sealOf(entry, seal)
+			wrapped := seal
+			if seal = sealOf(entry, seal); seal == wrapped && alone {
+				if strings.Contains(calls, seal) {
+					continue
+				}
+				c.wrapped = append(c.wrapped, seal)
+			}
 		}
 		if text == "" && seal == "" {
 			continue

@@ -117,6 +117,16 @@ func sealOf(raw, seal string) string {
 	return "{" + string(b) + "}"
 }
 
+// sealOfCall returns the seal that the extra_content of a call stands for: itself, or the other dialect's
+// seal that a gateway like this one put there.
+func sealOfCall(raw string) string {
+	signature := gjson.Get(raw, "google.thought_signature").String()
+	if origin, _ := canon.UnwrapSeal(canon.OpenAIChat, signature); origin != canon.OpenAIChat {
+		return signature
+	}
+	return compact(raw)
+}
+
 // compact returns JSON without white space.
 func compact(raw string) string {
 	var b bytes.Buffer
