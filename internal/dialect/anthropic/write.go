@@ -25,10 +25,11 @@ type requestWriter struct {
 	lost []canon.Loss
 	err  *canon.Error // the first
 
-	system []piece
-	turns  []outTurn
-	tools  []outTool
-	points []*cachePoint // in the order in which the API reads them: tools, system, messages
+	system  []piece
+	turns   []outTurn
+	tools   []outTool
+	dropped bool          // the block before was left out
+	points  []*cachePoint // in the order in which the API reads them: tools, system, messages
 
 	think  outThinking
 	max    int64

@@ -45,6 +45,19 @@ func (p *piece) cacheable() bool {
 // add appends what b becomes to dst.
 func (w *requestWriter) add(dst []piece, where spot, path string, b canon.Block) []piece {
 	switch b := b.(type) {
+	case canon.CachePoint:
+		return w.addPoint(dst, path, b)
+	case canon.Foreign:
+		return w.addForeign(dst, path, b)
+	}
+	before := len(dst)
+	dst = w.addBlock(dst, where, path, b)
+	w.dropped = len(dst) == before
+	return dst
+}
+
+func (w *requestWriter) addBlock(dst []piece, where spot, path string, b canon.Block) []piece {
+	switch b := b.(type) {
 	case canon.Text:
 		return w.addText(dst, path, b)
 	case canon.Reasoning:
@@ -76,10 +89,6 @@ func (w *requestWriter) add(dst []piece, where spot, path string, b canon.Block)
 		}
 		w.change(canon.WhatRefusal, path, "a refusal is text there")
 		return append(dst, piece{b: canon.Text{Text: b.Text}, path: path})
-	case canon.CachePoint:
-		return w.addPoint(dst, path, b)
-	case canon.Foreign:
-		return w.addForeign(dst, path, b)
 	}
 	w.fail(path, "is a block that is not known")
 	return dst
@@ -168,7 +177,7 @@ func (w *requestWriter) addForeign(dst []piece, path string, b canon.Foreign) []
 	if member(string(b.Raw), "type") != "" {
 		return append(dst, piece{b: b, path: path})
 	}
-	if len(dst) > 0 {
+	if len(dst) > 0 && !w.dropped { // it belongs to the block before it, and goes with that
 		dst[len(dst)-1].rest = b.Raw
 	}
 	return dst
