@@ -141,10 +141,10 @@ func (w *requestWriter) appendOutputConfig(dst []byte) []byte {
 
 func (w *requestWriter) appendFormat(dst []byte, f *canon.Format) []byte {
 	schema := f.Schema
+	if f.Name != "" {
+		w.lose(canon.WhatFormatName, "", "formats have no name there")
+	}
 	if !w.home {
-		if f.Name != "" {
-			w.lose(canon.WhatFormatName, "", "formats have no name there")
-		}
 		if f.Strict != nil && !*f.Strict {
 			w.change(canon.WhatFormatStrict, "", "a model is always held to the schema there")
 		}

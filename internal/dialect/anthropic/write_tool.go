@@ -282,7 +282,7 @@ func (w *requestWriter) appendToolChoice(dst []byte) []byte {
 	case canon.ToolNamed:
 		word = "tool"
 	default:
-		if parallel == nil || *parallel && !w.home {
+		if parallel == nil {
 			return dst
 		}
 		word = "auto"
@@ -294,7 +294,11 @@ func (w *requestWriter) appendToolChoice(dst []byte) []byte {
 		dst = append(dst, `,"name":`...)
 		dst = jsonedit.AppendQuoted(dst, w.choiceName(c.Name))
 	}
-	if parallel != nil && c.Mode != canon.ToolNone && (!*parallel || w.home) {
+	switch {
+	case parallel == nil:
+	case c.Mode == canon.ToolNone:
+		w.lose(canon.WhatParallelTools, "", "where no tool may be called, nothing is said of several")
+	default:
 		dst = append(dst, `,"disable_parallel_tool_use":`...)
 		dst = strconv.AppendBool(dst, !*parallel)
 	}

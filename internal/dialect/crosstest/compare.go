@@ -46,12 +46,12 @@ func Diff(want, got *canon.Request, lost, further []canon.Loss) string {
 		}
 	}
 	note(canon.WhatMaxOutput, want.MaxOutput, got.MaxOutput)
-	note(canon.WhatTemperature, want.Temperature, got.Temperature)
-	note(canon.WhatTopP, want.TopP, got.TopP)
+	note(canon.WhatTemperature, sampled(want.Temperature), sampled(got.Temperature))
+	note(canon.WhatTopP, sampled(want.TopP), sampled(got.TopP))
 	note(canon.WhatTopK, want.TopK, got.TopK)
 	note(canon.WhatSeed, want.Seed, got.Seed)
-	note(canon.WhatPresencePenalty, want.PresencePenalty, got.PresencePenalty)
-	note(canon.WhatFrequencyPenalty, want.FrequencyPenalty, got.FrequencyPenalty)
+	note(canon.WhatPresencePenalty, penalty(want.PresencePenalty), penalty(got.PresencePenalty))
+	note(canon.WhatFrequencyPenalty, penalty(want.FrequencyPenalty), penalty(got.FrequencyPenalty))
 	note(canon.WhatStop, want.Stop, got.Stop)
 	note(canon.WhatUser, want.User, got.User)
 	note(canon.WhatTier, want.Tier, got.Tier)
@@ -61,7 +61,7 @@ func Diff(want, got *canon.Request, lost, further []canon.Loss) string {
 	note(canon.WhatN, max(want.N, 1), max(got.N, 1))
 	note(canon.WhatParallelTools, want.ParallelTools, got.ParallelTools)
 	if !gone[canon.WhatToolAllowed] {
-		note(canon.WhatToolChoice, want.ToolChoice.Mode, got.ToolChoice.Mode)
+		note(canon.WhatToolChoice, mode(want), mode(got))
 		note(canon.WhatToolChoice, want.ToolChoice.Name, got.ToolChoice.Name)
 	}
 	if !gone[canon.WhatBudget] && !gone[canon.WhatAdaptive] {
@@ -70,12 +70,14 @@ func Diff(want, got *canon.Request, lost, further []canon.Loss) string {
 	note(canon.WhatNoReasoning, want.Reasoning != nil && want.Reasoning.Disabled, got.Reasoning != nil && got.Reasoning.Disabled)
 	format(want, got, note)
 	toolDiff(want, got, gone, note)
-	if a, b := plain(want.System), plain(got.System); a != b && !gone[canon.WhatSystemContent] && !gone[canon.WhatSystemPosition] {
+	a, b := plain(want.System), plain(got.System)
+	asked := gone[canon.WhatFormat] && strings.HasPrefix(b, a) // a format that can only be asked for in words
+	if a != b && !asked && !gone[canon.WhatSystemContent] && !gone[canon.WhatSystemPosition] {
 		diffs = append(diffs, fmt.Sprintf("system: %q became %q", a, b))
 	}
-	a, b := flatten(want, at, blocks), flatten(got, nil, nil)
-	if !match(a, b) {
-		diffs = append(diffs, fmt.Sprintf("conversation:\n  %s\nbecame\n  %s", list(a), list(b)))
+	c, d := flatten(want, at, blocks), flatten(got, nil, nil)
+	if !match(c, d) {
+		diffs = append(diffs, fmt.Sprintf("conversation:\n  %s\nbecame\n  %s", list(c), list(d)))
 	}
 	return strings.Join(diffs, "\n")
 }
@@ -86,6 +88,30 @@ func show(v any) string {
 		return fmt.Sprintf("%v", r.Elem())
 	}
 	return fmt.Sprintf("%v", v)
+}
+
+// sampled is a temperature or top_p; 1 is what holds everywhere where nothing is said.
+func sampled(p *float64) float64 {
+	if p == nil {
+		return 1
+	}
+	return *p
+}
+
+// penalty is a penalty that changes anything; 0 does not, whether it is said or left out.
+func penalty(p *float64) float64 {
+	if p == nil {
+		return 0
+	}
+	return *p
+}
+
+// mode is how tools are chosen; where nothing is said, the model chooses.
+func mode(r *canon.Request) canon.ToolMode {
+	if r.ToolChoice.Mode == "" {
+		return canon.ToolAuto
+	}
+	return r.ToolChoice.Mode
 }
 
 // effort is how much to think, as a budget: words and numbers of the same strength are equal.
@@ -114,7 +140,15 @@ func format(want, got *canon.Request, note func(canon.What, any, any)) {
 	}
 	note(canon.WhatFormatSchema, compact(a.Schema), compact(b.Schema))
 	note(canon.WhatFormatName, a.Name, b.Name)
-	note(canon.WhatFormatStrict, a.Strict, b.Strict)
+	note(canon.WhatFormatStrict, held(want), held(got))
+}
+
+// held reports whether the model is held to the format. Anthropic has no word for it and always does.
+func held(r *canon.Request) bool {
+	if s := r.Format.Strict; s != nil {
+		return *s
+	}
+	return r.Origin == canon.Anthropic
 }
 
 func toolDiff(want, got *canon.Request, gone map[canon.What]bool, note func(canon.What, any, any)) {
@@ -193,7 +227,7 @@ func flatten(r *canon.Request, at map[string]bool, lost map[canon.What]bool) []p
 			p := piece{who: who, any: at[t.Path(i)] && t.Path(i) != ""}
 			var of []canon.What
 			p.what, of = said(b, number)
-			if p.what == "" && !p.any {
+			if (p.what == "" || p.what == "text ") && !p.any { // white space alone is not compared
 				continue
 			}
 			for _, w := range of {
@@ -263,12 +297,20 @@ func match(a, b []piece) bool {
 	if a[0].what == b[0].what {
 		return match(a[1:], b[1:])
 	}
-	// A wildcard may have become a text that joined its neighbours, and then neighbours join too.
-	if joined, ok := strings.CutPrefix(b[0].what, a[0].what); ok && strings.HasPrefix(a[0].what, "text ") && len(a) > 1 && a[1].any {
-		if len(a) > 2 && strings.HasPrefix(a[2].what, "text ") && strings.HasSuffix(joined, strings.TrimPrefix(a[2].what, "text ")) {
-			return match(a[3:], b[1:])
+	// Wildcards may have become a text that joined its neighbours, or nothing, and then neighbours join too.
+	after := 1
+	for after < len(a) && a[after].any {
+		after++
+	}
+	if joined, ok := strings.CutPrefix(b[0].what, a[0].what); ok && strings.HasPrefix(a[0].what, "text ") && after > 1 {
+		rest := append([]piece{{who: b[0].who, what: "text " + joined}}, b[1:]...)
+		if joined != "" && match(a[after:], rest) {
+			return true
 		}
-		return match(a[2:], b[1:])
+		if after < len(a) && strings.HasPrefix(a[after].what, "text ") && strings.HasSuffix(joined, strings.TrimPrefix(a[after].what, "text ")) {
+			return match(a[after+1:], b[1:])
+		}
+		return match(a[after:], b[1:])
 	}
 	return false
 }

@@ -1,0 +1,45 @@
+package anthropic_test
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/anthropic"
+	"tollgate/internal/dialect/crosstest"
+)
+
+// TestNothingIsLostInSilence writes requests of any origin for every kind of model, and looks what arrived.
+func TestNothingIsLostInSilence(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		origin := rapid.SampledFrom([]canon.Dialect{canon.OpenAIChat, canon.OpenAIResponses, canon.Gemini, canon.Anthropic}).Draw(t, "origin")
+		req := crosstest.Request(t, origin)
+		for i := range req.Turns { // as a reader has it, so that losses find their place
+			turn := &req.Turns[i]
+			blocks := turn.Blocks
+			turn.Blocks, turn.At = nil, "turn"+string(rune('A'+i))
+			for n, b := range blocks {
+				turn.Add(turn.At+"."+string(rune('a'+n)), b)
+			}
+		}
+		for i := range req.Tools {
+			req.Tools[i].At = "tool"
+		}
+		canon.Pair(req)
+		to := crosstest.Target(false)
+		to.Thinking = rapid.SampledFrom([]dialect.Thinking{dialect.ThinkingUnknown, dialect.ThinkingNone, dialect.ThinkingBudget, dialect.ThinkingAdaptive}).Draw(t, "thinking")
+		raw, lost, bad := anthropic.New().WriteRequest(req, to)
+		if bad != nil {
+			t.Fatal(bad)
+		}
+		again, err := crosstest.Read(anthropic.New(), raw, false)
+		if err != nil {
+			t.Fatalf("%v in %s", err, raw)
+		}
+		if diff := crosstest.Diff(req, again, lost, nil); diff != "" {
+			t.Fatalf("%s\n%s\n%s", diff, lossLines(lost), raw)
+		}
+	})
+}
