@@ -144,6 +144,17 @@ func (d *Directory) Accounts(yield func(*Account) bool) {
 	}
 }
 
+// Keys calls yield for every key, in no order, until it returns false.
+func (d *Directory) Keys(yield func(*Key) bool) {
+	for i := range shards {
+		for hash, k := range *d.keys[i].Load() {
+			if hash == k.Hash && !yield(k) {
+				return
+			}
+		}
+	}
+}
+
 // Caller is who makes a call: a key and the account it belongs to.
 type Caller struct {
 	Key     *Key

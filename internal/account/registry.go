@@ -21,6 +21,10 @@ type Registry struct {
 	store Store
 	dir   *Directory
 	now   func() time.Time
+
+	// Changed, if set before the first change, is called with every account or key, the other being nil,
+	// that was made or changed, after it is in force. It must not change anything here.
+	Changed func(ctx context.Context, a *Account, k *Key)
 }
 
 // NewRegistry returns a Registry over store that keeps dir up to date.
@@ -65,8 +69,22 @@ func (r *Registry) CreateAccount(ctx context.Context, a Account) (Account, error
 	if err := r.store.InsertAccount(ctx, a); err != nil {
 		return Account{}, err
 	}
-	r.dir.PutAccount(a)
+	r.putAccount(ctx, a)
 	return a, nil
+}
+
+func (r *Registry) putAccount(ctx context.Context, a Account) {
+	r.dir.PutAccount(a)
+	if r.Changed != nil {
+		r.Changed(ctx, &a, nil)
+	}
+}
+
+func (r *Registry) putKey(ctx context.Context, k Key) {
+	r.dir.PutKey(k)
+	if r.Changed != nil {
+		r.Changed(ctx, nil, &k)
+	}
 }
 
 // roomBelow returns the account id if another one with so many levels, itself the first, may be put
@@ -122,7 +140,7 @@ func (r *Registry) UpdateAccount(ctx context.Context, id string, change func(*Ac
 		return Account{}, err
 	}
 	a.Version++
-	r.dir.PutAccount(a)
+	r.putAccount(ctx, a)
 	return a, nil
 }
 
@@ -278,7 +296,7 @@ func (r *Registry) ImportKey(ctx context.Context, k Key, plain secret.Secret) (K
 	if err := r.store.InsertKey(ctx, k); err != nil {
 		return Key{}, err
 	}
-	r.dir.PutKey(k)
+	r.putKey(ctx, k)
 	return k, nil
 }
 
@@ -328,7 +346,7 @@ func (r *Registry) put(ctx context.Context, k Key) (Key, error) {
 		return Key{}, err
 	}
 	k.Version++
-	r.dir.PutKey(k)
+	r.putKey(ctx, k)
 	return k, nil
 }
 

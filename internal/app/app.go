@@ -93,6 +93,7 @@ func New(ctx context.Context, cfg *config.Config, version string, log *slog.Logg
 	if err := a.openAccounts(ctx); err != nil {
 		return a, err
 	}
+	a.watchBudgets(ctx)
 	a.openNotices()
 	if err := a.openPool(ctx); err != nil {
 		return a, err

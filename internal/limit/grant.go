@@ -2,6 +2,7 @@ package limit
 
 import (
 	"fmt"
+	"hash/maphash"
 	"time"
 
 	"tollgate/internal/account"
@@ -137,14 +138,45 @@ func stateOf(rules []Rule, subjects []*subject) State {
 			if k >= tokenKinds {
 				g = &st.Tokens
 			}
-			left := max(limit-s.win[k].total, 0)
-			if g.Limit == 0 || left < g.Remaining {
-				reset := time.Duration(max(s.win[k].emptyAt()*bucketNanos[k]-s.last, 0))
-				*g = Gauge{Subject: rules[i].Subject, What: windowNames[k], Limit: limit, Remaining: left, Reset: reset}
+			if left := max(limit-s.win[k].total, 0); g.Limit == 0 || left < g.Remaining {
+				*g = s.gauge(&rules[i], k, limit)
 			}
 		}
 	}
 	return st
+}
+
+// Use says how far every limit of a rule is used, and how many calls run.
+type Use struct {
+	Windows []Gauge
+	Running int64 // calls at once that Limits.Concurrent held for
+}
+
+// Use returns how far the limits of a rule are used now. It counts nothing.
+func (l *Limiter) Use(now time.Time, rule Rule) Use {
+	sh := &l.shards[maphash.String(l.seed, rule.Subject)%shardCount]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s, ok := sh.subjects[rule.Subject]
+	if !ok {
+		s = &subject{last: l.at(now)} // nobody asked for it
+	}
+	s.move(l.at(now))
+	u := Use{Running: s.calls}
+	for k := range s.win {
+		if limit := windowLimit(&rule.Limits, k); limit > 0 {
+			u.Windows = append(u.Windows, s.gauge(&rule, k, limit))
+		}
+	}
+	return u
+}
+
+// gauge returns the state of window k.
+func (s *subject) gauge(rule *Rule, k int, limit int64) Gauge {
+	return Gauge{
+		Subject: rule.Subject, What: windowNames[k], Limit: limit, Remaining: max(limit-s.win[k].total, 0),
+		Reset: time.Duration(max(s.win[k].emptyAt()*bucketNanos[k]-s.last, 0)),
+	}
 }
 
 // Refusal says why a call was not admitted: the limit that holds it up the longest.

@@ -399,6 +399,31 @@ func TestSettle(t *testing.T) {
 	check("late refund", 800)
 }
 
+func TestUse(t *testing.T) {
+	c := newClock()
+	l := New(c.now)
+	rule := Rule{"s", account.Limits{RPM: 5, TPH: 100, Concurrent: 2}}
+	g, refused := l.Admit(c.t, []Rule{rule}, 30)
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	want := Use{Windows: []Gauge{{"s", "rpm", 5, 4, time.Minute + time.Second}, {"s", "tph", 100, 70, time.Hour + time.Minute}}, Running: 1}
+	for range 2 { // asking counts nothing
+		if diff := cmp.Diff(want, l.Use(c.t, rule)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	g.Settle(30)
+	g.Release()
+	c.pass(2 * time.Hour)
+	if got := l.Use(c.t, rule); got.Running != 0 || got.Windows[0].Remaining != 5 || got.Windows[1].Remaining != 100 {
+		t.Errorf("%+v", got)
+	}
+	if got := l.Use(c.t, Rule{"other", account.Limits{RPD: 7}}); len(got.Windows) != 1 || got.Windows[0].Remaining != 7 || l.find("other") != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestConcurrent(t *testing.T) {
 	c := newClock()
 	l := New(c.now)

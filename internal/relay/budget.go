@@ -30,7 +30,7 @@ func (c *call) reserve(u canon.Usage) *canon.Error {
 	}
 	var room [4]ledger.Budget
 	hold, err := c.h.Book.Hold(ledger.HoldRequest{
-		Account: c.caller.Account.ID, Above: c.above, Amount: c.dearest(u, receipt), At: c.began, Budgets: c.budgets(room[:0]), Charge: !c.unbilled,
+		Account: c.caller.Account.ID, Above: c.above, Amount: c.dearest(u, receipt), At: c.began, Budgets: Budgets(c.h.Accounts, c.caller, room[:0]), Charge: !c.unbilled,
 	})
 	if err != nil {
 		return c.holdError(err)
@@ -39,22 +39,21 @@ func (c *call) reserve(u canon.Usage) *canon.Error {
 	return nil
 }
 
-// budgets appends what bounds the spending of the call: the quota of its key, and the monthly limits of
-// its account and of every account above.
-func (c *call) budgets(list []ledger.Budget) []ledger.Budget {
-	d := c.h.Accounts
-	if q := c.caller.Key.Quota; q != (account.Quota{}) {
-		zone := d.ZoneOf(c.caller.Account)
+// Budgets appends what bounds the spending of a caller to list: the quota of its key, if it has one, and
+// the monthly limits of its account and of every account above.
+func Budgets(d *account.Directory, c account.Caller, list []ledger.Budget) []ledger.Budget {
+	if c.Key != nil && c.Key.Quota != (account.Quota{}) {
+		q, zone := c.Key.Quota, d.ZoneOf(c.Account)
 		for _, b := range [...]struct {
 			period ledger.Period
 			limit  catalog.Nanos
 		}{{ledger.PeriodTotal, q.Total}, {ledger.PeriodDay, q.Day}, {ledger.PeriodWeek, q.Week}, {ledger.PeriodMonth, q.Month}} {
 			if b.limit > 0 {
-				list = append(list, ledger.Budget{Subject: c.caller.Key.ID, Period: b.period, Zone: zone, Limit: b.limit})
+				list = append(list, ledger.Budget{Subject: c.Key.ID, Period: b.period, Zone: zone, Limit: b.limit})
 			}
 		}
 	}
-	for a := range d.Line(c.caller.Account) {
+	for a := range d.Line(c.Account) {
 		if a.HardLimit == 0 && a.SoftLimit == 0 {
 			continue
 		}
