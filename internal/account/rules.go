@@ -27,7 +27,7 @@ type TakenError struct {
 	Field string // "name" or "email"
 }
 
-func (e *TakenError) Error() string { return "the " + e.Field + " belongs to another account" }
+func (e *TakenError) Error() string { return "the " + e.Field + " is taken: another account has it" }
 
 // Is reports whether target is ErrConflict.
 func (e *TakenError) Is(target error) bool { return target == ErrConflict }

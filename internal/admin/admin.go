@@ -21,12 +21,15 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"tollgate/internal/account"
+	"tollgate/internal/audit"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
+	"tollgate/internal/limit"
 	"tollgate/internal/pool"
 	"tollgate/internal/provider"
 	"tollgate/internal/secret"
+	"tollgate/internal/sharing"
 )
 
 // Prefix is the path below which the API is served.
@@ -37,9 +40,12 @@ type Accounts interface {
 	Directory() *account.Directory
 	CreateAccount(ctx context.Context, a account.Account) (account.Account, error)
 	UpdateAccount(ctx context.Context, id string, change func(*account.Account) error) (account.Account, error)
+	MoveAccount(ctx context.Context, id, parentID string, version int64) (account.Account, error)
+	DeleteAccount(ctx context.Context, id string, withBelow bool, refund func(context.Context, account.Account) error) error
 	Keys(accountID string) []account.Key
 	CreateKey(ctx context.Context, k account.Key) (account.Key, secret.Secret, error)
 	UpdateKey(ctx context.Context, id string, change func(*account.Key) error) (account.Key, error)
+	RotateKey(ctx context.Context, id string, plain secret.Secret, grace time.Duration) (account.Key, secret.Secret, error)
 	DeleteKey(ctx context.Context, id string) error
 }
 
@@ -73,6 +79,7 @@ type CatalogModel struct {
 type Money interface {
 	Transfer(ctx context.Context, t ledger.Transfer) (ledger.Transferred, error)
 	Balance(accountID string, at time.Time) ledger.Funds
+	Used(b ledger.Budget, at time.Time) (ledger.Used, bool)
 	Held() catalog.Nanos
 	Lag(now time.Time) ledger.Lag
 }
@@ -87,7 +94,7 @@ type Records interface {
 	Rollups(ctx context.Context, q ledger.RollupQuery) ([]ledger.Rollup, error)
 }
 
-// Deps is what the API works with. All fields are required.
+// Deps is what the API works with. All fields are required but Guard.
 type Deps struct {
 	Authenticate func(r *http.Request, now time.Time) (account.Caller, *canon.Error)
 	MayUse       func(c account.Caller, model string) bool // the rule that calls and model lists follow
@@ -98,6 +105,12 @@ type Deps struct {
 	Money     Money
 	Records   Records
 	Providers []provider.Provider
+
+	Limits       *limit.Limiter
+	ModelSubject func(accountID, pattern string) string // what Limits calls an account's limits on models
+	Budgets      func(c account.Caller) []ledger.Budget // of its account and those above
+	Guard        *sharing.Guard                         // nil: addresses are not watched
+	Trail        *audit.Trail
 
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -123,12 +136,15 @@ func New(d Deps) (*API, error) {
 	a.huma.UseMiddleware(a.guard)
 	a.registerMe()
 	a.registerAccounts()
+	a.registerLimits()
 	a.registerMoney()
 	a.registerKeys()
 	a.registerChannels()
 	a.registerModels()
 	a.registerCalls()
 	a.registerUsage()
+	a.registerAudit()
+	a.registerAddresses()
 	a.registerStatus()
 	plainArrays(a.huma.OpenAPI().Components.Schemas)
 	var err error

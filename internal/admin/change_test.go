@@ -5,12 +5,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/internal/account"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
+	"tollgate/internal/limit"
 )
 
 // A PATCH changes what it names, and nothing else.
@@ -33,12 +36,19 @@ func TestPatchKeepsTheRest(t *testing.T) {
 		{`{"models":[]}`, map[string]any{"models": []any{}}},
 		{`{"pools":null,"role":"manager"}`, map[string]any{"pools": []any{}, "role": "manager"}},
 		{`{"enabled":false}`, map[string]any{"enabled": false}},
+		{`{"level":3,"allow_levels":[1,2],"level_mapper":"gpt-4=2, gpt-5*=1"}`, map[string]any{"level": 3.0, "allow_levels": []any{1.0, 2.0}, "level_mapper": "gpt-4=2,gpt-5*=1"}},
+		{`{"model_mapper":"a=b","ips":["192.0.2.1","2001:db8::/32"],"paths":["/v1/*"]}`, map[string]any{"model_mapper": "a=b", "ips": []any{"192.0.2.1/32", "2001:db8::/32"}, "paths": []any{"/v1/*"}}},
+		{`{"rates":"1.5","hard_limit":"100","soft_limit":"0.5","time_zone":"Asia/Shanghai"}`, map[string]any{"rates": "1.5", "hard_limit": "100", "soft_limit": "0.5", "time_zone": "Asia/Shanghai"}},
+		{`{"hard_limit":null,"level_mapper":null}`, map[string]any{"hard_limit": "0", "level_mapper": ""}},
+		{`{"model_limits":{"gpt-4":{"rpm":30,"tpm":90000}},"limit_ratio":"2","child_limit":4}`, map[string]any{"model_limits": map[string]any{"gpt-4": map[string]any{"rpm": 30.0, "tpm": 90000.0}}, "limit_ratio": "2", "child_limit": 4.0}},
+		{`{"prices":[{"model":"gpt-*","input":"0"}],"unbilled":true}`, map[string]any{"prices": []any{map[string]any{"model": "gpt-*", "input": "0"}}, "unbilled": true}},
+		{`{"gear":1,"factor":2,"tier":3,"labels":{"qr":"x"},"billing_email":"b@example.com"}`, map[string]any{"gear": 1.0, "factor": 2.0, "tier": 3.0, "labels": map[string]any{"qr": "x"}, "billing_email": "b@example.com"}},
 	} {
 		after := g.must(200, g.do("root", "PATCH", path, c.body))
 		for k, v := range c.want {
 			before[k] = v
 		}
-		before["version"], before["updated_at"] = after["version"], after["updated_at"]
+		before["version"], before["updated_at"], before["effective"] = after["version"], after["updated_at"], after["effective"]
 		if d := cmp.Diff(before, after); d != "" {
 			t.Errorf("%s: %s", c.body, d)
 		}
@@ -177,43 +187,253 @@ func TestRefusals(t *testing.T) {
 // A manager gives away what its account has, and no more.
 func TestManagerGivesWhatItHas(t *testing.T) {
 	g := newGate(t)
-	g.must(200, g.do("root", "PATCH", "/accounts/"+g.ids["team"], `{"limits":{"rpm":100},"models":["gpt-*","o3","-gpt-5*"],"pools":["default","gold"]}`))
+	g.must(200, g.do("root", "PATCH", "/accounts/"+g.ids["team"], `{"limits":{"rpm":100},"rates":"2","models":["gpt-*"],"pools":["default","gold"],"child_limit":3}`))
 	made := g.must(201, g.do("team", "POST", "/accounts", `{"name":"heir"}`))
-	if d := cmp.Diff([]any{"gpt-*", "o3", "-gpt-5*"}, made["models"]); d != "" {
-		t.Errorf("models are not inherited: %s", d)
-	}
-	if d := cmp.Diff([]any{"default", "gold"}, made["pools"]); d != "" {
-		t.Errorf("pools are not inherited: %s", d)
-	}
-	if d := cmp.Diff(map[string]any{"rpm": 100.0}, made["limits"]); d != "" {
-		t.Errorf("limits are not inherited: %s", d)
+	for field, want := range map[string]any{"limits": map[string]any{"rpm": 100.0}, "rates": "2", "pools": []any{"default", "gold"}, "child_limit": 3.0} {
+		if d := cmp.Diff(want, made["effective"].(map[string]any)[field]); d != "" {
+			t.Errorf("%s is not inherited: %s", field, d)
+		}
 	}
 	path := "/accounts/" + made["id"].(string)
 	for body, code := range map[string]int{
-		`{"limits":{"rpm":101}}`:            422,
-		`{"limits":{"rpm":0}}`:              422,
-		`{"limits":null}`:                   422,
-		`{"limits":{"rpm":99,"tpm":5}}`:     200,
-		`{"pools":["gold"]}`:                200,
-		`{"pools":[]}`:                      200, // the default pool, which it has
-		`{"pools":["silver"]}`:              422,
-		`{"models":[]}`:                     422,
-		`{"models":["-gpt-5*"]}`:            422,
-		`{"models":["o3"]}`:                 422, // drops the exclusion
-		`{"models":["o3","-gpt-5*"]}`:       200,
-		`{"models":["gpt-4o","-gpt-5*"]}`:   200,
-		`{"models":["gpt-4*","-gpt-5*"]}`:   422,
-		`{"models":["claude-x","-gpt-5*"]}`: 422,
+		`{"limits":{"rpm":101}}`:                 422,
+		`{"limits":{"rpm":0}}`:                   200, // no limit of its own
+		`{"limits":{"rpm":99,"tpm":5}}`:          200,
+		`{"rates":"1.9"}`:                        422,
+		`{"rates":"2.1"}`:                        200,
+		`{"pools":["gold"]}`:                     200,
+		`{"pools":["silver"]}`:                   422,
+		`{"level":2}`:                            422,
+		`{"allow_levels":[2]}`:                   422,
+		`{"level_mapper":"a=2"}`:                 422,
+		`{"child_limit":4}`:                      422,
+		`{"models":["claude-x"]}`:                200, // what is above must allow it too, at every call
+		`{"prices":[{"model":"*","free":true}]}`: 403,
+		`{"unbilled":true}`:                      403,
+		`{"limit_ratio":"9"}`:                    403,
 	} {
 		if r := g.do("team", "PATCH", path, body); r.code != code {
 			t.Errorf("%s: %d %s, want %d", body, r.code, r.body, code)
 		}
 	}
-	if r := g.do("team", "POST", "/accounts", `{"name":"rich","limits":{}}`); r.code != 422 {
-		t.Errorf("no limits: %d %s", r.code, r.body)
+	for _, body := range []string{`{"name":"rich","unbilled":true}`, `{"name":"rich","prices":[{"model":"*","free":true}]}`, `{"name":"rich","limit_ratio":"2"}`} {
+		if r := g.do("team", "POST", "/accounts", body); r.code != 403 {
+			t.Errorf("%s: %d %s", body, r.code, r.body)
+		}
 	}
-	if r := g.do("root", "PATCH", path, `{"limits":null,"models":[]}`); r.code != 200 {
-		t.Errorf("root decides: %d %s", r.code, r.body)
+	own := "/accounts/" + g.ids["team"]
+	for body, code := range map[string]int{
+		`{"alias":"t","soft_limit":"5","labels":{"a":"b"},"billing_email":"b@example.com"}`: 200,
+		`{"hard_limit":"1000"}`: 403, `{"time_zone":"UTC"}`: 403, `{"ips":[]}`: 403, `{"rates":"1"}`: 403, `{"gear":1}`: 403, `{"models":null}`: 403,
+	} {
+		if r := g.do("team", "PATCH", own, body); r.code != code {
+			t.Errorf("own account, %s: %d %s, want %d", body, r.code, r.body, code)
+		}
+	}
+}
+
+func TestBadAccounts(t *testing.T) {
+	g := newGate(t)
+	for body, says := range map[string]string{
+		`{"name":"x","hard_limit":"-1"}`:                     "body.hard_limit",
+		`{"name":"x","hard_limit":"NaN"}`:                    "body.hard_limit",
+		`{"name":"x","hard_limit":"1e9"}`:                    "body.hard_limit",
+		`{"name":"x","hard_limit":"0.0000000001"}`:           "body.hard_limit",
+		`{"name":"x","hard_limit":"99999999999999999999"}`:   "body.hard_limit",
+		`{"name":"x","rates":"0.5"}`:                         "body.rates",
+		`{"name":"x","rates":"two"}`:                         "body.rates",
+		`{"name":"x","ips":["10.0.0.1/8"]}`:                  "body.ips",
+		`{"name":"x","ips":["home"]}`:                        "body.ips",
+		`{"name":"x","models":["gpt-[45]"]}`:                 "body.models",
+		`{"name":"x","model_mapper":"a=b,c"}`:                "body.model_mapper",
+		`{"name":"x","time_zone":"Mars/Olympus"}`:            "body.time_zone",
+		`{"name":"x","hardlimit":"1"}`:                       "body.hardlimit",
+		`{"name":"123"}`:                                     "body.name",
+		`{"name":"a@b"}`:                                     "body.name",
+		`{"name":"0199f000-0000-7000-8000-000000000000"}`:    "body.name",
+		`{"name":"x","model_limits":{"gpt-4":{"rpx":1}}}`:    "rpx",
+		`{"name":"x","prices":[{"model":"a","input":"-1"}]}`: "body.prices",
+	} {
+		if r := g.do("root", "POST", "/accounts", body); r.code != 422 || !strings.Contains(r.body, says) {
+			t.Errorf("%s: %d %s", body, r.code, r.body)
+		}
+	}
+	if r := g.do("root", "POST", "/accounts", `{"name":"TEAM"}`); r.code != 409 || !strings.Contains(r.body, "the name is taken") {
+		t.Errorf("a taken name: %d %s", r.code, r.body)
+	}
+	if n := len(g.memory.accounts); n != 4 {
+		t.Errorf("%d accounts are there", n)
+	}
+}
+
+func TestMoveAndDeleteAccounts(t *testing.T) {
+	g := newGate(t)
+	team, leaf, other := g.ids["team"], g.ids["leaf"], g.ids["other"]
+	sub := g.must(201, g.do("team", "POST", "/accounts", `{"name":"sub"}`))["id"].(string)
+	for _, c := range []struct {
+		who, id, to string
+		code        int
+	}{
+		{"team", leaf, other, 422}, {"team", team, sub, 403}, {"other", leaf, other, 404}, {"root", team, leaf, 422}, {"root", "root", team, 422},
+		{"team", leaf, sub, 200}, {"root", leaf, other, 200}, {"team", leaf, team, 404}, {"root", leaf, team, 200},
+	} {
+		if r := g.do(c.who, "POST", "/accounts/"+c.id+"/move", `{"parent_id":"`+c.to+`"}`); r.code != c.code {
+			t.Errorf("%s moves %s to %s: %d %s", c.who, c.id, c.to, r.code, r.body)
+		}
+	}
+	if r := g.do("root", "POST", "/accounts/"+leaf+"/move", `{"parent_id":"`+other+`","version":1}`); r.code != 409 {
+		t.Errorf("an old version: %d %s", r.code, r.body)
+	}
+	for path, code := range map[string]int{"/accounts/root": 422, "/accounts/" + team: 409, "/accounts/nobody": 404} {
+		if r := g.do("root", "DELETE", path, ""); r.code != code {
+			t.Errorf("%s: %d %s", path, r.code, r.body)
+		}
+	}
+	if r := g.do("team", "DELETE", "/accounts/"+team+"?below=true", ""); r.code != 403 {
+		t.Errorf("its own account: %d %s", r.code, r.body)
+	}
+	g.must(204, g.do("team", "DELETE", "/accounts/"+sub, ""))
+	g.must(204, g.do("root", "DELETE", "/accounts/"+team+"?below=true", ""))
+	if r := g.do("leaf", "GET", "/me", ""); r.code != 401 {
+		t.Errorf("a key of a deleted account: %d", r.code)
+	}
+	var closed []string
+	for _, c := range g.memory.closed {
+		closed = append(closed, c.From+">"+c.To)
+	}
+	if d := cmp.Diff([]string{sub + ">" + team, leaf + ">" + team, team + ">root"}, closed); d != "" {
+		t.Errorf("credit: %s", d)
+	}
+}
+
+func TestRotate(t *testing.T) {
+	g := newGate(t)
+	key := func(name string) string { return "/keys/" + g.reg.Keys(g.ids[name])[0].ID }
+	second := g.giveKey("leaf") // leaf uses this one now
+	if r := g.do("leaf", "POST", key("leaf")+"/rotate", `{}`); r.code != 403 {
+		t.Errorf("another key than its own: %d %s", r.code, r.body)
+	}
+	old := g.keys["leaf"]
+	new := g.must(200, g.do("leaf", "POST", "/keys/"+second.ID+"/rotate", `{}`))["secret"].(string)
+	if g.do(old, "GET", "/me", "").code != 401 || g.do(new, "GET", "/me", "").code != 200 {
+		t.Error("the old key works, or the new one does not")
+	}
+	kept := g.must(200, g.do("team", "POST", "/keys/"+second.ID+"/rotate", `{"grace_seconds":60}`))
+	if g.do(new, "GET", "/me", "").code != 200 || g.do(kept["secret"].(string), "GET", "/me", "").code != 200 || kept["old_until"] == nil {
+		t.Error("the time of grace")
+	}
+	if r := g.do("other", "POST", "/keys/"+second.ID+"/rotate", `{}`); r.code != 404 {
+		t.Errorf("a stranger: %d", r.code)
+	}
+	if r := g.do("root", "POST", "/keys/"+second.ID+"/rotate", `{"grace_seconds":-1}`); r.code != 422 {
+		t.Errorf("%d", r.code)
+	}
+	for _, secret := range []string{old, new, kept["secret"].(string)} {
+		if strings.Contains(g.log.String(), secret) {
+			t.Error("the log tells a key")
+		}
+	}
+}
+
+// A key that is narrowed can't widen itself, nor make another one.
+func TestNarrowKeyDoesNotManage(t *testing.T) {
+	g := newGate(t)
+	for _, narrow := range []string{`"models":["gpt-*"]`, `"paths":["/v1/*"]`, `"limits":{"rpm":1}`, `"quota":{"day":"1"}`} {
+		made := g.must(201, g.do("team", "POST", "/keys", `{`+narrow+`}`))
+		plain, path := made["secret"].(string), "/keys/"+made["id"].(string)
+		for _, c := range []struct{ method, path, body string }{
+			{"PATCH", path, `{"models":null,"limits":null,"quota":null,"paths":null}`}, {"POST", "/keys", `{}`}, {"POST", "/accounts", `{"name":"x"}`},
+			{"POST", "/keys/" + g.reg.Keys(g.ids["team"])[0].ID + "/rotate", `{}`},
+		} {
+			if r := g.do(plain, c.method, c.path, c.body); r.code != 403 {
+				t.Errorf("%s: %s %s: %d %s", narrow, c.method, c.path, r.code, r.body)
+			}
+		}
+		g.must(200, g.do(plain, "GET", "/me", ""))
+		g.must(200, g.do(plain, "POST", path+"/rotate", `{}`))
+	}
+	guarded := g.must(201, g.do("team", "POST", "/keys", `{"ips":["0.0.0.0/0"]}`))["secret"].(string)
+	g.must(201, g.do(guarded, "POST", "/keys", `{}`))
+}
+
+func TestKeyQuotas(t *testing.T) {
+	g := newGate(t)
+	made := g.must(201, g.do("team", "POST", "/keys", `{"quota":{"day":"1.5","total":"100"},"ips":["192.0.2.1"],"paths":["/v1/*"]}`))
+	path := "/keys/" + made["id"].(string)
+	if d := cmp.Diff(map[string]any{"day": "1.5", "total": "100", "week": "0", "month": "0"}, made["quota"]); d != "" {
+		t.Error(d)
+	}
+	after := g.must(200, g.do("team", "PATCH", path, `{"quota":{"week":"3","day":null}}`))
+	if d := cmp.Diff(map[string]any{"day": "0", "total": "100", "week": "3", "month": "0"}, after["quota"]); d != "" {
+		t.Error(d)
+	}
+	for _, bad := range []string{"-1", "abc", "0.0000000001", "99999999999"} {
+		if r := g.do("team", "PATCH", path, `{"quota":{"month":"`+bad+`"}}`); r.code != 422 || !strings.Contains(r.body, "quota.month") {
+			t.Errorf("%s: %d %s", bad, r.code, r.body)
+		}
+	}
+}
+
+// The trail tells who did what, done or refused, to those whom it concerns.
+func TestAuditTrail(t *testing.T) {
+	g := newGate(t)
+	g.must(200, g.do("team", "PATCH", "/accounts/"+g.ids["leaf"], `{"alias":"l","limits":{"rpm":3}}`))
+	g.must(422, g.do("team", "PATCH", "/accounts/"+g.ids["leaf"], `{"name":"4711"}`))
+	g.must(201, g.do("root", "POST", "/channels", `{"provider":"openai","key":"sk-0123456789012345678901234567890"}`))
+	g.must(201, g.do("team", "POST", "/keys", `{"account_id":"`+g.ids["leaf"]+`","name":"k"}`))
+	list := func(who, query string) []string {
+		t.Helper()
+		var out []string
+		for _, row := range g.must(200, g.do(who, "GET", "/audit"+query, ""))["data"].([]any) {
+			e := row.(map[string]any)
+			out = append(out, e["action"].(string)+" "+e["status"].(string))
+		}
+		return out
+	}
+	mine := []string{"key.create done", "account.change failed", "account.change done"}
+	for who, want := range map[string][]string{"leaf": mine, "team": mine, "other": nil, "root": {mine[0], "channel.create done", mine[1], mine[2]}} {
+		if d := cmp.Diff(want, list(who, "")); d != "" {
+			t.Errorf("%s: %s", who, d)
+		}
+	}
+	if d := cmp.Diff(mine, list("team", "?account_id="+g.ids["leaf"])); d != "" {
+		t.Error(d)
+	}
+	if r := g.do("other", "GET", "/audit?account_id="+g.ids["leaf"], ""); r.code != 404 {
+		t.Errorf("a stranger: %d", r.code)
+	}
+	r := g.do("root", "GET", "/audit", "")
+	for _, says := range []string{`"details":{"alias":"l","limits":{"rpm":3}}`, `"object":"`, `"refused":"validation failed"`} {
+		if !strings.Contains(r.body, says) {
+			t.Errorf("%s is not in %s", says, r.body)
+		}
+	}
+	if strings.Contains(r.body, "sk-01234") {
+		t.Errorf("a secret is in the trail: %s", r.body)
+	}
+}
+
+func TestLimitsInUse(t *testing.T) {
+	g := newGate(t)
+	g.must(200, g.do("root", "PATCH", "/accounts/"+g.ids["team"], `{"limits":{"rpm":10},"hard_limit":"50","model_limits":{"gpt-*":{"tpm":1000}}}`))
+	g.must(200, g.do("root", "PATCH", "/accounts/"+g.ids["leaf"], `{"limits":{"concurrent":2}}`))
+	call, refused := g.limits.Admit(time.Now(), []limit.Rule{{Subject: g.ids["team"], Limits: account.Limits{RPM: 10}}}, 0)
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	defer call.Release()
+	r := g.do("team", "GET", "/accounts/"+g.ids["team"]+"/limits", "")
+	for _, says := range []string{`"scope":"account","what":"rpm","limit":10,"remaining":9,`, `"scope":"model","pattern":"gpt-*","what":"tpm","limit":1000,"remaining":1000`, `"limit":"50","spent":"1","held":"2"`} {
+		if !strings.Contains(r.body, says) {
+			t.Errorf("%s is not in %s", says, r.body)
+		}
+	}
+	r = g.do("leaf", "GET", "/accounts/"+g.ids["leaf"]+"/limits", "")
+	if !strings.Contains(r.body, `"what":"concurrent","limit":2,"remaining":2`) || strings.Contains(r.body, "rpm") {
+		t.Errorf("leaf sees %s", r.body)
+	}
+	if r := g.do("team", "GET", "/accounts/"+g.ids["leaf"]+"/limits", ""); !strings.Contains(r.body, `"scope":"above","what":"rpm"`) {
+		t.Errorf("team sees %s", r.body)
 	}
 }
 

@@ -15,13 +15,16 @@ import (
 	"time"
 
 	"tollgate/internal/account"
+	"tollgate/internal/audit"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
+	"tollgate/internal/limit"
 	"tollgate/internal/pool"
 	"tollgate/internal/provider"
 	"tollgate/internal/provider/builtin"
 	"tollgate/internal/secret"
+	"tollgate/internal/sharing"
 )
 
 // gate is the API over real domain packages and stores in memory.
@@ -31,6 +34,7 @@ type gate struct {
 	reg    *account.Registry
 	pool   *pool.Pool
 	memory *memory
+	limits *limit.Limiter
 	log    *bytes.Buffer
 	answer *bytes.Buffer     // everything that was answered
 	keys   map[string]string // plain keys by account name
@@ -48,8 +52,28 @@ type memory struct {
 	entries  []ledger.Entry
 	rollups  []ledger.Rollup
 	models   []catalog.Model
-	verdict  *canon.Error // of every check of a channel
+	verdict  *canon.Error  // of every check of a channel
+	events   []audit.Event // newest first
+	closed   []ledger.Transfer
 }
+
+func (m *memory) InsertEvent(_ context.Context, e audit.Event) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.events = append([]audit.Event{e}, m.events...)
+	return nil
+}
+
+func (m *memory) Events(_ context.Context, q audit.Query) ([]audit.Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := slices.DeleteFunc(slices.Clone(m.events), func(e audit.Event) bool {
+		return len(q.AccountIDs) > 0 && !slices.Contains(q.AccountIDs, e.OperatorID) && !slices.Contains(q.AccountIDs, e.TargetID) || q.Action != "" && e.Action != q.Action
+	})
+	return all[:min(len(all), q.Limit)], nil
+}
+
+func (m *memory) CountEvents(context.Context, audit.Query) (int, error) { return len(m.events), nil }
 
 func (m *memory) Accounts(context.Context) ([]account.Account, error) { return nil, nil }
 func (m *memory) Keys(context.Context) ([]account.Key, error)         { return nil, nil }
@@ -245,6 +269,10 @@ func (m *memory) Rollups(_ context.Context, q ledger.RollupQuery) ([]ledger.Roll
 func (m *memory) Transfer(_ context.Context, t ledger.Transfer) (ledger.Transferred, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if t.Kind == ledger.EntryClose {
+		m.closed = append(m.closed, t)
+		return ledger.Transferred{}, nil
+	}
 	have, ok := m.cards[t.ID]
 	if ok && have.Amount != t.Amount {
 		return ledger.Transferred{}, ledger.ErrReused
@@ -266,6 +294,9 @@ func (m *memory) Balance(id string, _ time.Time) ledger.Funds {
 		}
 	}
 	return f
+}
+func (m *memory) Used(ledger.Budget, time.Time) (ledger.Used, bool) {
+	return ledger.Used{Spent: 1e9, Held: 2e9}, true
 }
 func (m *memory) Held() catalog.Nanos      { return 1_500_000_000 }
 func (m *memory) Lag(time.Time) ledger.Lag { return ledger.Lag{Records: 1} }
@@ -317,7 +348,7 @@ func newGate(t *testing.T) *gate {
 	t.Helper()
 	g := &gate{t: t, memory: &memory{
 		accounts: map[string]account.Account{}, keys: map[string]account.Key{}, channels: map[string]pool.Channel{}, cards: map[string]ledger.Card{},
-	}, log: &bytes.Buffer{}, answer: &bytes.Buffer{}, keys: map[string]string{}, ids: map[string]string{}}
+	}, limits: limit.New(nil), log: &bytes.Buffer{}, answer: &bytes.Buffer{}, keys: map[string]string{}, ids: map[string]string{}}
 	root := account.Account{ID: account.RootID, Path: ".root.", Name: "root", Enabled: true, Role: account.RoleManager, Version: 1}
 	g.memory.accounts[root.ID] = root
 	g.reg = account.NewRegistry(g.memory, account.NewDirectory([]account.Account{root}, nil), time.Now)
@@ -341,6 +372,14 @@ func newGate(t *testing.T) *gate {
 		MayUse:   func(c account.Caller, model string) bool { return !strings.HasPrefix(model, "hidden") },
 		Accounts: g.reg, Channels: checkedPool{g.pool, func(context.Context, pool.Channel, provider.Provider) *canon.Error { return g.memory.verdict }},
 		Models: memoryModels{g.memory}, Money: g.memory, Records: g.memory, Providers: builtin.All(),
+		Limits: g.limits, ModelSubject: func(id, pattern string) string { return id + " " + pattern },
+		Budgets: func(c account.Caller) []ledger.Budget {
+			if c.Account.HardLimit == 0 {
+				return nil
+			}
+			return []ledger.Budget{{Subject: c.Account.ID, Period: ledger.PeriodMonth, Limit: c.Account.HardLimit}}
+		},
+		Guard: sharing.New(sharing.Options{Ban: 2}), Trail: audit.NewTrail(g.memory, log, time.Now),
 		Log: log, Now: time.Now, Version: "test", Began: time.Now().Add(-time.Minute),
 	})
 	if err != nil {

@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tollgate/internal/account"
+	"tollgate/internal/catalog"
 	"tollgate/internal/jsonedit"
+	"tollgate/internal/mapping"
 )
 
 // maxDepth bounds the nesting of a body.
@@ -86,6 +90,68 @@ func (o optional[T]) to(dst *T) {
 	if o.set {
 		*dst = o.value
 	}
+}
+
+// read changes dst by what the field says, if it is there.
+func read[F, T any](o optional[F], dst *T, parse func(F) T) {
+	if o.set {
+		*dst = parse(o.value)
+	}
+}
+
+// reader reads what stands in a body as text and remembers what it can't read.
+type reader struct{ faults []error }
+
+func (r *reader) fault(field string, err error) {
+	if err != nil {
+		r.faults = append(r.faults, &huma.ErrorDetail{Location: "body." + field, Message: err.Error()})
+	}
+}
+
+// problem is the answer to a body with faults, nil if there are none.
+func (r *reader) problem() error {
+	if len(r.faults) == 0 {
+		return nil
+	}
+	return huma.Error422UnprocessableEntity("validation failed", r.faults...)
+}
+
+// money reads dollars; "" is 0.
+func (r *reader) money(field, s string) (n catalog.Nanos) {
+	if s == "" {
+		return 0
+	}
+	n, err := catalog.ParseNanos(s)
+	r.fault(field, err)
+	return n
+}
+
+// multiplier reads a factor; "" is not said.
+func (r *reader) multiplier(field, s string) (m catalog.Multiplier) {
+	if s == "" {
+		return 0
+	}
+	m, err := catalog.ParseMultiplier(s)
+	r.fault(field, err)
+	return m
+}
+
+func (r *reader) ips(list []string) []netip.Prefix {
+	ips, err := account.ParseIPs(list)
+	r.fault("ips", err)
+	return ips
+}
+
+func (r *reader) models(s string) mapping.Models {
+	m, err := mapping.ParseModels(s)
+	r.fault("model_mapper", err)
+	return m
+}
+
+func (r *reader) levels(s string) mapping.Levels {
+	l, err := mapping.ParseLevels(s)
+	r.fault("level_mapper", err)
+	return l
 }
 
 // Page is how a list is asked for.

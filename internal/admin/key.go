@@ -3,12 +3,14 @@ package admin
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"tollgate/internal/account"
+	"tollgate/internal/catalog"
 )
 
 // Key is a virtual key as the API shows it. The plain key is shown by the POST that makes it, and
@@ -21,10 +23,22 @@ type Key struct {
 	Enabled   bool           `json:"enabled"`
 	ExpiresAt time.Time      `json:"expires_at,omitzero" doc:"Missing: never."`
 	Models    []string       `json:"models" doc:"Narrows what the account may call; empty: no further."`
+	Paths     []string       `json:"paths" doc:"Narrows the API paths; empty: no further."`
+	IPs       []netip.Prefix `json:"ips" doc:"Narrows where it may be used from; empty: no further."`
 	Limits    account.Limits `json:"limits" doc:"Beside those of the account. 0 is no limit."`
+	Quota     Quota          `json:"quota" doc:"What may be spent with it."`
+	OldUntil  time.Time      `json:"old_until,omitzero" doc:"Until then the key that it replaced works too."`
 	CreatedAt time.Time      `json:"created_at"`
 	UpdatedAt time.Time      `json:"updated_at"`
 	Version   int64          `json:"version"`
+}
+
+// Quota bounds what may be spent with a key, in dollars. "0" is no bound.
+type Quota struct {
+	Total string `json:"total,omitempty" maxLength:"30" doc:"In all time."`
+	Day   string `json:"day,omitempty" maxLength:"30" doc:"In each day of the account's time zone."`
+	Week  string `json:"week,omitempty" maxLength:"30" doc:"In each week, from Monday."`
+	Month string `json:"month,omitempty" maxLength:"30" doc:"In each calendar month."`
 }
 
 // NewKey is a key with its plain form.
@@ -34,10 +48,16 @@ type NewKey struct {
 }
 
 func viewKey(k account.Key) Key {
-	return Key{
+	v := Key{
 		ID: k.ID, AccountID: k.AccountID, Name: k.Name, Hint: k.Hint, Enabled: k.Enabled, ExpiresAt: k.ExpiresAt.UTC(),
-		Models: listOf(k.Models), Limits: k.Limits, CreatedAt: k.CreatedAt.UTC(), UpdatedAt: k.UpdatedAt.UTC(), Version: k.Version,
+		Models: listOf(k.Models), Paths: listOf(k.Paths), IPs: listOf(k.IPs), Limits: k.Limits,
+		Quota:     Quota{k.Quota.Total.String(), k.Quota.Day.String(), k.Quota.Week.String(), k.Quota.Month.String()},
+		CreatedAt: k.CreatedAt.UTC(), UpdatedAt: k.UpdatedAt.UTC(), Version: k.Version,
 	}
+	if !k.OldUntil.IsZero() {
+		v.OldUntil = k.OldUntil.UTC()
+	}
+	return v
 }
 
 type keyFields struct {
@@ -46,7 +66,10 @@ type keyFields struct {
 	Enabled   *bool          `json:"enabled,omitempty" doc:"True unless said."`
 	ExpiresAt time.Time      `json:"expires_at,omitzero" doc:"Never unless said."`
 	Models    []string       `json:"models,omitempty" maxItems:"2000"`
+	Paths     []string       `json:"paths,omitempty" maxItems:"2000"`
+	IPs       []string       `json:"ips,omitempty" maxItems:"1000" doc:"Addresses and networks."`
 	Limits    account.Limits `json:"limits,omitempty"`
+	Quota     Quota          `json:"quota,omitempty"`
 }
 
 type keyChange struct {
@@ -55,7 +78,44 @@ type keyChange struct {
 	Enabled   optional[bool]         `json:"enabled,omitempty"`
 	ExpiresAt optional[time.Time]    `json:"expires_at,omitempty" doc:"null: never."`
 	Models    optional[[]string]     `json:"models,omitempty" maxItems:"2000"`
+	Paths     optional[[]string]     `json:"paths,omitempty" maxItems:"2000"`
+	IPs       optional[[]string]     `json:"ips,omitempty" maxItems:"1000"`
 	Limits    optional[limitsChange] `json:"limits,omitempty"`
+	Quota     optional[quotaChange]  `json:"quota,omitempty"`
+}
+
+// quotaChange is what a PATCH may say of a quota; what it does not name stays.
+type quotaChange struct {
+	Total optional[string] `json:"total,omitempty" maxLength:"30"`
+	Day   optional[string] `json:"day,omitempty" maxLength:"30"`
+	Week  optional[string] `json:"week,omitempty" maxLength:"30"`
+	Month optional[string] `json:"month,omitempty" maxLength:"30"`
+}
+
+// quota reads q.
+func (r *reader) quota(q Quota) account.Quota {
+	return account.Quota{Total: r.money("quota.total", q.Total), Day: r.money("quota.day", q.Day), Week: r.money("quota.week", q.Week), Month: r.money("quota.month", q.Month)}
+}
+
+// apply changes k as c says. All that can't be read is reported.
+func (c *keyChange) apply(k *account.Key) error {
+	var r reader
+	c.Name.to(&k.Name)
+	c.Enabled.to(&k.Enabled)
+	c.ExpiresAt.to(&k.ExpiresAt)
+	c.Models.to(&k.Models)
+	c.Paths.to(&k.Paths)
+	read(c.IPs, &k.IPs, r.ips)
+	changeLimits(c.Limits, &k.Limits)
+	if c.Quota.null {
+		k.Quota = account.Quota{}
+	}
+	q := c.Quota.value
+	read(q.Total, &k.Quota.Total, func(s string) catalog.Nanos { return r.money("quota.total", s) })
+	read(q.Day, &k.Quota.Day, func(s string) catalog.Nanos { return r.money("quota.day", s) })
+	read(q.Week, &k.Quota.Week, func(s string) catalog.Nanos { return r.money("quota.week", s) })
+	read(q.Month, &k.Quota.Month, func(s string) catalog.Nanos { return r.money("quota.month", s) })
+	return r.problem()
 }
 
 // KeyID names a key in a path.
@@ -72,6 +132,10 @@ func (a *API) registerKeys() {
 	}, a.createKey)
 	handle(a, route{id: "get-key", method: http.MethodGet, path: "/keys/{id}", policy: PolicyAnyone, tag: tag, summary: "Read a key"}, a.getKey)
 	handle(a, route{id: "change-key", method: http.MethodPatch, path: "/keys/{id}", policy: PolicyManager, tag: tag, summary: "Change a key"}, a.changeKey)
+	handle(a, route{
+		id: "rotate-key", method: http.MethodPost, path: "/keys/{id}/rotate", policy: PolicyAnyone, tag: tag, summary: "Replace the plain form of a key", status: http.StatusOK,
+		more: "Everything else of the key stays. The answer shows the new plain key once; the old one stops at once, or after grace_seconds. Whoever is not a manager replaces the key of the request only.",
+	}, a.rotateKey)
 	handle(a, route{id: "delete-key", method: http.MethodDelete, path: "/keys/{id}", policy: PolicyManager, tag: tag, summary: "Delete a key", more: "It stops at once."}, a.deleteKey)
 }
 
@@ -125,12 +189,20 @@ func (a *API) createKey(ctx context.Context, who account.Caller, in *struct{ Bod
 	if _, err := a.account(who, b.AccountID); err != nil {
 		return nil, invalid("body.account_id", "no such account")
 	}
-	k, plain, err := a.Accounts.CreateKey(ctx, account.Key{
-		AccountID: b.AccountID, Name: b.Name, Enabled: b.Enabled == nil || *b.Enabled, ExpiresAt: b.ExpiresAt.UTC(), Models: b.Models, Limits: b.Limits,
-	})
+	about(ctx, b.AccountID, "", said(b))
+	var r reader
+	k := account.Key{
+		AccountID: b.AccountID, Name: b.Name, Enabled: b.Enabled == nil || *b.Enabled, ExpiresAt: b.ExpiresAt.UTC(), Models: b.Models, Paths: b.Paths,
+		IPs: r.ips(b.IPs), Limits: b.Limits, Quota: r.quota(b.Quota),
+	}
+	if err := r.problem(); err != nil {
+		return nil, err
+	}
+	k, plain, err := a.Accounts.CreateKey(ctx, k)
 	if err != nil {
 		return nil, err
 	}
+	about(ctx, b.AccountID, k.ID, said(b))
 	return &one[NewKey]{NewKey{Key: viewKey(k), Secret: plain.Reveal()}}, nil
 }
 
@@ -142,10 +214,12 @@ func (a *API) changeKey(ctx context.Context, who account.Caller, in *struct {
 	Body keyChange
 },
 ) (*one[Key], error) {
-	if _, err := a.key(ctx, who, in.ID); err != nil {
+	have, err := a.key(ctx, who, in.ID)
+	if err != nil {
 		return nil, err
 	}
 	b := in.Body
+	about(ctx, have.AccountID, have.ID, said(b))
 	if in.ID == who.Key.ID && (b.Enabled.set && !b.Enabled.value || !b.ExpiresAt.value.IsZero() && !b.ExpiresAt.value.After(a.Now())) {
 		return nil, errOwnKey
 	}
@@ -153,12 +227,7 @@ func (a *API) changeKey(ctx context.Context, who account.Caller, in *struct {
 		if b.Version != 0 && b.Version != k.Version {
 			return errChanged
 		}
-		b.Name.to(&k.Name)
-		b.Enabled.to(&k.Enabled)
-		b.ExpiresAt.to(&k.ExpiresAt)
-		b.Models.to(&k.Models)
-		changeLimits(b.Limits, &k.Limits)
-		return nil
+		return b.apply(k)
 	})
 	if err != nil {
 		return nil, err
@@ -166,10 +235,39 @@ func (a *API) changeKey(ctx context.Context, who account.Caller, in *struct {
 	return &one[Key]{viewKey(k)}, nil
 }
 
-func (a *API) deleteKey(ctx context.Context, who account.Caller, in *KeyID) (*none, error) {
-	if _, err := a.key(ctx, who, in.ID); err != nil {
+func (a *API) rotateKey(ctx context.Context, who account.Caller, in *struct {
+	KeyID
+	Body struct {
+		Grace int64 `json:"grace_seconds,omitempty" minimum:"0" maximum:"7776000" doc:"How long the old plain key works on; it stops at once unless said."`
+	}
+},
+) (*one[NewKey], error) {
+	k, err := a.key(ctx, who, in.ID)
+	if err != nil {
 		return nil, err
 	}
+	about(ctx, k.AccountID, k.ID, map[string]any{"grace_seconds": in.Body.Grace})
+	if k.ID != who.Key.ID {
+		if !PolicyManager.admits(who) {
+			return nil, huma.Error403Forbidden("only a manager may replace another key than the one it uses")
+		}
+		if narrow(who.Key) {
+			return nil, errNarrow
+		}
+	}
+	k, plain, err := a.Accounts.RotateKey(ctx, k.ID, "", time.Duration(in.Body.Grace)*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return &one[NewKey]{NewKey{Key: viewKey(k), Secret: plain.Reveal()}}, nil
+}
+
+func (a *API) deleteKey(ctx context.Context, who account.Caller, in *KeyID) (*none, error) {
+	k, err := a.key(ctx, who, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	about(ctx, k.AccountID, k.ID, map[string]any{"name": k.Name})
 	if in.ID == who.Key.ID {
 		return nil, errOwnKey
 	}

@@ -17,6 +17,6 @@ type Me struct {
 func (a *API) registerMe() {
 	handle(a, route{id: "get-me", method: http.MethodGet, path: "/me", policy: PolicyAnyone, tag: "me", summary: "Who am I"},
 		func(_ context.Context, who account.Caller, _ *struct{}) (*one[Me], error) {
-			return &one[Me]{Me{Account: viewAccount(who.Account), Key: viewKey(*who.Key), Root: who.IsRoot()}}, nil
+			return &one[Me]{Me{Account: a.viewAccount(who.Account), Key: viewKey(*who.Key), Root: who.IsRoot()}}, nil
 		})
 }

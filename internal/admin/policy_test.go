@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -35,10 +36,10 @@ func operations(t *testing.T, a *API) []*huma.Operation {
 // Every route has a policy, and it is the one that is meant. A new operation must be added here.
 func TestEveryRouteHasAPolicy(t *testing.T) {
 	want := map[Policy]string{
-		PolicyAnyone: "get-account get-balance get-call get-key get-me get-model get-receipt get-usage list-accounts list-calls list-entries list-keys list-models list-providers",
+		PolicyAnyone: "get-account get-balance get-call get-key get-limits get-me get-model get-receipt get-usage list-accounts list-audit list-calls list-entries list-keys list-models list-providers rotate-key",
 		// What a manager may do, it may do to its own sub-tree.
-		PolicyManager: "change-account change-key create-account create-key delete-key",
-		PolicyRoot:    "change-channel check-channel create-channel delete-channel delete-model get-channel get-status grant-credit list-channels put-model",
+		PolicyManager: "change-account change-key create-account create-key delete-account delete-key move-account",
+		PolicyRoot:    "change-channel check-channel create-channel delete-channel delete-model get-channel get-status grant-credit lift-address list-addresses list-channels put-model",
 	}
 	have := map[Policy]string{}
 	for _, op := range operations(t, newGate(t).api) {
@@ -84,6 +85,13 @@ func samples(g *gate) map[string]sample {
 		"create-account": {body: `{"name":"new","parent_id":"` + leaf + `"}`, hidden: 422},
 		"get-account":    {},
 		"change-account": {body: `{"alias":"x"}`},
+		"delete-account": {},
+		"move-account":   {body: `{"parent_id":"` + g.ids["team"] + `"}`},
+		"get-limits":     {},
+		"rotate-key":     {body: `{}`},
+		"list-audit":     {query: "?account_id=" + leaf},
+		"list-addresses": {},
+		"lift-address":   {},
 		"grant-credit":   {body: `{"amount":"1"}`},
 		"get-balance":    {},
 		"list-entries":   {},
@@ -170,16 +178,22 @@ func target(g *gate, op *huma.Operation) string {
 		id = g.ids["leaf"]
 	case strings.HasPrefix(path, "/keys"):
 		id = g.reg.Keys(g.ids["leaf"])[0].ID
-		g.giveKey("leaf") // the caller's own key is another one
+		if op.OperationID != "rotate-key" { // which a caller does to its own alone
+			g.giveKey("leaf") // the caller's own key is another one
+		}
 	case strings.HasPrefix(path, "/channels"):
 		id = g.addChannel("sk-0123456789012345678901234567890")
 	case strings.HasPrefix(path, "/models"):
 		g.memory.models = []catalog.Model{{Name: "m1", Free: true}}
+	case strings.HasPrefix(path, "/addresses"):
+		for _, who := range []string{"team", "leaf"} {
+			g.api.Guard.Admit(netip.MustParseAddr("192.0.2.1"), g.ids[who], time.Now())
+		}
 	default:
 		id = "call-1"
 		g.memory.calls = []ledger.Call{{ID: "call-1", AtMillis: time.Now().UnixMilli(), AccountID: g.ids["leaf"]}}
 	}
-	return strings.NewReplacer("{id}", id, "{name}", "m1").Replace(path)
+	return strings.NewReplacer("{id}", id, "{name}", "m1", "{address}", "192.0.2.1").Replace(path)
 }
 
 // What a list shows follows from who asks.

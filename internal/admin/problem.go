@@ -36,6 +36,7 @@ func invalid(where, reason string) error {
 func (a *API) problem(ctx context.Context, err error) error {
 	var known huma.StatusError
 	var inAccount *account.InputError
+	var taken *account.TakenError
 	var inChannel *pool.InputError
 	switch {
 	case errors.As(err, &known):
@@ -50,6 +51,10 @@ func (a *API) problem(ctx context.Context, err error) error {
 		return invalid("body", err.Error())
 	case errors.Is(err, account.ErrNotFound), errors.Is(err, pool.ErrNotFound), errors.Is(err, catalog.ErrNotFound), errors.Is(err, ledger.ErrNotFound):
 		return huma.Error404NotFound("it is not there, or not there any more")
+	case errors.Is(err, account.ErrHasBelow):
+		return huma.Error409Conflict(account.ErrHasBelow.Error())
+	case errors.As(err, &taken):
+		return huma.Error409Conflict(taken.Error())
 	case errors.Is(err, account.ErrConflict):
 		return huma.Error409Conflict("it was changed in the meantime, or its name or mail address is taken: read it again")
 	case errors.Is(err, pool.ErrConflict):

@@ -49,11 +49,22 @@ func handle[I, O any](a *API, r route, do func(ctx context.Context, who account.
 		if !ok { // guard lets nobody through without
 			return nil, huma.Error401Unauthorized("no key")
 		}
-		out, err := do(ctx, who, in)
-		if err != nil {
-			return nil, a.problem(ctx, err)
+		if r.method == http.MethodGet {
+			out, err := do(ctx, who, in)
+			if err != nil {
+				return nil, a.problem(ctx, err)
+			}
+			return out, nil
 		}
-		return out, nil
+		var out *O
+		err := a.audited(ctx, r, who, in, func(ctx context.Context) (any, error) {
+			var err error
+			if out, err = do(ctx, who, in); err != nil {
+				out, err = nil, a.problem(ctx, err)
+			}
+			return out, err
+		})
+		return out, err
 	})
 }
 
@@ -90,6 +101,10 @@ func (a *API) guard(ctx huma.Context, next func(huma.Context)) {
 		a.writeProblem(ctx, http.StatusForbidden, "this needs the key of "+string(policy))
 		return
 	}
+	if policy != PolicyAnyone && narrow(who.Key) {
+		a.writeProblem(ctx, http.StatusForbidden, errNarrow.Error())
+		return
+	}
 	inner := huma.WithValue(ctx, callerKey{}, who) // it alone knows the status afterwards
 	next(inner)
 	if ctx.Method() != http.MethodGet {
@@ -97,6 +112,14 @@ func (a *API) guard(ctx huma.Context, next func(huma.Context)) {
 			slog.String("account", who.Account.ID), slog.String("key", who.Key.ID), slog.Int("status", inner.Status()))
 	}
 }
+
+// narrow reports whether a key was made for less than its account may do. It must not widen itself, nor
+// make another one that is wider. Addresses that it may be used from do not count: they guard it.
+func narrow(k *account.Key) bool {
+	return len(k.Models) > 0 || len(k.Paths) > 0 || k.Limits != (account.Limits{}) || k.Quota != (account.Quota{})
+}
+
+var errNarrow = huma.Error403Forbidden("this key is narrowed to some models, paths, limits or a quota; managing needs a key of the account that is not")
 
 func (p Policy) admits(who account.Caller) bool {
 	switch p {

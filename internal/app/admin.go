@@ -8,13 +8,16 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/internal/account"
 	"tollgate/internal/admin"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/compat/proxyxai"
+	"tollgate/internal/ledger"
 	"tollgate/internal/news"
 	"tollgate/internal/pool"
 	"tollgate/internal/provider/builtin"
+	"tollgate/internal/relay"
 	"tollgate/internal/wildcard"
 )
 
@@ -28,7 +31,9 @@ func (a *App) adminRoutes() (map[string]http.Handler, error) {
 	api, err := admin.New(admin.Deps{
 		Authenticate: a.relay.Authenticate, MayUse: a.relay.MayUse, Accounts: a.registry, Channels: managedPool{a.pool, a.relay.Check},
 		Models: managedModels{a.models}, Money: a.book, Records: a.store, Providers: providers,
-		Log: a.log, Now: time.Now, Version: a.version, Began: time.Now(),
+		Limits: a.limits, ModelSubject: relay.ModelSubject, Guard: a.guard, Trail: a.trail,
+		Budgets: func(c account.Caller) []ledger.Budget { return relay.Budgets(a.registry.Directory(), c, nil) },
+		Log:     a.log, Now: time.Now, Version: a.version, Began: time.Now(),
 	})
 	if err != nil {
 		return nil, err

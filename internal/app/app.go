@@ -64,6 +64,7 @@ type App struct {
 	server   *server.Server
 	metrics  *obs.Metrics
 	guard    *sharing.Guard
+	limits   *limit.Limiter
 	sim      *simulated
 	root     rootKey
 
@@ -168,7 +169,7 @@ func (a *App) openServer() error {
 	}
 	c := a.cfg
 	a.metrics = obs.NewMetrics(a.version)
-	a.guard = a.newGuard()
+	a.guard, a.limits = a.newGuard(), limit.New(nil)
 	deps := relay.Deps{
 		Settings: relay.Settings{
 			MaxBody: c.MaxBodyBytes, MaxAnswer: c.MaxAnswerBytes, MaxEvent: int(c.MaxEventBytes),
@@ -176,7 +177,7 @@ func (a *App) openServer() error {
 			ClientRead: c.TimeoutClientRead, ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput, SharedObjects: c.SharedObjects == "on",
 		},
 		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Rules: a.rules, Guard: a.guard, Unbilled: c.Billing == "off", SpentRatio: a.spentRatio(),
-		Pool: a.pool, Book: a.book, Limits: limit.New(nil), Tokens: tokens.New(), Metrics: a.metrics,
+		Pool: a.pool, Book: a.book, Limits: a.limits, Tokens: tokens.New(), Metrics: a.metrics,
 		Log: a.log, ClientIP: clientIP(c.TrustedPeers), Began: time.Now(), Version: a.version,
 	}
 	if c.FetchMedia == "on" {

@@ -53,11 +53,15 @@ func (c *call) limits(rules []limit.Rule) []limit.Rule {
 			pattern, l = m.Name, c.usual(m)
 		}
 		if pattern != "" {
-			rules = append(rules, limit.Rule{Subject: a.ID + " " + pattern, Limits: l}) // no id and no pattern has a space
+			rules = append(rules, limit.Rule{Subject: ModelSubject(a.ID, pattern), Limits: l})
 		}
 	}
 	return rules
 }
+
+// ModelSubject is what the limiter calls the limits of an account on the models that fit a pattern. No id
+// and no pattern has a space.
+func ModelSubject(accountID, pattern string) string { return accountID + " " + pattern }
 
 // usual is what the catalogue lets one account ask of a model, by the account's own ratio and by what it
 // has spent in its life.
