@@ -774,6 +774,15 @@ func TestXOrigin(t *testing.T) {
 	}
 }
 
+// Scripts call with curl -d and no more.
+func TestXCurl(t *testing.T) {
+	x := startX(t)
+	a := x.send("POST", "/x-users", `{"Name": "child-1", "Email": "child-1@example.com", "CreditGranted": 100}`, "Content-Type", "application/x-www-form-urlencoded", "Authorization", "Bearer "+xroot)
+	if a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
 // Mails go out: news, a rotated key. What waits survives a restart.
 func TestXMails(t *testing.T) {
 	var mu sync.Mutex

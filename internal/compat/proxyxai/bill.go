@@ -208,6 +208,9 @@ type treeBill struct {
 	Users []userBill `json:"usage_users"`
 }
 
+// maxAccountDays bounds what one bill reads: a thousand accounts over a year.
+const maxAccountDays = 1000 * 366
+
 // treeBill answers what the calls of one account below the caller's cost, or of all of them. Each is
 // counted in its own face values.
 func (a *API) treeBill(r *http.Request, who account.Caller) (any, error) {
@@ -223,6 +226,9 @@ func (a *API) treeBill(r *http.Request, who account.Caller) (any, error) {
 			return nil, err
 		}
 		list = []*account.Account{x}
+	}
+	if n := int(to.Sub(from)/day) * len(list); n > maxAccountDays {
+		return nil, badRequest("%d accounts over %d days are too much at once: name a user, or ask for fewer days", len(list), int(to.Sub(from)/day))
 	}
 	ids, byID := make([]string, len(list)), make(map[string]*account.Account, len(list))
 	for i, x := range list {

@@ -177,6 +177,9 @@ func (a *API) serve(rootOnly bool, do operation) http.Handler {
 		case denied != nil:
 			a.refuse(w, r, &fault{http.StatusUnauthorized, denied.Message})
 			return
+		case !account.Allows(caller.Key.Paths, r.URL.Path): // of the key alone: Resources of an account are about models
+			a.refuse(w, r, &fault{http.StatusForbidden, "this key may not use " + r.URL.Path})
+			return
 		case rootOnly && !caller.IsRoot():
 			a.refuse(w, r, &fault{http.StatusForbidden, "this needs the key of root"})
 			return

@@ -100,6 +100,8 @@ func newService(t *testing.T) *service {
 				return who, canon.Errorf(canon.KindAuth, "no key")
 			case "user":
 				who.Account = &account.Account{ID: "user"}
+			case "limited":
+				who.Key = &account.Key{ID: "l", Paths: []string{"/v1/chat/*"}}
 			case "disabled":
 				return who, canon.Errorf(canon.KindDenied, "disabled")
 			}
@@ -217,6 +219,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"", "GET", "/x-keys", ``, 401, "no key"},
 		{"disabled", "GET", "/x-keys", ``, 403, "disabled"},
+		{"limited", "GET", "/x-keys", ``, 403, "/x-keys"},
 		{"user", "GET", "/x-keys", ``, 403, "root"},
 		{"user", "POST", "/x-keys", `{"SecretKey":"s"}`, 403, "root"},
 		{"user", "PUT", "/x-keys/1", `{}`, 403, "root"},
