@@ -18,7 +18,6 @@ import (
 const (
 	billCheck  = time.Hour          // between two looks whether bills are due
 	billWindow = 7 * 24 * time.Hour // so long after a month its bills still go out, after a late start too
-	billChunk  = 500                // accounts whose usage is read at once
 	maxItems   = 50                 // models that a bill names
 )
 
@@ -51,7 +50,7 @@ func (n *Notices) bills(ctx context.Context) {
 		}
 	}
 	slices.Sort(ids)
-	for some := range slices.Chunk(ids, billChunk) {
+	for some := range slices.Chunk(ids, chunk) {
 		days, err := n.Records.Usage(ctx, ledger.UsageQuery{AccountIDs: some, From: from, To: to})
 		if err != nil {
 			if ctx.Err() == nil {
@@ -74,7 +73,9 @@ func (n *Notices) bills(ctx context.Context) {
 				out = append(out, m)
 			}
 		}
-		n.put(ctx, "bills", out...)
+		if !n.put(ctx, "bills", out...) {
+			return // the next look goes on
+		}
 	}
 }
 

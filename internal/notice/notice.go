@@ -72,18 +72,27 @@ func (n *Notices) message(x *account.Account, key, subject, body string) (m mail
 	}, true
 }
 
-// put queues messages. A notice that can't be queued is logged: what it is about has happened anyway.
-func (n *Notices) put(ctx context.Context, about string, messages ...mail.Message) {
+// put queues messages and reports whether it could. A notice that can't be queued is logged: what it is
+// about has happened anyway.
+func (n *Notices) put(ctx context.Context, about string, messages ...mail.Message) bool {
 	if len(messages) == 0 || !n.Mails.Enabled() {
-		return
+		return true
 	}
 	if err := n.Mails.Put(ctx, messages...); err != nil {
-		n.Log.LogAttrs(ctx, slog.LevelError, "a notice was not queued", slog.String("about", about), slog.Any("error", err))
+		n.Log.LogAttrs(ctx, slog.LevelError, "notices were not queued", slog.String("about", about), slog.Int("count", len(messages)), slog.Any("error", err))
+		return false
 	}
+	return true
 }
+
+// chunk is how many messages are made at once.
+const chunk = 500
 
 // News mails a piece of news to those it is for.
 func (n *Notices) News(ctx context.Context, item news.Item) {
+	if !n.Mails.Enabled() {
+		return
+	}
 	var out []mail.Message
 	for x := range n.Accounts.Accounts {
 		if t := item.Target; t.Path != "" && x.Path != t.Path && !(t.Below && strings.HasPrefix(x.Path, t.Path)) {
@@ -91,6 +100,12 @@ func (n *Notices) News(ctx context.Context, item news.Item) {
 		}
 		if m, ok := n.message(x, "news:"+item.ID+":"+x.ID, item.Title, item.Content+"\n"); ok {
 			out = append(out, m)
+		}
+		if len(out) == chunk {
+			if !n.put(ctx, "news", out...) {
+				return
+			}
+			out = out[:0]
 		}
 	}
 	n.put(ctx, "news", out...)
