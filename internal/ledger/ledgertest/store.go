@@ -31,6 +31,7 @@ type Store struct {
 	calls     map[string]ledger.Call
 	order     []string // ids of calls as applied
 	entries   []ledger.Entry
+	byID      map[string][]int // entries by transfer
 	head      ledger.Head
 	counters  []ledger.Counter
 	closings  []ledger.Closing
@@ -125,7 +126,15 @@ func (s *Store) save(t *ledger.Teller) {
 	})
 	entries := t.Entries()
 	s.head = s.head.Chain(entries)
-	s.entries = append(s.entries, entries...)
+	if s.byID == nil {
+		s.byID = map[string][]int{}
+	}
+	for _, e := range entries {
+		if e.Transfer != "" {
+			s.byID[e.Transfer] = append(s.byID[e.Transfer], len(s.entries))
+		}
+		s.entries = append(s.entries, e)
+	}
 }
 
 // JournalPosition implements ledger.Store.
@@ -165,10 +174,8 @@ func (s *Store) Transfer(ctx context.Context, t ledger.Transfer) (ledger.Transfe
 
 func (s *Store) transferred(t ledger.Transfer) (out ledger.Transferred, found bool, err error) {
 	var entries []ledger.Entry
-	for _, e := range s.entries {
-		if e.Transfer == t.ID {
-			entries = append(entries, e)
-		}
+	for _, i := range s.byID[t.ID] {
+		entries = append(entries, s.entries[i])
 	}
 	for _, id := range t.Accounts() {
 		out.Balances = append(out.Balances, s.balance(id))

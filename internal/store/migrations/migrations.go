@@ -55,6 +55,18 @@ func Up(ctx context.Context, engine Engine, db *sql.DB) error {
 	}
 }
 
+// UpTo brings an older database to a version that is not the newest, for tests of what comes after it.
+func UpTo(ctx context.Context, engine Engine, db *sql.DB, version int64) error {
+	provider, err := newProvider(engine, db)
+	if err == nil {
+		_, err = provider.UpTo(ctx, version)
+	}
+	if err != nil {
+		return fmt.Errorf("migrate to version %d: %w", version, err)
+	}
+	return nil
+}
+
 func newProvider(engine Engine, db *sql.DB) (*goose.Provider, error) {
 	common, err := fs.Sub(files, "common")
 	if err != nil {
