@@ -3,7 +3,6 @@ package openaichat_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -291,9 +290,4 @@ func readable(t *testing.T, head dialect.Head, stream []byte) {
 	if !r.Complete() {
 		t.Errorf("our own stream is not whole:\n%s", stream)
 	}
-}
-
-func asError(err error) *canon.Error {
-	e, _ := errors.AsType[*canon.Error](err)
-	return e
 }

@@ -62,7 +62,8 @@ func (*Protocol) Field(what canon.What) string {
 
 // WriteRequest writes req as a chat completion, or as embeddings.
 func (*Protocol) WriteRequest(req *canon.Request, to dialect.Target) ([]byte, []canon.Loss, *canon.Error) {
-	w := &requestWriter{req: req, to: to, own: req.Origin == canon.OpenAIChat, b: make([]byte, 0, 4096)}
+	w := &requestWriter{req: req, to: to, own: req.Origin == canon.OpenAIChat, b: make([]byte, 0, size(req))}
+	w.older = w.own && len(req.Turns) > 0 && strings.HasPrefix(req.Turns[0].At, "prompt")
 	w.b = append(w.b, '{')
 	switch to.Op {
 	case canon.OpGenerate:
@@ -80,16 +81,52 @@ func (*Protocol) WriteRequest(req *canon.Request, to dialect.Target) ([]byte, []
 
 // requestWriter writes one request.
 type requestWriter struct {
-	req  *canon.Request
-	to   dialect.Target
-	own  bool // it comes from this dialect: everything goes home
-	b    []byte
-	lost []canon.Loss
-	err  *canon.Error
+	req *canon.Request
+	to  dialect.Target
+	own bool // it comes from this dialect: everything goes home
 
+	older bool // and from a legacy completion
+	b     []byte
+	lost  []canon.Loss
+	err   *canon.Error
+
+	scratch  []byte          // for parts of a content
 	messages int             // written so far
 	calls    map[string]bool // calls that wait for their results
 	custom   bool            // a custom tool became a function, and was told
+}
+
+// size is about how long req will be.
+func size(req *canon.Request) int {
+	n := 1 << 10
+	add := func(blocks []canon.Block) {
+		for _, b := range blocks {
+			n += 64
+			switch b := b.(type) {
+			case canon.Text:
+				n += len(b.Text) + len(b.Text)/16
+			case canon.Media:
+				n += len(b.Data)
+			case canon.ToolUse:
+				n += len(b.Input) + len(b.Input)/8 + 128
+			case canon.ToolResult:
+				for _, inner := range b.Blocks {
+					if t, ok := inner.(canon.Text); ok {
+						n += len(t.Text) + len(t.Text)/16
+					}
+				}
+			}
+		}
+	}
+	add(req.System)
+	for i := range req.Turns {
+		n += 32
+		add(req.Turns[i].Blocks)
+	}
+	for i := range req.Tools {
+		n += 128 + len(req.Tools[i].Description) + len(req.Tools[i].Schema)
+	}
+	return n
 }
 
 func (w *requestWriter) fail(k canon.Kind, path, format string, args ...any) {
@@ -247,7 +284,7 @@ func (w *requestWriter) rest() {
 	}
 	for _, f := range req.Extra {
 		switch {
-		case !w.own, f.Name == "suffix", f.Name == "best_of": // the latter two are of legacy completions
+		case !w.own, w.older && f.Name != "logit_bias":
 			if f.Name == "best_of" && string(f.Value) == strconv.Itoa(max(req.N, 1)) {
 				continue // the best of as many as there shall be: all
 			}

@@ -183,18 +183,28 @@ type content struct {
 	n     int
 }
 
-func (w *requestWriter) newContent(sep string) *content { return &content{w: w, sep: sep, plain: true} }
+func (w *requestWriter) newContent(sep string) *content {
+	c := &content{w: w, sep: sep, plain: true, parts: w.scratch[:0]}
+	w.scratch = nil
+	return c
+}
+
+// textPart begins a part of text.
+const textPart = `{"type":"text","text":`
 
 // write writes the member.
 func (c *content) write() {
 	c.shut()
 	w := c.w
 	switch {
-	case c.plain && (!w.own || len(c.texts) < 2):
+	case c.plain && len(c.texts) == 1:
+		w.raw("content", c.parts[len(textPart):len(c.parts)-1])
+	case c.plain && (!w.own || len(c.texts) == 0):
 		w.str("content", strings.Join(c.texts, c.sep))
 	default:
 		w.b = append(append(append(key(w.b, "content"), '['), c.parts...), ']')
 	}
+	w.scratch, c.parts = c.parts, nil
 }
 
 func (c *content) shut() {
@@ -214,7 +224,7 @@ func (c *content) begin() {
 
 func (c *content) text(s string) {
 	c.begin()
-	c.parts = jsonedit.AppendQuoted(append(c.parts, `{"type":"text","text":`...), s)
+	c.parts = jsonedit.AppendQuoted(append(c.parts, textPart...), s)
 	c.texts = append(c.texts, s)
 }
 

@@ -420,6 +420,12 @@ func (w *writer) Close(dst []byte) []byte {
 	if !w.stream {
 		return w.body(dst)
 	}
+	for _, c := range w.choices { // what came after the reason to stop, or without one
+		for _, k := range c.calls {
+			dst = w.endCall(dst, c, k)
+		}
+		dst = w.flushCites(dst, c, -1)
+	}
 	if w.a.Head.IncludeUsage && w.used {
 		dst = append(append(append(dst, "data: "...), w.head...), `],"usage":`...)
 		dst = append(appendUsage(dst, w.usage), "}\n\n"...)
