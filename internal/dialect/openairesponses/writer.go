@@ -16,13 +16,14 @@ import (
 // items of the output: texts and refusals that follow each other are parts of one message, everything else
 // is an item of its own.
 type writer struct {
-	a     dialect.Answer
-	sse   bool
-	seq   int64
-	base  string // what ids are made of
-	echo  echo   // what the response repeats of its request
-	begun bool
-	over  bool // the last event was written
+	a      dialect.Answer
+	sse    bool
+	seq    int64
+	base   string // what ids are made of
+	echo   echo   // what the response repeats of its request
+	begun  bool
+	over   bool // the last event was written
+	closed bool // and it ended the answer well
 
 	items   []*outItem
 	at      map[place]*outItem // open blocks
@@ -504,7 +505,7 @@ func (w *writer) Close(dst []byte) []byte {
 	mark := len(dst)
 	dst = w.start(dst)
 	dst = w.finish(dst)
-	w.over = true
+	w.over, w.closed = true, true
 	status, _ := w.ending()
 	if !w.sse {
 		return w.response(dst[:mark], status, nil)
