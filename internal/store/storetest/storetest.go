@@ -17,6 +17,8 @@ import (
 	"tollgate/internal/audit"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
+	"tollgate/internal/kept"
+	"tollgate/internal/kept/kepttest"
 	"tollgate/internal/ledger"
 	"tollgate/internal/mail"
 	"tollgate/internal/mapping"
@@ -32,6 +34,7 @@ type Stores interface {
 	catalog.Store
 	pool.Store
 	ledger.Store
+	kept.Store
 	mail.Store
 	news.Store
 
@@ -71,6 +74,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"Models", testModels},
 		{"Settings", testSettings},
 		{"ChangeSettings", testChangeSettings},
+		{"Kept", func(t *testing.T, s Stores) { kepttest.Run(t, s) }},
 		{"Mails", testMails},
 		{"News", testNews},
 		{"HostileText", testHostileText},
