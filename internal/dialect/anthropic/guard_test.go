@@ -127,3 +127,36 @@ func BenchmarkGuard(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(o.Raw())), "bytes")
 }
+
+// BenchmarkTranslate reads a usual request and writes it for another upstream of the dialect; BenchmarkScan
+// is what passing it on costs.
+func BenchmarkTranslate(b *testing.B) {
+	body := []byte(agentBody(b))
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		req, err := New().ReadRequest(canon.OpGenerate, body)
+		if err != nil {
+			b.Fatal(err)
+		}
+		req.Origin = canon.OpenAIChat
+		canon.Pair(req)
+		if _, _, err := New().WriteRequest(req, dialect.Target{Model: "m"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkScan(b *testing.B) {
+	body := []byte(agentBody(b))
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		o, err := jsonedit.Scan(body, 100)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := jsonedit.Apply(body, o.Set("model", []byte(`"other"`))); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

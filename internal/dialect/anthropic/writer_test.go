@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
 	"tollgate/internal/dialect/anthropic"
+	"tollgate/internal/dialect/crosstest"
 	"tollgate/internal/sse"
 )
 
@@ -491,4 +493,78 @@ func TestSealsGoThroughClients(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWriterOfAnyAnswer writes drawn answers, streamed and whole, and reads them back.
+func TestWriterOfAnyAnswer(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		origin := rapid.SampledFrom([]canon.Dialect{canon.OpenAIChat, canon.OpenAIResponses, canon.Gemini}).Draw(t, "origin")
+		events := crosstest.Events(t)
+		if rapid.Bool().Draw(t, "without ends") { // as Chat Completions has it
+			events = slices.DeleteFunc(events, func(e canon.Event) bool { _, ok := e.(canon.BlockEnd); return ok })
+		}
+		stream, whole, lost := both(t, origin, nil, events)
+		if len(lost) > 0 {
+			t.Fatalf("%+v", lost)
+		}
+		for _, raw := range [][]byte{stream, whole} {
+			got, err := crosstest.ReadAnswer(anthropic.New(), bytes.HasPrefix(raw, []byte("event:")), raw, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(said(events), said(got)); diff != "" {
+				t.Fatalf("%s\n%s", diff, raw)
+			}
+			var seal, why, used string
+			for _, e := range got {
+				switch e := e.(type) {
+				case canon.ReasoningDelta:
+					if e.Seal != "" {
+						from, inner := canon.UnwrapSeal(canon.Anthropic, e.Seal)
+						seal += string(from) + " " + inner
+					}
+				case canon.Stopped:
+					why = string(e.Why)
+				case canon.Used:
+					used = fmt.Sprint(e.Usage)
+				}
+			}
+			for _, e := range events {
+				switch e := e.(type) {
+				case canon.ReasoningDelta:
+					if e.Seal != "" && !strings.Contains(seal, string(origin)+" "+e.Seal) {
+						t.Fatalf("the seal %q became %q", e.Seal, seal)
+					}
+				case canon.Stopped:
+					if why != string(e.Why) {
+						t.Fatalf("%s became %s", e.Why, why)
+					}
+				case canon.Used:
+					if used != fmt.Sprint(e.Usage) {
+						t.Fatalf("%+v became %s", e.Usage, used)
+					}
+				}
+			}
+		}
+	})
+}
+
+// BenchmarkWriter writes the answer of 100 events that BenchmarkReader reads.
+func BenchmarkWriter(b *testing.B) {
+	events := []canon.Event{canon.Start{ID: "x"}}
+	for len(events) < 97 {
+		events = append(events, canon.TextDelta{Text: " applying successive division until"})
+	}
+	events = append(events, canon.Stopped{Why: canon.StopEnd}, canon.Used{Usage: canon.Usage{Input: 5, Output: 9}}, canon.Ended{})
+	dst := make([]byte, 0, 1<<16)
+	b.ReportAllocs()
+	for b.Loop() {
+		w := anthropic.New().NewWriter(answer(canon.OpenAIChat, nil, true))
+		dst = dst[:0]
+		for _, e := range events {
+			dst = w.Write(dst, e)
+		}
+		dst = w.Close(dst)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(events)), "ns/event")
 }
