@@ -10,6 +10,7 @@ package jsonpull
 import (
 	"errors"
 	"math"
+	"math/bits"
 	"strconv"
 	"strings"
 )
@@ -285,10 +286,42 @@ func (p *Parser) number() {
 	p.i = i
 }
 
+// Patterns for eight bytes at a time.
+const (
+	ones   = 0x0101010101010101
+	highs  = 0x80 * ones
+	spaces = 0x20 * ones
+	quotes = '"' * ones
+	slants = '\\' * ones
+)
+
+// eight loads the eight bytes of s from i on, the first one lowest.
+func eight(s string, i int) uint64 {
+	b := s[i : i+8]
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 | uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
+
+// stops marks, by its high bit, the first byte of w that is a quote, a backslash or a control character.
+// Bytes behind the first may be marked wrongly.
+func stops(w uint64) uint64 {
+	q, s := w^quotes, w^slants
+	return ((w-spaces)&^w | (q-ones)&^q | (s-ones)&^s) & highs
+}
+
 // skipString passes the string at the cursor and reports whether it has escapes.
 func (p *Parser) skipString() (escaped bool) {
 	s := p.s
 	for i := p.i + 1; i < len(s); i++ {
+		for len(s)-i >= 8 {
+			if m := stops(eight(s, i)); m != 0 {
+				i += bits.TrailingZeros64(m) >> 3
+				break
+			}
+			i += 8
+		}
+		if i == len(s) {
+			break
+		}
 		switch c := s[i]; {
 		case c == '"':
 			p.i = i + 1
