@@ -23,6 +23,12 @@ func stops(w uint64) uint64 {
 	return (w | (w - spaces) | ((w ^ quotes) - ones) | ((w ^ slants) - ones)) & highs
 }
 
+// eight loads the first eight bytes of s, the first one lowest.
+func eight(s string) uint64 {
+	s = s[:8]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
 // str checks the string whose opening quote is at i. It returns the offset behind the closing quote
 // and by how many bytes the string is shorter unescaped.
 func (s *scanner) str(i int) (end, saved int, bad *Error) {
@@ -210,6 +216,17 @@ func AppendQuoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	from := 0 // what stands before it is in dst
 	for i := 0; i < len(s); {
+		for len(s)-i >= 8 {
+			m := stops(eight(s[i:]))
+			if m != 0 {
+				i += bits.TrailingZeros64(m) >> 3
+				break
+			}
+			i += 8
+		}
+		if i == len(s) {
+			break
+		}
 		c := s[i]
 		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
 			i++
