@@ -201,3 +201,25 @@ func FuzzReadRequest(f *testing.F) {
 		}
 	})
 }
+
+// TestUsageComesBack writes usage as Google counts it and reads it again: all that Google can say is there.
+func TestUsageComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := func(name string) int64 { return rapid.Int64Range(0, 1e6).Draw(t, name) }
+		u := canon.Usage{
+			Input: n("input"), CacheRead: n("read"), CacheWrite5m: n("write"), InputImage: n("image"), InputAudio: n("audio"), InputVideo: n("video"),
+			Output: n("output"), Reasoning: n("reasoning"), OutputImage: n("image out"), OutputAudio: n("audio out"),
+			Tier: rapid.SampledFrom([]string{"", "flex", "priority"}).Draw(t, "tier"),
+		}
+		body := append(appendUsage([]byte(`{"candidates":[],"usageMetadata":`), u), '}')
+		events, err := New().NewReader(dialect.Head{Op: canon.OpGenerate}).Read("", body, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := u
+		want.Input, want.CacheWrite5m = u.Input+u.CacheWrite5m, 0 // Google has no word for what was written to a cache
+		if got := events[len(events)-1].(canon.Used).Usage; got != want {
+			t.Fatalf("%+v became %+v by %s", want, got, body)
+		}
+	})
+}

@@ -9,9 +9,11 @@
 //
 //   - A thoughtSignature on a part that is no thought is a Reasoning without text before that part, to
 //     which it belongs; on a thought it is the Seal of that thought. At home it goes back to its place.
-//   - Members of a part that say nothing alone (videoMetadata, mediaResolution …) follow it as a Foreign.
-//   - A function's response is a Text that holds its JSON, so that it can go home as it came; its parts
-//     follow as Media.
+//     What another dialect thought travels in signatures too: see seal.go.
+//   - Members of a part that say nothing alone (videoMetadata, mediaResolution …) follow it as a Foreign;
+//     so does what is unknown within a call, a response or media, as a part that holds nothing else.
+//   - A function's response that is no more than the text of "output" or "error" is that text; else it is
+//     a Text that holds its JSON. Its parts follow as Media.
 //   - Extra fields carry the path of what they hold in camel case: "generationConfig.speechConfig".
 //   - parameters and responseSchema are written in Google's own dialect of OpenAPI; their Schema in
 //     canon is JSON Schema, which is what everybody else reads.

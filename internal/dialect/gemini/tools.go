@@ -48,6 +48,8 @@ func readTools(req *canon.Request, raw, path string) error {
 	return nil
 }
 
+// readBuiltIn reads a tool of Google's own. It goes home as it came; what Hosted has no word for is Extra
+// besides, so that it is no silent loss elsewhere.
 func readBuiltIn(req *canon.Request, m jsonfield.Member, path string) error {
 	tool := canon.Tool{Name: m.Name, Raw: json.RawMessage(`{"` + m.Name + `":` + m.Raw + `}`), At: path}
 	if kind := hosted(m.Name); kind != "" {
@@ -56,9 +58,11 @@ func readBuiltIn(req *canon.Request, m jsonfield.Member, path string) error {
 		if err != nil {
 			return err
 		}
-		if blocked := o.Find("excludeDomains"); blocked != "" {
-			if tool.Hosted.Blocked, err = jsonfield.Strings(blocked); err != nil {
-				return jsonfield.Within(err, "excludeDomains")
+		for _, f := range o {
+			if f.Name != "excludeDomains" {
+				tool.Extra = append(tool.Extra, canon.Field{Name: f.Name, Value: json.RawMessage(f.Raw)})
+			} else if tool.Hosted.Blocked, err = jsonfield.Strings(f.Raw); err != nil {
+				return jsonfield.Within(err, f.Name)
 			}
 		}
 	}
