@@ -59,7 +59,7 @@ func Diff(want, got *canon.Request, lost, further []canon.Loss) string {
 	note(canon.WhatCacheKey, want.CacheKey, got.CacheKey)
 	note(canon.WhatLogProbs, want.LogProbs, got.LogProbs)
 	note(canon.WhatN, max(want.N, 1), max(got.N, 1))
-	note(canon.WhatParallelTools, want.ParallelTools, got.ParallelTools)
+	note(canon.WhatParallelTools, parallel(want), parallel(got))
 	if !gone[canon.WhatToolAllowed] {
 		note(canon.WhatToolChoice, mode(want), mode(got))
 		note(canon.WhatToolChoice, want.ToolChoice.Name, got.ToolChoice.Name)
@@ -143,12 +143,16 @@ func format(want, got *canon.Request, note func(canon.What, any, any)) {
 	note(canon.WhatFormatStrict, held(want), held(got))
 }
 
-// held reports whether the model is held to the format. Anthropic has no word for it and always does.
+// parallel reports whether several tools may be called at once, as they may everywhere unless it is said.
+func parallel(r *canon.Request) bool { return r.ParallelTools == nil || *r.ParallelTools }
+
+// held reports whether the model is held to the format. Anthropic and Google have no word for it and always
+// hold it to a schema.
 func held(r *canon.Request) bool {
 	if s := r.Format.Strict; s != nil {
 		return *s
 	}
-	return r.Origin == canon.Anthropic
+	return r.Format.Schema != nil && (r.Origin == canon.Anthropic || r.Origin == canon.Gemini)
 }
 
 func toolDiff(want, got *canon.Request, gone map[canon.What]bool, note func(canon.What, any, any)) {

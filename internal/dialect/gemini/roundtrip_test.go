@@ -2,6 +2,7 @@ package gemini_test
 
 import (
 	"encoding/json"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,13 +23,11 @@ func TestRequestsComeHome(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			asked := crosstest.Request(t, origin)
 			for i := range asked.Turns {
-				asked.Turns[i].At = "turn[" + string(rune('a'+i)) + "]"
-			}
-			if b := asked.ParallelTools; b != nil && *b { // what Gemini models do anyway, so not said
-				asked.ParallelTools = nil
-			}
-			if asked.Format != nil { // they are strict anyway
-				asked.Format.Strict = nil
+				turn := &asked.Turns[i]
+				turn.At = "turn[" + strconv.Itoa(i) + "]"
+				for n := range turn.Blocks {
+					turn.Paths = append(turn.Paths, turn.At+"["+strconv.Itoa(n)+"]")
+				}
 			}
 			sent, lost, bad := p.WriteRequest(asked, crosstest.Target(false))
 			if bad != nil {
