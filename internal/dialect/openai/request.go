@@ -179,11 +179,6 @@ func (q *Request) Foreign(raw string) canon.Foreign {
 	return canon.Foreign{Dialect: q.Origin, Raw: json.RawMessage(raw)}
 }
 
-// ForeignMember keeps a member that canon has no word for as a block.
-func (q *Request) ForeignMember(name string, v gjson.Result) canon.Foreign {
-	return q.Foreign("{" + string(jsonedit.Quote(name)) + ":" + v.Raw + "}")
-}
-
 // Arguments returns a tool call's input as JSON. It arrives as a string of JSON; what is none stays
 // a JSON string, as the input of a custom tool is one too.
 func Arguments(s string) json.RawMessage {
@@ -195,32 +190,6 @@ func Arguments(s string) json.RawMessage {
 		return json.RawMessage(s)
 	}
 	return jsonedit.Quote(s)
-}
-
-// Tool reads one function of tools: the object that has name, description, parameters and strict.
-func (q *Request) Tool(path string, v gjson.Result) canon.Tool {
-	var t canon.Tool
-	q.Members(path, v, func(name string, v gjson.Result) {
-		switch name {
-		case "name":
-			t.Name = q.String(path+".name", v)
-		case "description":
-			t.Description = q.String(path+".description", v)
-		case "parameters":
-			if !Absent(v) {
-				t.Schema = json.RawMessage(v.Raw)
-			}
-		case "strict":
-			t.Strict = q.Bool(path+".strict", v)
-		case "type": // of the flat form
-		default:
-			q.Extra(path+"."+name, v)
-		}
-	})
-	if t.Name == "" {
-		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
-	}
-	return t
 }
 
 // Format reads a format of type json_schema, whose members stand in v.
