@@ -291,3 +291,40 @@ func readable(t *testing.T, head dialect.Head, stream []byte) {
 		t.Errorf("our own stream is not whole:\n%s", stream)
 	}
 }
+
+// TestFeatures pins that every fixture of a feature is a request that goes home as it came, and that it has
+// the feature: without it, something else would be written.
+func TestFeatures(t *testing.T) {
+	files, err := filepath.Glob("testdata/feature/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	seen := map[string]string{}
+	for _, file := range files {
+		what := strings.TrimSuffix(filepath.Base(file), ".json")
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = bytes.TrimSpace(raw)
+		if _, e := headOf(t, canon.OpGenerate, string(raw)); e != nil {
+			t.Errorf("%s: %v", what, e)
+		}
+		req, err := openaichat.New().ReadRequest(canon.OpGenerate, raw)
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		canon.Pair(req)
+		out, lost, e := openaichat.New().WriteRequest(req, dialect.Target{Op: canon.OpGenerate, Model: "m"})
+		if e != nil || len(lost) > 0 {
+			t.Errorf("%s: %v, lost %s", what, e, losses(lost))
+			continue
+		}
+		roundTrip(t, canon.OpGenerate, req, out)
+		if other := seen[string(out)]; other != "" {
+			t.Errorf("%s and %s are the same request: one does not have its feature", what, other)
+		}
+		seen[string(out)] = what
+	}
+}

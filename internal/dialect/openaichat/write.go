@@ -280,7 +280,7 @@ func (w *requestWriter) rest() {
 	case w.own:
 		w.str("previous_response_id", req.PreviousID)
 	default:
-		w.lose(canon.WhatPrevious, "", "the upstream keeps no answers to go on from")
+		w.fail(canon.KindInvalid, "", "The model behind this call can't go on from the stored answer %q. Send the whole conversation instead.", req.PreviousID)
 	}
 	for _, f := range req.Extra {
 		switch {

@@ -199,7 +199,9 @@ func (c *content) write() {
 	switch {
 	case c.plain && len(c.texts) == 1:
 		w.raw("content", c.parts[len(textPart):len(c.parts)-1])
-	case c.plain && (!w.own || len(c.texts) == 0):
+	case c.n == 0 && w.own:
+		w.raw("content", []byte("null"))
+	case c.plain && !w.own:
 		w.str("content", strings.Join(c.texts, c.sep))
 	default:
 		w.b = append(append(append(key(w.b, "content"), '['), c.parts...), ']')
@@ -307,6 +309,11 @@ func (c *content) media(m canon.Media, replaced gjson.Result, path string) {
 	switch kind := m.Kind; {
 	case m.FileID != "" && (!w.own || kind == canon.MediaAudio):
 		w.lose(mediaWhat(m), path, "the file is kept by another vendor")
+	case m.FileID != "" && kind == canon.MediaImage: // it came in Anthropic's form
+		c.begin()
+		c.plain = false
+		c.parts = append(c.parts, `{"type":"image","source":{"type":"file","file_id":`...)
+		c.parts = append(jsonedit.AppendQuoted(c.parts, m.FileID), '}')
 	case m.FileID != "":
 		c.named("file", replaced, func(b []byte) []byte {
 			return append(jsonedit.AppendQuoted(append(b, `{"file_id":`...), m.FileID), '}')
