@@ -139,20 +139,26 @@ func format(want, got *canon.Request, note func(canon.What, any, any)) {
 		return
 	}
 	note(canon.WhatFormatSchema, compact(a.Schema), compact(b.Schema))
-	note(canon.WhatFormatName, a.Name, b.Name)
-	note(canon.WhatFormatStrict, held(want), held(got))
+	if a.Name != "" {
+		note(canon.WhatFormatName, a.Name, b.Name)
+	}
+	x, said := held(want)
+	y, too := held(got)
+	if said && too {
+		note(canon.WhatFormatStrict, x, y)
+	}
 }
 
 // parallel reports whether several tools may be called at once, as they may everywhere unless it is said.
 func parallel(r *canon.Request) bool { return r.ParallelTools == nil || *r.ParallelTools }
 
-// held reports whether the model is held to the format. Anthropic and Google have no word for it and always
-// hold it to a schema.
-func held(r *canon.Request) bool {
+// held reports whether the model is asked to keep to the format. said is false for Anthropic and Google, who
+// have no word for it and always hold the model to a schema.
+func held(r *canon.Request) (yes, said bool) {
 	if s := r.Format.Strict; s != nil {
-		return *s
+		return *s, true
 	}
-	return r.Format.Schema != nil && (r.Origin == canon.Anthropic || r.Origin == canon.Gemini)
+	return false, r.Origin != canon.Anthropic && r.Origin != canon.Gemini
 }
 
 func toolDiff(want, got *canon.Request, gone map[canon.What]bool, note func(canon.What, any, any)) {
@@ -407,7 +413,8 @@ func DiffAnswers(want, got Told, from, to canon.Dialect, lost []canon.Loss) stri
 	if want.Usage.In() != got.Usage.In() || want.Usage.Out() != got.Usage.Out() || want.Usage.CacheRead != got.Usage.CacheRead {
 		return fmt.Sprintf("usage: %+v became %+v", want.Usage, got.Usage)
 	}
-	if want.Ended != got.Ended || (want.Failed == nil) != (got.Failed == nil) {
+	marked := from != canon.Gemini && to != canon.Gemini // which has no mark of its own for the end
+	if marked && want.Ended != got.Ended || (want.Failed == nil) != (got.Failed == nil) {
 		return fmt.Sprintf("ended %v, failed %v became ended %v, failed %v", want.Ended, want.Failed, got.Ended, got.Failed)
 	}
 	return ""

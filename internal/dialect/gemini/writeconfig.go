@@ -80,8 +80,8 @@ func (o *outgoing) format() {
 	}
 	if f.Schema != nil {
 		o.raw("responseJsonSchema", f.Schema)
-		if f.Strict != nil && !*f.Strict {
-			o.change(canon.WhatFormatStrict, "", "Gemini models always keep to the schema")
+		if f.Strict != nil {
+			o.change(canon.WhatFormatStrict, "", "Gemini models always keep to the schema, and are not told whether to")
 		}
 	}
 	if f.Name != "" || f.Description != "" {
