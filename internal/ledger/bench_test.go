@@ -88,4 +88,77 @@ func BenchmarkHoldSettle(b *testing.B) {
 	}
 }
 
+// BenchmarkHoldBudgets is what admission costs with 100,000 accounts on three levels, a hold of each on
+// three budgets; and what it costs to settle. The store is asked nothing.
+func BenchmarkHoldBudgets(b *testing.B) {
+	const accounts = 100_000
+	store := &ledgertest.Store{}
+	zone, err := time.LoadLocation("Asia/Kolkata")
+	if err != nil {
+		b.Fatal(err)
+	}
+	requests := make([]ledger.HoldRequest, accounts)
+	var all []ledger.Budget
+	for i := range requests {
+		id := func(level, n int) string { return fmt.Sprintf("0198c1a2-7b1e-7c3d-%04d-%012d", level, n) }
+		leaf, team, dealer := id(3, i), id(2, i/10), id(1, i/1000)
+		store.Give(ledger.Card{ID: leaf, AccountID: leaf, Amount: 1e15, Balance: 1e15, GrantedAt: start, ExpiresAt: start.Add(time.Hour)})
+		requests[i] = ledger.HoldRequest{
+			Account: leaf, Above: []string{team, dealer}, Amount: 1000, At: start, Charge: true,
+			Budgets: []ledger.Budget{
+				{Subject: id(4, i), Period: ledger.PeriodTotal, Limit: 1e15},
+				{Subject: team, Period: ledger.PeriodMonth, Zone: zone, Limit: 1e15},
+				{Subject: dealer, Period: ledger.PeriodMonth, Zone: zone, Limit: 1e15},
+			},
+		}
+		all = append(all, requests[i].Budgets...)
+	}
+	for _, x := range all {
+		c := ledger.Counter{Subject: x.Subject, Period: x.Period, Zone: "UTC"}
+		if x.Zone != nil {
+			c.Zone = x.Zone.String()
+		}
+		c.Start, c.End = x.Period.Bounds(start, x.Zone)
+		store.Begin(c)
+	}
+	d := openDesk(b, store, b.TempDir(), journal.DefaultOptions())
+	store.Before = func(op string) error {
+		if op != "Apply" {
+			b.Errorf("the store is asked: %s", op)
+		}
+		return errDown
+	}
+	var n atomic.Int64
+	like := benchCall("", "")
+	b.Run("hold", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			r := &requests[int(n.Add(1)*7919)%accounts]
+			h, err := d.Hold(*r)
+			if err == nil {
+				err = h.Release()
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("settle", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			i := n.Add(1)
+			r := &requests[int(i*7919)%accounts]
+			h, err := d.Hold(*r)
+			if err == nil {
+				c := like
+				c.ID, c.AccountID, c.KeyID = strconv.FormatInt(i, 10), r.Account, r.Budgets[0].Subject
+				err = d.Settle(h, c)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 var errDown = fmt.Errorf("the store is down")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -120,9 +119,12 @@ func (h *Hold) reserveAll(r *HoldRequest) error {
 	}
 	var few [4]*subject
 	subjects := few[:0]
-	for _, g := range h.gauges {
-		at, has := slices.BinarySearchFunc(subjects, g.subject, func(a, b *subject) int { return strings.Compare(a.id, b.id) })
-		if !has {
+	for _, g := range h.gauges { // few: sorting by insertion is the quickest
+		at := len(subjects)
+		for at > 0 && subjects[at-1].id > g.subject.id {
+			at--
+		}
+		if at == 0 || subjects[at-1] != g.subject {
 			subjects = slices.Insert(subjects, at, g.subject)
 		}
 	}
@@ -135,16 +137,24 @@ func (h *Hold) reserveAll(r *HoldRequest) error {
 	}
 	for _, s := range subjects {
 		s.mu.Lock()
-		defer s.mu.Unlock()
 	}
+	err := h.reserveGauges(r)
+	for _, s := range subjects {
+		s.mu.Unlock()
+	}
+	if err != nil && h.payer != nil {
+		h.payer.held -= r.Amount
+	}
+	return err
+}
+
+// reserveGauges reserves on all budgets or none. The caller holds the subjects.
+func (h *Hold) reserveGauges(r *HoldRequest) error {
 	at := r.At.UnixMilli()
 	for i, g := range h.gauges {
 		if err := g.reserve(&r.Budgets[i], r.Amount, at); err != nil {
 			for _, g := range h.gauges[:i] {
 				g.held -= r.Amount
-			}
-			if h.payer != nil {
-				h.payer.held -= r.Amount
 			}
 			return err
 		}

@@ -34,6 +34,7 @@ type Store struct {
 	byID      map[string][]int // entries by transfer
 	head      ledger.Head
 	counters  []ledger.Counter
+	known     map[ledger.Counter]bool // of Begin
 	closings  []ledger.Closing
 }
 
@@ -152,6 +153,19 @@ func (s *Store) Give(c ledger.Card) {
 	defer s.mu.Unlock()
 	p := s.purse(c.AccountID)
 	p.cards = append(p.cards, c)
+}
+
+// Begin puts a counter into the store, for tests that need many.
+func (s *Store) Begin(c ledger.Counter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil {
+		s.known = map[ledger.Counter]bool{}
+	}
+	if !s.known[c] {
+		s.known[c] = true
+		s.counters = append(s.counters, c)
+	}
 }
 
 // Transfer implements ledger.Store.
