@@ -434,3 +434,52 @@ func TestSoftLimitIsReportedOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestOverspendIsBounded lets 10,000 calls at once at an account with a dollar, whose key and parent have
+// a dollar to spend, too. Calls that cost at most what was held cannot overspend; others can by what
+// they cost beyond it, all together, and not by a nano more.
+func TestOverspendIsBounded(t *testing.T) {
+	for _, beyond := range []catalog.Nanos{0, 1_234_567} {
+		d := newDesk(t)
+		d.grant("card", "a", dollar, start, start.Add(time.Hour))
+		key, parent := total("key", dollar), month("parent", dollar)
+		r := ledger.HoldRequest{Account: "a", Above: []string{"parent"}, Amount: 3_000_000, At: start, Budgets: []ledger.Budget{key, parent}, Charge: true}
+		var excess, cost, taken atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 10_000 {
+			wg.Go(func() {
+				h, err := d.Hold(r)
+				if err != nil {
+					return
+				}
+				taken.Add(1)
+				actual := r.Amount - catalog.Nanos(i%7)*100_000
+				if i%2 == 0 {
+					actual = r.Amount + beyond
+					excess.Add(int64(beyond))
+				}
+				cost.Add(int64(actual))
+				c := call(fmt.Sprint(i), "a", actual, start)
+				c.KeyID = "key"
+				if err := d.Settle(h, c); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		f := d.Balance("a", start)
+		if over := int64(f.Spent - dollar); int64(f.Spent) != cost.Load() || over > excess.Load() || f.Debt != max(0, f.Spent-dollar) || f.Held != 0 {
+			t.Errorf("%d calls for %v, at most %v beyond what was held: %+v", taken.Load(), catalog.Nanos(cost.Load()), catalog.Nanos(excess.Load()), f)
+		}
+		if taken.Load() < 333 || d.Held() != 0 {
+			t.Errorf("%d calls were taken, %v is held", taken.Load(), d.Held())
+		}
+		for _, b := range []ledger.Budget{key, parent} {
+			if u, ok := d.Used(b, start); int64(u.Spent) != cost.Load() || u.Held != 0 || !ok {
+				t.Errorf("%s: %+v", b.Subject, u)
+			}
+		}
+		d.sameAsStore("a")
+		d.audit()
+	}
+}

@@ -32,6 +32,9 @@ func (b *Book) Grant(ctx context.Context, card Card, note string) (Card, error) 
 // than Amount beyond debts and what is held for calls under way; none of that ever moves. Without an
 // ExpiresAt the new card lives for DefaultCardLife, that of a closed account for ClosedCardLife.
 //
+// A transfer of EntryClose says that the account is closed. What was held for calls under way, or comes
+// back otherwise, follows by itself within a day, over restarts too; a debt stays.
+//
 // With an error nothing changed here; if the store may have done it nevertheless, it is asked until
 // that is known, and what would move stays reserved. Asking for the same transfer again, with the same
 // id, is always safe. Settlements of the accounts that take part wait meanwhile, for seconds at the
@@ -58,6 +61,11 @@ func (b *Book) Transfer(ctx context.Context, t Transfer) (Transferred, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 	defer cancel()
+	if t.Kind == EntryClose {
+		if err := b.store.PutClosing(ctx, Closing{ID: t.ID, AccountID: t.From, ParentID: t.To, At: t.At, Note: t.Note}); err != nil {
+			return Transferred{}, fmt.Errorf("ledger: nothing was moved: %w", err)
+		}
+	}
 	if err := b.Flush(ctx); err != nil {
 		return Transferred{}, fmt.Errorf("ledger: nothing was moved: the store does not take the calls before it: %w", err)
 	}

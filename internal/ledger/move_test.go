@@ -25,6 +25,11 @@ func transfer(kind ledger.EntryKind, id, from, to string, amount catalog.Nanos) 
 	return ledger.Transfer{ID: id, Kind: kind, From: from, To: to, Amount: amount, At: start, ExpiresAt: start.Add(time.Hour)}
 }
 
+// closing is one of all that an account has.
+func closing(id, from, to string, at time.Time) ledger.Transfer {
+	return ledger.Transfer{ID: id, Kind: ledger.EntryClose, From: from, To: to, Amount: 1e16, UpTo: true, At: at}
+}
+
 func (d *desk) move(t ledger.Transfer) ledger.Transferred {
 	d.t.Helper()
 	out, err := d.Transfer(context.Background(), t)
@@ -143,14 +148,14 @@ func TestFeesAndCommission(t *testing.T) {
 	if _, err := d.Transfer(t.Context(), transfer(ledger.EntryTake, "little", "c", "a", dollar/5)); err == nil {
 		t.Error("the fee took all")
 	}
-	out, err := d.CloseAccount(t.Context(), ledger.Closing{ID: "close", AccountID: "c", ParentID: "b", At: start})
+	out, err := d.Transfer(t.Context(), closing("close", "c", "b", start))
 	if err != nil || out.Fee != 3*dollar || out.Card.Amount != 27*dollar || out.Card.ExpiresAt != start.Add(180*24*time.Hour) {
 		t.Errorf("%+v, %v", out, err)
 	}
 	if got := d.left(start, "a", "b", "c"); got["a"] != 57*dollar+800e6 || got["b"] != 39*dollar || got["c"] != 0 {
 		t.Errorf("%v", got)
 	}
-	if again, err := d.CloseAccount(t.Context(), ledger.Closing{ID: "close", AccountID: "c", ParentID: "b", At: start}); err != nil || !again.Repeated || again.Fee != 3*dollar {
+	if again, err := d.Transfer(t.Context(), closing("close", "c", "b", start)); err != nil || !again.Repeated || again.Fee != 3*dollar {
 		t.Errorf("%+v, %v", again, err)
 	}
 	d.sameAsStore("a", "b", "c")
@@ -394,8 +399,7 @@ func TestCloseAccount(t *testing.T) {
 		d := openDesk(t, store, dir, journal.DefaultOptions())
 		d.grant("1", "b", 100, start, start.Add(240*time.Hour))
 		h := d.hold("b", 30, start)
-		closing := ledger.Closing{ID: "close", AccountID: "b", ParentID: "a", At: start}
-		out, err := d.CloseAccount(t.Context(), closing)
+		out, err := d.Transfer(t.Context(), closing("close", "b", "a", start))
 		if err != nil || out.Amount != 70 {
 			t.Errorf("%+v, %v", out, err)
 		}

@@ -15,35 +15,14 @@ const (
 	closingLife = 24 * time.Hour  // longer than any call
 )
 
-// Closing says that an account is closed and what it has goes to its parent.
+// Closing says that an account is closed and that what it has goes to its parent, also what is held for
+// calls under way, when they have ended.
 type Closing struct {
-	ID        string // of the transfer
+	ID        string // of the first transfer
 	AccountID string
 	ParentID  string
 	At        time.Time
 	Note      string
-}
-
-// CloseAccount moves what an account has to its parent, as a card that lives for ClosedCardLife. What is
-// held for calls under way, which must not become more, follows when they have ended, over restarts
-// too. A debt stays. Nothing to move is no error.
-func (b *Book) CloseAccount(ctx context.Context, c Closing) (Transferred, error) {
-	c.At = c.At.UTC().Truncate(time.Millisecond)
-	if err := b.store.PutClosing(ctx, c); err != nil {
-		return Transferred{}, fmt.Errorf("ledger: %w", err)
-	}
-	out, err := b.empty(ctx, c, c.ID, c.At)
-	var short *ShortError
-	if errors.As(err, &short) {
-		return Transferred{}, nil
-	}
-	return out, err
-}
-
-func (b *Book) empty(ctx context.Context, c Closing, id string, at time.Time) (Transferred, error) {
-	return b.Transfer(ctx, Transfer{
-		ID: id, Kind: EntryClose, From: c.AccountID, To: c.ParentID, Amount: maxCard, UpTo: true, At: at, Reference: "closed " + c.AccountID, Note: c.Note,
-	})
 }
 
 // sweep does what is due until the book closes.
@@ -128,8 +107,10 @@ func (b *Book) closings(ctx context.Context, now time.Time) error {
 			}
 			continue
 		}
-		at := now.UTC().Truncate(time.Millisecond)
-		_, err := b.empty(ctx, c, fmt.Sprintf("%s@%d", c.ID, at.UnixMilli()), at)
+		_, err := b.Transfer(ctx, Transfer{
+			ID: fmt.Sprintf("%s@%d", c.ID, now.UnixMilli()), Kind: EntryClose, From: c.AccountID, To: c.ParentID, Amount: maxCard, UpTo: true,
+			At: now, Reference: "closed " + c.AccountID, Note: c.Note,
+		})
 		var short *ShortError
 		if err != nil && !errors.As(err, &short) {
 			return err
