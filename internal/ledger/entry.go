@@ -132,7 +132,7 @@ type Hash [sha256.Size]byte
 const chainVersion = "tollgate entry 1\n"
 
 // Seal returns the hash of an entry behind the one with hash before (zero for the first). What is
-// hashed, and in which order, is part of the format of the store: docs/decisions/0009-ledger.md.
+// hashed, and in which order, is part of the format of the store: docs/decisions/0010-ledger.md.
 func (e *Entry) Seal(before Hash) Hash {
 	b := make([]byte, 0, 512+len(e.Calls)+len(e.Note))
 	b = append(b, chainVersion...)

@@ -6,7 +6,7 @@
 ALTER TABLE entries RENAME TO entries_old;
 CREATE INDEX entries_old_id ON entries_old (id);
 
--- Append-only. Columns and their order in the hash: docs/decisions/0009-ledger.md.
+-- Append-only. Columns and their order in the hash: docs/decisions/0010-ledger.md.
 CREATE TABLE entries (
   seq        BIGINT NOT NULL,
   movement   BIGINT NOT NULL, -- seq of its first entry
