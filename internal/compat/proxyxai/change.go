@@ -119,6 +119,13 @@ func (a *API) addUser(r *http.Request, who account.Caller) (any, error) {
 		return nil, err
 	}
 	m := ledger.Multiplier(max(x.Rates, a.Accounts.Directory().RatesOf(who.Account)))
+	if in.SoftLimit == nil {
+		hard := x.HardLimitOf(catalog.Nanos(*in.CreditGranted))
+		if in.HardLimit != nil {
+			hard = catalog.Nanos(*in.HardLimit)
+		}
+		x.SoftLimit = m.ToReal(hard / 5 * 4)
+	}
 	t, err := a.transferOf(who, &in, m)
 	if err != nil {
 		return nil, err
