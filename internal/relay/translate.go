@@ -155,7 +155,8 @@ func (c *call) writer(l *pool.Lease) outlet {
 	c.tr.out = c.tr.near.NewWriter(dialect.Answer{
 		Head: c.head, Request: c.tr.asked, ID: c.id, Model: c.head.Model, Origin: l.Spoken.Dialect, Created: c.began,
 	})
-	t := &translating{Writer: c.tr.out, sse: c.head.Framing == dialect.FramingSSE}
+	// Comments are part of every event stream, but Google's own SDK for JavaScript breaks on them.
+	t := &translating{Writer: c.tr.out, comments: c.head.Framing == dialect.FramingSSE && c.ep.Dialect != canon.Gemini}
 	if c.split {
 		t.split = thinksplit.New()
 	}
@@ -180,8 +181,8 @@ func (p passing) Append(dst, raw, data []byte, _ []canon.Event) []byte {
 // translating writes what the frames mean.
 type translating struct {
 	dialect.Writer
-	split *thinksplit.Splitter // nil: thoughts are where the dialect has them
-	sse   bool
+	split    *thinksplit.Splitter // nil: thoughts are where the dialect has them
+	comments bool
 }
 
 func (t *translating) Append(dst, _, _ []byte, events []canon.Event) []byte {
@@ -192,7 +193,7 @@ func (t *translating) Append(dst, _, _ []byte, events []canon.Event) []byte {
 	for _, e := range events {
 		dst = t.Write(dst, e)
 	}
-	if len(dst) == before && t.sse && len(events) == 1 {
+	if len(dst) == before && t.comments && len(events) == 1 {
 		if o, ok := events[0].(canon.Other); ok && o.Name == "ping" {
 			dst = append(dst, ": ping\n\n"...) // keeps the client's connection alive as the upstream keeps ours
 		}

@@ -142,7 +142,7 @@ func wordByte(b byte) bool {
 
 // plainWords removes what coding agents put around the person's own words.
 func plainWords(s string) string {
-	for _, tag := range []string{"system-reminder", "environment_context", "environment_details", "user_instructions", "session_context"} {
+	for _, tag := range []string{"system-reminder", "environment_context", "environment_details", "user_instructions", "session_context", "system"} {
 		for {
 			before, rest, ok := strings.Cut(s, "<"+tag+">")
 			if !ok {

@@ -32,7 +32,7 @@ const rootKey = "sk-agents-admin-key"
 // models are the ways to an upstream, by the dialect that the channel speaks.
 var models = []model{
 	{"chat", "openai-compatible", "sim-gpt-5", "openaichat"},
-	{"responses", "openai", "sim-gpt-5", "openairesponses"},
+	{"responses", "openai", "sim-gpt-codex", "openairesponses"},
 	{"claude", "anthropic", "sim-claude", "anthropic"},
 	{"gemini", "gemini", "sim-gemini", "gemini"},
 }

@@ -21,13 +21,18 @@ import (
 type piece struct {
 	who  string
 	what string
-	any  bool // declared as lost or changed: stands for anything of at most two pieces
+	any  bool // declared as lost or changed: stands for anything of at most six pieces
 }
 
 // Diff says what of want is not in got, although none of lost declares it; "" is nothing. Both are as
 // ReadRequest read them; lost are the losses on the way, with paths of want. further are losses of a
 // later leg, whose paths are not want's.
 func Diff(want, got *canon.Request, lost, further []canon.Loss) string {
+	return DiffVia(want, got, got.Origin, lost, further)
+}
+
+// DiffVia is Diff of what came home from the dialect via.
+func DiffVia(want, got *canon.Request, via canon.Dialect, lost, further []canon.Loss) string {
 	gone := map[canon.What]bool{}
 	at := map[string]bool{}
 	blocks := map[canon.What]bool{}
@@ -46,12 +51,12 @@ func Diff(want, got *canon.Request, lost, further []canon.Loss) string {
 		}
 	}
 	note(canon.WhatMaxOutput, want.MaxOutput, got.MaxOutput)
-	note(canon.WhatTemperature, sampled(want.Temperature), sampled(got.Temperature))
-	note(canon.WhatTopP, sampled(want.TopP), sampled(got.TopP))
+	note(canon.WhatTemperature, orOne(want.Temperature), orOne(got.Temperature))
+	note(canon.WhatTopP, orOne(want.TopP), orOne(got.TopP))
 	note(canon.WhatTopK, want.TopK, got.TopK)
 	note(canon.WhatSeed, want.Seed, got.Seed)
-	note(canon.WhatPresencePenalty, penalty(want.PresencePenalty), penalty(got.PresencePenalty))
-	note(canon.WhatFrequencyPenalty, penalty(want.FrequencyPenalty), penalty(got.FrequencyPenalty))
+	note(canon.WhatPresencePenalty, orZero(want.PresencePenalty), orZero(got.PresencePenalty))
+	note(canon.WhatFrequencyPenalty, orZero(want.FrequencyPenalty), orZero(got.FrequencyPenalty))
 	note(canon.WhatStop, want.Stop, got.Stop)
 	note(canon.WhatUser, want.User, got.User)
 	note(canon.WhatTier, want.Tier, got.Tier)
@@ -59,27 +64,51 @@ func Diff(want, got *canon.Request, lost, further []canon.Loss) string {
 	note(canon.WhatCacheKey, want.CacheKey, got.CacheKey)
 	note(canon.WhatLogProbs, want.LogProbs, got.LogProbs)
 	note(canon.WhatN, max(want.N, 1), max(got.N, 1))
-	note(canon.WhatParallelTools, parallel(want), parallel(got))
+	if want.ToolChoice.Mode != canon.ToolNone {
+		note(canon.WhatParallelTools, want.ParallelTools == nil || *want.ParallelTools, got.ParallelTools == nil || *got.ParallelTools) // it is what all do
+	}
 	if !gone[canon.WhatToolAllowed] {
-		note(canon.WhatToolChoice, mode(want), mode(got))
+		note(canon.WhatToolChoice, choice(want), choice(got))
 		note(canon.WhatToolChoice, want.ToolChoice.Name, got.ToolChoice.Name)
 	}
 	if !gone[canon.WhatBudget] && !gone[canon.WhatAdaptive] {
 		note(canon.WhatEffort, effort(want), effort(got))
 	}
 	note(canon.WhatNoReasoning, want.Reasoning != nil && want.Reasoning.Disabled, got.Reasoning != nil && got.Reasoning.Disabled)
-	format(want, got, note)
+	format(want, got, via, note)
 	toolDiff(want, got, gone, note)
-	a, b := plain(want.System), plain(got.System)
-	asked := gone[canon.WhatFormat] && strings.HasPrefix(b, a) // a format that can only be asked for in words
-	if a != b && !asked && !gone[canon.WhatSystemContent] && !gone[canon.WhatSystemPosition] {
+	if a, b := plain(want.System), plain(got.System); a != b && !(gone[canon.WhatFormat] && strings.HasPrefix(b, a)) && !gone[canon.WhatSystemContent] && !gone[canon.WhatSystemPosition] {
 		diffs = append(diffs, fmt.Sprintf("system: %q became %q", a, b))
 	}
-	c, d := flatten(want, at, blocks), flatten(got, nil, nil)
-	if !match(c, d) {
-		diffs = append(diffs, fmt.Sprintf("conversation:\n  %s\nbecame\n  %s", list(c), list(d)))
+	a, b := flatten(want, at, blocks), flatten(got, nil, nil)
+	if !match(a, b) {
+		diffs = append(diffs, fmt.Sprintf("conversation:\n  %s\nbecame\n  %s", list(a), list(b)))
 	}
 	return strings.Join(diffs, "\n")
+}
+
+// choice is the mode; not said is the same as automatic.
+func choice(r *canon.Request) canon.ToolMode {
+	if r.ToolChoice.Mode == "" {
+		return canon.ToolAuto
+	}
+	return r.ToolChoice.Mode
+}
+
+// orOne is a temperature or top_p; 1 is what holds everywhere where nothing is said.
+func orOne(v *float64) float64 {
+	if v == nil {
+		return 1
+	}
+	return *v
+}
+
+// orZero is a penalty; 0 changes nothing, whether it is said or left out.
+func orZero(v *float64) float64 {
+	if v == nil {
+		return 0
+	}
+	return *v
 }
 
 func show(v any) string {
@@ -88,30 +117,6 @@ func show(v any) string {
 		return fmt.Sprintf("%v", r.Elem())
 	}
 	return fmt.Sprintf("%v", v)
-}
-
-// sampled is a temperature or top_p; 1 is what holds everywhere where nothing is said.
-func sampled(p *float64) float64 {
-	if p == nil {
-		return 1
-	}
-	return *p
-}
-
-// penalty is a penalty that changes anything; 0 does not, whether it is said or left out.
-func penalty(p *float64) float64 {
-	if p == nil {
-		return 0
-	}
-	return *p
-}
-
-// mode is how tools are chosen; where nothing is said, the model chooses.
-func mode(r *canon.Request) canon.ToolMode {
-	if r.ToolChoice.Mode == "" {
-		return canon.ToolAuto
-	}
-	return r.ToolChoice.Mode
 }
 
 // effort is how much to think, as a budget: words and numbers of the same strength are equal.
@@ -128,7 +133,7 @@ func effort(r *canon.Request) string {
 	return ""
 }
 
-func format(want, got *canon.Request, note func(canon.What, any, any)) {
+func format(want, got *canon.Request, via canon.Dialect, note func(canon.What, any, any)) {
 	a, b := want.Format, got.Format
 	if a == nil || b == nil {
 		what := canon.WhatFormat
@@ -139,26 +144,12 @@ func format(want, got *canon.Request, note func(canon.What, any, any)) {
 		return
 	}
 	note(canon.WhatFormatSchema, compact(a.Schema), compact(b.Schema))
-	if a.Name != "" {
+	if a.Name != "" { // some demand one
 		note(canon.WhatFormatName, a.Name, b.Name)
 	}
-	x, said := held(want)
-	y, too := held(got)
-	if said && too {
-		note(canon.WhatFormatStrict, x, y)
+	if via != canon.Anthropic && via != canon.Gemini { // these keep to any schema
+		note(canon.WhatFormatStrict, a.Strict, b.Strict)
 	}
-}
-
-// parallel reports whether several tools may be called at once, as they may everywhere unless it is said.
-func parallel(r *canon.Request) bool { return r.ParallelTools == nil || *r.ParallelTools }
-
-// held reports whether the model is asked to keep to the format. said is false for Anthropic and Google, who
-// have no word for it and always hold the model to a schema.
-func held(r *canon.Request) (yes, said bool) {
-	if s := r.Format.Strict; s != nil {
-		return *s, true
-	}
-	return false, r.Origin != canon.Anthropic && r.Origin != canon.Gemini
 }
 
 func toolDiff(want, got *canon.Request, gone map[canon.What]bool, note func(canon.What, any, any)) {
@@ -213,10 +204,10 @@ func plain(blocks []canon.Block) string {
 	return strings.Join(strings.Fields(b.String()), "")
 }
 
-// flatten lists what was said in order. Neighbouring texts of one side are one; a tool's id is replaced by
-// the number of its call.
+// flatten lists what was said in order. A tool's id is replaced by the number of its call.
 func flatten(r *canon.Request, at map[string]bool, lost map[canon.What]bool) []piece {
 	var out []piece
+	moved := 0
 	ids := map[string]string{}
 	number := func(id string) string {
 		if ids[id] == "" {
@@ -237,16 +228,18 @@ func flatten(r *canon.Request, at map[string]bool, lost map[canon.What]bool) []p
 			p := piece{who: who, any: at[t.Path(i)] && t.Path(i) != ""}
 			var of []canon.What
 			p.what, of = said(b, number)
-			if (p.what == "" || p.what == "text ") && !p.any { // white space alone is not compared
+			if moved > 0 && !strings.HasPrefix(p.what, "result ") {
+				out = append(out, piece{who: who, any: true})
+				moved = 0
+			}
+			if p.any && strings.HasPrefix(p.what, "result ") && strings.Contains(p.what, ";media ") {
+				moved++ // what is no text of a result may follow after all results
+			}
+			if p.what == "" && !p.any {
 				continue
 			}
 			for _, w := range of {
 				p.any = p.any || lost[w]
-			}
-			if last := len(out) - 1; last >= 0 && !p.any && !out[last].any && out[last].who == who &&
-				strings.HasPrefix(p.what, "text ") && strings.HasPrefix(out[last].what, "text ") {
-				out[last].what += strings.TrimPrefix(p.what, "text ")
-				continue
 			}
 			out = append(out, p)
 		}
@@ -258,8 +251,14 @@ func flatten(r *canon.Request, at map[string]bool, lost map[canon.What]bool) []p
 func said(b canon.Block, number func(string) string) (string, []canon.What) {
 	switch b := b.(type) {
 	case canon.Text:
-		return "text " + strings.Join(strings.Fields(b.Text), ""), []canon.What{canon.WhatText}
+		if text := strings.Join(strings.Fields(b.Text), ""); text != "" {
+			return "text " + text, []canon.What{canon.WhatText}
+		}
+		return "", nil // white space alone, which some refuse and nobody misses
 	case canon.Reasoning:
+		if b.Seal == "" { // anybody's
+			return "reasoning " + b.Text, []canon.What{canon.WhatReasoningSeal, canon.WhatReasoningText}
+		}
 		return "reasoning " + string(b.Origin) + " " + b.Text + " " + b.Seal, []canon.What{canon.WhatReasoningSeal, canon.WhatReasoningText}
 	case canon.Media:
 		what := "media " + string(b.Kind) + " " + b.MIME + " " + b.Data + b.URL + b.FileID
@@ -273,9 +272,18 @@ func said(b canon.Block, number func(string) string) (string, []canon.What) {
 		return "call " + number(b.ID) + " " + b.Name + " " + compact(b.Input), []canon.What{canon.WhatToolUse, canon.WhatToolArguments, canon.WhatToolCustom}
 	case canon.ToolResult:
 		var in strings.Builder
+		text := false
 		for _, one := range b.Blocks {
 			w, _ := said(one, number)
-			in.WriteString(w + ";")
+			if w == "" {
+				continue
+			}
+			if rest, ok := strings.CutPrefix(w, "text "); ok && text {
+				in.WriteString(rest)
+				continue
+			}
+			text = strings.HasPrefix(w, "text ")
+			in.WriteString(";" + w)
 		}
 		failed := ""
 		if b.IsError {
@@ -288,39 +296,63 @@ func said(b canon.Block, number func(string) string) (string, []canon.What) {
 	return "", nil
 }
 
-// match reports whether b is a, where a's wildcards stand for up to two pieces each.
+// match reports whether b is a, where a's wildcards stand for up to six pieces each, and neighbouring texts
+// of one side may be joined or split.
 func match(a, b []piece) bool {
-	if len(a) == 0 {
-		return len(b) == 0
+	m := matcher{a: a, b: b, failed: map[[4]int]bool{}}
+	return m.from(0, 0, 0, 0)
+}
+
+// matcher remembers which ways lead nowhere: places in a and b, and how much of the texts there is done.
+type matcher struct {
+	a, b   []piece
+	failed map[[4]int]bool
+}
+
+func (m *matcher) from(i, j, doneA, doneB int) bool {
+	at := [4]int{i, j, doneA, doneB}
+	if m.failed[at] {
+		return false
 	}
-	if a[0].any {
-		for n := 0; n <= 2 && n <= len(b); n++ {
-			if match(a[1:], b[n:]) {
+	ok := m.try(i, j, doneA, doneB)
+	m.failed[at] = !ok
+	return ok
+}
+
+func (m *matcher) try(i, j, doneA, doneB int) bool {
+	if i == len(m.a) {
+		return j == len(m.b)
+	}
+	a := m.a[i]
+	if a.any {
+		for n := 0; n <= 6 && j+n <= len(m.b); n++ {
+			rest := doneB
+			if n > 0 {
+				rest = 0
+			}
+			if m.from(i+1, j+n, 0, rest) {
 				return true
 			}
 		}
 		return false
 	}
-	if len(b) == 0 || a[0].who != b[0].who {
+	if j == len(m.b) || a.who != m.b[j].who {
 		return false
 	}
-	if a[0].what == b[0].what {
-		return match(a[1:], b[1:])
+	b := m.b[j]
+	ta, isA := strings.CutPrefix(a.what, "text ")
+	tb, isB := strings.CutPrefix(b.what, "text ")
+	if !isA || !isB {
+		return a.what == b.what && m.from(i+1, j+1, 0, 0)
 	}
-	// Wildcards may have become a text that joined its neighbours, or nothing, and then neighbours join too.
-	after := 1
-	for after < len(a) && a[after].any {
-		after++
-	}
-	if joined, ok := strings.CutPrefix(b[0].what, a[0].what); ok && strings.HasPrefix(a[0].what, "text ") && after > 1 {
-		rest := append([]piece{{who: b[0].who, what: "text " + joined}}, b[1:]...)
-		if joined != "" && match(a[after:], rest) {
-			return true
-		}
-		if after < len(a) && strings.HasPrefix(a[after].what, "text ") && strings.HasSuffix(joined, strings.TrimPrefix(a[after].what, "text ")) {
-			return match(a[after+1:], b[1:])
-		}
-		return match(a[after:], b[1:])
+	ta, tb = ta[doneA:], tb[doneB:]
+	switch {
+	case ta == tb:
+		return m.from(i+1, j+1, 0, 0)
+	case strings.HasPrefix(tb, ta):
+		return m.from(i+1, j, 0, doneB+len(ta))
+	case strings.HasPrefix(ta, tb):
+		return m.from(i, j+1, doneA+len(tb), 0)
 	}
 	return false
 }
@@ -413,8 +445,7 @@ func DiffAnswers(want, got Told, from, to canon.Dialect, lost []canon.Loss) stri
 	if want.Usage.In() != got.Usage.In() || want.Usage.Out() != got.Usage.Out() || want.Usage.CacheRead != got.Usage.CacheRead {
 		return fmt.Sprintf("usage: %+v became %+v", want.Usage, got.Usage)
 	}
-	marked := from != canon.Gemini && to != canon.Gemini // which has no mark of its own for the end
-	if marked && want.Ended != got.Ended || (want.Failed == nil) != (got.Failed == nil) {
+	if from != canon.Gemini && to != canon.Gemini && want.Ended != got.Ended || (want.Failed == nil) != (got.Failed == nil) {
 		return fmt.Sprintf("ended %v, failed %v became ended %v, failed %v", want.Ended, want.Failed, got.Ended, got.Failed)
 	}
 	return ""
@@ -423,8 +454,18 @@ func DiffAnswers(want, got Told, from, to canon.Dialect, lost []canon.Loss) stri
 // lines lists the blocks of an answer. Seals are shown as their origin would get them back.
 func lines(t Told, d canon.Dialect, gone map[canon.What]bool) []string {
 	var out []string
-	var texts [8]string
-	for _, b := range t.blocks {
+	var blocks []block
+	for _, b := range t.blocks { // thoughts that follow each other are one, whoever cut them
+		if n := len(blocks) - 1; b.kind == "reasoning" && n >= 0 && blocks[n].kind == b.kind && blocks[n].choice == b.choice {
+			blocks[n].text += b.text
+			if b.seal != "" {
+				blocks[n].seal = b.seal
+			}
+			continue
+		}
+		blocks = append(blocks, b)
+	}
+	for _, b := range blocks {
 		line := strconv.Itoa(b.choice) + " " + b.kind + " "
 		switch b.kind {
 		case "reasoning":
@@ -432,8 +473,7 @@ func lines(t Told, d canon.Dialect, gone map[canon.What]bool) []string {
 				continue
 			}
 			if !gone[canon.WhatAnswerSeal] {
-				_, inner := canon.UnwrapSeal(d, b.seal)
-				line += "[" + inner + "] "
+				line += "[" + seal(d, b.seal) + "] "
 			} else if b.text == "" {
 				continue
 			}
@@ -452,13 +492,33 @@ func lines(t Told, d canon.Dialect, gone map[canon.What]bool) []string {
 			}
 			line += b.text
 		}
-		if b.kind == "text" && b.choice < len(texts) && len(out) > 0 && strings.HasPrefix(out[len(out)-1], strconv.Itoa(b.choice)+" text ") {
+		if b.kind == "text" && len(out) > 0 && strings.HasPrefix(out[len(out)-1], strconv.Itoa(b.choice)+" text ") {
 			out[len(out)-1] += b.text
 			continue
 		}
 		out = append(out, line)
 	}
 	return out
+}
+
+// seal is what the origin of a seal gets back of what a client of d was given. Chat Completions has seals in
+// an object: of reasoning_details, or Google's beside a call.
+func seal(d canon.Dialect, kept string) string {
+	var detail struct {
+		Signature, Data string
+		Google          struct {
+			Signature string `json:"thought_signature"`
+		}
+	}
+	if d == canon.OpenAIChat && json.Unmarshal([]byte(kept), &detail) == nil {
+		for _, s := range []string{detail.Signature, detail.Data, detail.Google.Signature} {
+			if origin, inner := canon.UnwrapSeal(d, s); s != "" && origin != d {
+				return inner
+			}
+		}
+	}
+	_, inner := canon.UnwrapSeal(d, kept)
+	return inner
 }
 
 // Call is a call of a tool in an answer.

@@ -509,7 +509,7 @@ func (o *outgoing) response(texts []string, failed bool) {
 	if len(texts) == 1 {
 		o.str(name, texts[0])
 	} else if len(texts) > 1 {
-		o.strings(name, texts)
+		o.str(name, strings.Join(texts, "\n"))
 	} else if !o.home || failed {
 		o.str(name, "")
 	}

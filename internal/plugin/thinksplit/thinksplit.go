@@ -80,8 +80,10 @@ func (s *Splitter) event(e canon.Event) {
 		}
 		c.index = e.Index
 		s.text(c, c.held+e.Text)
-	case canon.ReasoningDelta:
-		e.Index += s.settled(e.Choice).shift
+	case canon.ReasoningDelta: // it may stand before text that has thoughts of its own
+		c := s.at(e.Choice)
+		s.flush(c)
+		e.Index += c.shift
 		s.emit(e)
 	case canon.RefusalDelta:
 		e.Index += s.settled(e.Choice).shift

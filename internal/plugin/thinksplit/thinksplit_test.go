@@ -87,6 +87,18 @@ func TestChoices(t *testing.T) {
 	}
 }
 
+// A model may think where it should, and in its text as well.
+func TestAfterThoughts(t *testing.T) {
+	s := thinksplit.New()
+	var got []canon.Event
+	for _, e := range []canon.Event{canon.ReasoningDelta{Text: "first"}, canon.BlockEnd{}, canon.TextDelta{Index: 1, Text: "<think>then</think>said"}} {
+		got = append(got, s.Split([]canon.Event{e})...)
+	}
+	if diff := cmp.Diff([]string{"thought 00 first", "thought 01 then", "text 02 said"}, told(got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // White space that never ends is let go.
 func TestBounded(t *testing.T) {
 	s := thinksplit.New()
