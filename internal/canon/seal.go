@@ -1,6 +1,7 @@
 package canon
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 )
@@ -26,6 +27,9 @@ func MarkSeal(origin, to Dialect, seal string) string {
 	}
 	return WrapSeal(origin, to, seal)
 }
+
+// MayHoldWrapped reports whether raw, JSON of any dialect, may hold a seal that WrapSeal has marked.
+func MayHoldWrapped(raw []byte) bool { return bytes.Contains(raw, []byte(sealMark)) }
 
 // UnwrapSeal returns what WrapSeal was given: whose seal it is and the seal itself. One without the mark
 // was made by the dialect from, in which it came.

@@ -79,6 +79,29 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// TestForeignSeals pins that thoughts of another vendor's model, sealed by us, do not reach OpenAI, and that
+// nothing else of the request changes.
+func TestForeignSeals(t *testing.T) {
+	const mine, others = `{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAAA"}`, `{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"tollgate-seal-1.anthropic.c2ln"}`
+	const rest = `{"role":"user","content":"about tollgate-seal-1.anthropic.c2ln"}`
+	raw := `{ "model":"m","input":[` + others + `, ` + mine + `,` + rest + `,` + others + ` ],"n":1.0 }`
+	body, err := jsonedit.Scan([]byte(raw), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edits, err := openairesponses.New().Edits(dialect.Head{}, body, "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := jsonedit.Apply([]byte(raw), edits...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{ "model":"m","input":[` + mine + `,` + rest + `],"n":1.0 }`; string(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 // BenchmarkHead is the head of an agent's request of 77 KB. Every call has its head read.
 func BenchmarkHead(b *testing.B) {
 	var s strings.Builder

@@ -137,16 +137,45 @@ func validID(id string) bool {
 	return true
 }
 
-// Edits names the upstream's model. Usage comes without asking in this dialect.
+// Edits names the upstream's model, and takes out of the input what a model of another vendor has thought:
+// its seal is ours, and OpenAI refuses what it can't open. Usage comes without asking in this dialect.
 func (*Protocol) Edits(_ dialect.Head, body *jsonedit.Object, upstreamModel string) ([]jsonedit.Edit, error) {
 	if body == nil {
 		return nil, nil
 	}
 	written, ok, err := body.String("model")
-	if err != nil || !ok || written == upstreamModel { // a cancel has a body at most by accident
+	if err != nil || !ok { // a cancel has a body at most by accident
 		return nil, err
 	}
-	return []jsonedit.Edit{body.Set("model", jsonedit.Quote(upstreamModel))}, nil
+	var edits []jsonedit.Edit
+	if written != upstreamModel {
+		edits = append(edits, body.Set("model", jsonedit.Quote(upstreamModel)))
+	}
+	if m, ok := body.Find("input"); ok && body.MayName(3, "encrypted_content") && canon.MayHoldWrapped(body.Value(m)) {
+		edits = append(edits, body.Set("input", withoutForeignSeals(body.Value(m))))
+	}
+	return edits, nil
+}
+
+// withoutForeignSeals returns input without the reasoning that another dialect's upstream has sealed.
+func withoutForeignSeals(input []byte) []byte {
+	items, e := inputItems(string(input))
+	if e != nil {
+		return input // the upstream says what is wrong with it
+	}
+	b := []byte{'['}
+	for _, item := range items {
+		if seal := memberOf(string(item), "encrypted_content"); seal != "" && seal[0] == '"' {
+			if origin, _ := canon.UnwrapSeal(canon.OpenAIResponses, unquoted(seal)); origin != canon.OpenAIResponses {
+				continue
+			}
+		}
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(b, item...)
+	}
+	return append(b, ']')
 }
 
 // WriteError writes e as the whole answer.
