@@ -41,20 +41,38 @@ func (d *Directory) Line(a *Account) iter.Seq[*Account] {
 	}
 }
 
+// LineOf returns the account of a caller and those above it, up to root: as they were when the caller was
+// authenticated, where that is how it came about. The result is shared: do not change it.
+func (d *Directory) LineOf(c Caller) []*Account {
+	if c.line != nil {
+		return c.line
+	}
+	return d.lineOf(c.Account)
+}
+
+func (d *Directory) lineOf(a *Account) line { return slices.Collect(d.Line(a)) }
+
+// line is an account and those above it, up to root. What holds for the first is decided on it.
+type line []*Account
+
 // MayCall reports whether a caller may call a model: its key, its account and every account above
 // allow it.
 func (d *Directory) MayCall(c Caller, model string) bool {
-	for a := range d.Line(c.Account) {
+	return mayCall(d.LineOf(c), c.Key, model)
+}
+
+func mayCall(l line, k *Key, model string) bool {
+	for _, a := range l {
 		if !Allows(a.Models, model) {
 			return false
 		}
 	}
-	return Allows(c.Key.Models, model)
+	return Allows(k.Models, model)
 }
 
 // MayReach reports whether a caller may call an API path, as MayCall.
 func (d *Directory) MayReach(c Caller, path string) bool {
-	for a := range d.Line(c.Account) {
+	for _, a := range d.LineOf(c) {
 		if !Allows(a.Paths, path) {
 			return false
 		}
@@ -65,7 +83,7 @@ func (d *Directory) MayReach(c Caller, path string) bool {
 // Welcome reports whether a caller may come from an address: each list of its key, its account and the
 // accounts above holds it, or is empty. The zero address is in no list.
 func (d *Directory) Welcome(c Caller, from netip.Addr) bool {
-	for a := range d.Line(c.Account) {
+	for _, a := range d.LineOf(c) {
 		if !within(a.IPs, from) {
 			return false
 		}
@@ -80,7 +98,11 @@ func within(list []netip.Prefix, from netip.Addr) bool {
 // Map returns the model to send instead of model by the rules of an account or, where none fits, by
 // those of the next account above that has one; ok is false if nobody has.
 func (d *Directory) Map(a *Account, model string) (mapped string, ok bool) {
-	for a := range d.Line(a) {
+	return d.lineOf(a).mapped(model)
+}
+
+func (l line) mapped(model string) (string, bool) {
+	for _, a := range l {
 		if len(a.Mapping) > 0 {
 			if to := a.Mapping.Map(model); to != model {
 				return to, true
@@ -91,8 +113,10 @@ func (d *Directory) Map(a *Account, model string) (mapped string, ok bool) {
 }
 
 // LevelOf returns the level of an account: its own, or that of the next account above that has one.
-func (d *Directory) LevelOf(a *Account) int {
-	for a := range d.Line(a) {
+func (d *Directory) LevelOf(a *Account) int { return d.lineOf(a).level() }
+
+func (l line) level() int {
+	for _, a := range l {
 		if a.Level > 0 {
 			return a.Level
 		}
@@ -102,8 +126,10 @@ func (d *Directory) LevelOf(a *Account) int {
 
 // PoolsOf returns the pools that serve an account where no rule chooses one: the first that is said on
 // the line, of Pools and, on the same account after them, Level. The result is shared: do not change it.
-func (d *Directory) PoolsOf(a *Account) []string {
-	for a := range d.Line(a) {
+func (d *Directory) PoolsOf(a *Account) []string { return d.lineOf(a).pools() }
+
+func (l line) pools() []string {
+	for _, a := range l {
 		if len(a.Pools) > 0 {
 			return a.Pools
 		}
@@ -126,16 +152,16 @@ var levelPools = func() (all [mapping.MaxLevel + 1]string) {
 // line that has Pools or AllowLevels must have it there; where nobody from some account up has any, that
 // account may use the pool of its level alone, and what byRule, a rule of the operator, chooses.
 func (d *Directory) MayUsePool(a *Account, name string, byRule bool) bool {
-	return d.mayUsePool(a, name, byRule, nil)
+	return d.lineOf(a).mayUsePool(name, byRule, nil)
 }
 
-// mayUsePool is MayUsePool for a pool that a rule of giver, on the line of a, names, if that is not nil:
+// mayUsePool is MayUsePool, also for a pool that a rule of giver, on the line, names, if that is not nil:
 // then giver and those below it that have no lists do not stand against it.
-func (d *Directory) mayUsePool(a *Account, name string, byRule bool, giver *Account) bool {
+func (l line) mayUsePool(name string, byRule bool, giver *Account) bool {
 	level, isLevel := pool.LevelOf(name)
 	given := giver != nil
 	other, said := false, true // of the accounts since the last list: one says another level; the topmost says one
-	for up := range d.Line(a) {
+	for i, up := range l {
 		switch {
 		case up.ID == RootID:
 			return byRule || !other && (said || isLevel && level == up.Level)
@@ -143,7 +169,7 @@ func (d *Directory) mayUsePool(a *Account, name string, byRule bool, giver *Acco
 		case len(up.Pools) == 0 && len(up.AllowLevels) == 0:
 			said = up.Level > 0
 			other = other || said && !(isLevel && level == up.Level)
-		case slices.Contains(up.Pools, name), isLevel && slices.Contains(up.AllowLevels, level), len(up.Pools) == 0 && isLevel && level == d.LevelOf(up):
+		case slices.Contains(up.Pools, name), isLevel && slices.Contains(up.AllowLevels, level), len(up.Pools) == 0 && isLevel && level == l[i:].level():
 			other, said = false, true
 		default:
 			return false
@@ -165,34 +191,39 @@ type Rules struct {
 // order. It is false when the caller may not call the model; without pools, it may use none of those
 // that serve it. Calls and lists of models ask the same. The result is shared: do not change it.
 func (d *Directory) Serve(c Caller, asked string, rules *Rules) (sent string, pools []string, ok bool) {
-	if !d.MayCall(c, asked) {
+	l := line(d.LineOf(c))
+	if !mayCall(l, c.Key, asked) {
 		return asked, nil, false
 	}
-	sent, mapped := d.Map(c.Account, asked)
+	sent, mapped := l.mapped(asked)
 	if !mapped {
 		sent = rules.Models.Map(asked)
 	}
-	if sent != asked && !d.MayCall(c, sent) {
+	if sent != asked && !mayCall(l, c.Key, sent) {
 		return sent, nil, false
 	}
-	return sent, d.Pools(c.Account, sent, rules), true
+	return sent, l.serving(sent, rules), true
 }
 
 // Pools returns the pools that serve a model to an account, in order, with those that take over. A rule
 // that names a level which the account may not use does not hold for it. The result is shared: do not
 // change it.
 func (d *Directory) Pools(a *Account, model string, rules *Rules) []string {
-	start, byRule := d.PoolsOf(a), false
-	level, giver := d.levelFor(a, model)
-	if giver != nil && d.mayUsePool(a, levelPools[level], false, giver) {
+	return d.lineOf(a).serving(model, rules)
+}
+
+func (l line) serving(model string, rules *Rules) []string {
+	start, byRule := l.pools(), false
+	level, giver := l.levelFor(model)
+	if giver != nil && l.mayUsePool(levelPools[level], false, giver) {
 		start = levelPools[level : level+1]
-	} else if level, ok := rules.Levels.Level(model); ok && d.MayUsePool(a, levelPools[level], true) {
+	} else if level, ok := rules.Levels.Level(model); ok && l.mayUsePool(levelPools[level], true, nil) {
 		start, byRule, giver = levelPools[level:level+1], true, nil
 	} else {
 		giver = nil
 	}
 	all := pool.SwitchOver(start, rules.Steps)
-	may := func(name string) bool { return d.mayUsePool(a, name, byRule || !slices.Contains(start, name), giver) }
+	may := func(name string) bool { return l.mayUsePool(name, byRule || !slices.Contains(start, name), giver) }
 	for _, name := range all {
 		if !may(name) {
 			return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !may(name) })
@@ -204,11 +235,12 @@ func (d *Directory) Pools(a *Account, model string, rules *Rules) []string {
 // Reach returns the pools that any model may be served from to an account, and perhaps some that none
 // is: who lists models asks Serve of each that it finds there.
 func (d *Directory) Reach(a *Account, rules *Rules) []string {
-	all := slices.Clone(d.PoolsOf(a))
+	l := d.lineOf(a)
+	all := slices.Clone(l.pools())
 	for _, r := range rules.Levels {
 		all = append(all, pool.Level(r.Level))
 	}
-	for up := range d.Line(a) {
+	for _, up := range l {
 		for _, r := range up.Levels {
 			all = append(all, pool.Level(r.Level))
 		}
@@ -218,8 +250,8 @@ func (d *Directory) Reach(a *Account, rules *Rules) []string {
 
 // levelFor returns the level that the first account on the line with a rule for the model names, and
 // that account; nil if there is none.
-func (d *Directory) levelFor(a *Account, model string) (int, *Account) {
-	for a := range d.Line(a) {
+func (l line) levelFor(model string) (int, *Account) {
+	for _, a := range l {
 		if len(a.Levels) > 0 {
 			if level, ok := a.Levels.Level(model); ok && level >= 0 && level < len(levelPools) {
 				return level, a
@@ -242,8 +274,9 @@ type Effective struct {
 
 // Effective returns what holds for a.
 func (d *Directory) Effective(a *Account) Effective {
-	e := Effective{Enabled: true, Rates: d.RatesOf(a), Level: d.LevelOf(a), Unbilled: d.Unbilled(a), Zone: d.ZoneOf(a)}
-	for up := range d.Line(a) {
+	l := d.lineOf(a)
+	e := Effective{Enabled: true, Rates: RatesOn(l), Level: l.level(), Unbilled: UnbilledOn(l), Zone: d.ZoneOn(l)}
+	for _, up := range l {
 		e.Enabled = e.Enabled && up.Enabled
 		e.Limits = e.Limits.and(up.Limits)
 		if e.ChildLimit == 0 {
@@ -269,27 +302,28 @@ func (l Limits) and(o Limits) Limits {
 
 // RatesOf returns what calls of an account cost over list prices: the highest that is said on the line,
 // at least 1.
-func (d *Directory) RatesOf(a *Account) catalog.Multiplier {
+func (d *Directory) RatesOf(a *Account) catalog.Multiplier { return RatesOn(d.lineOf(a)) }
+
+// RatesOn is RatesOf for the first account of a line.
+func RatesOn(l []*Account) catalog.Multiplier {
 	m := catalog.One
-	for up := range d.Line(a) {
+	for _, up := range l {
 		m = max(m, up.Rates)
 	}
 	return m
 }
 
-// Unbilled reports whether calls of an account are metered and cost nothing.
-func (d *Directory) Unbilled(a *Account) bool {
-	for up := range d.Line(a) {
-		if up.Unbilled {
-			return true
-		}
-	}
-	return false
+// UnbilledOn reports whether calls of the first account of a line are metered and cost nothing.
+func UnbilledOn(l []*Account) bool {
+	return slices.ContainsFunc(l, func(up *Account) bool { return up.Unbilled })
 }
 
 // ZoneOf returns the time zone of an account: its own, or that of the next account above that has one.
-func (d *Directory) ZoneOf(a *Account) *time.Location {
-	for up := range d.Line(a) {
+func (d *Directory) ZoneOf(a *Account) *time.Location { return d.ZoneOn(d.lineOf(a)) }
+
+// ZoneOn is ZoneOf for the first account of a line.
+func (d *Directory) ZoneOn(l []*Account) *time.Location {
+	for _, up := range l {
 		if up.TimeZone != "" {
 			if z := d.zones.load(up.TimeZone); z != nil {
 				return z
@@ -341,12 +375,14 @@ func telling(pattern string) int {
 	return n
 }
 
-// PriceFor returns what an account has of its own to say on the price of a model by any of its names, or
-// the next account above that has something; nil if nobody has.
-func (d *Directory) PriceFor(a *Account, names ...string) *catalog.Override {
-	for up := range d.Line(a) {
-		if o := overrideFor(up.Prices, names); o != nil {
-			return o
+// PriceOn returns what the first account of a line has of its own to say on the price of a model by any
+// of its names, or the next account above that has something; nil if nobody has.
+func PriceOn(l []*Account, names ...string) *catalog.Override {
+	for _, up := range l {
+		if len(up.Prices) > 0 {
+			if o := overrideFor(up.Prices, names); o != nil {
+				return o
+			}
 		}
 	}
 	return nil
@@ -366,9 +402,10 @@ func overrideFor(list []catalog.Override, names []string) *catalog.Override {
 	return best
 }
 
-// RatioOf returns by what the catalogue's limits for one account on a model are multiplied for a.
-func (d *Directory) RatioOf(a *Account) catalog.Multiplier {
-	for up := range d.Line(a) {
+// RatioOn returns by what the catalogue's limits for one account on a model are multiplied for the first
+// account of a line.
+func RatioOn(l []*Account) catalog.Multiplier {
+	for _, up := range l {
 		if up.LimitRatio > 0 {
 			return up.LimitRatio
 		}
@@ -376,11 +413,15 @@ func (d *Directory) RatioOf(a *Account) catalog.Multiplier {
 	return catalog.One
 }
 
-// AboveOf returns the ids of the accounts above a but root, the nearest first; nil if there are none.
-func (d *Directory) AboveOf(a *Account) []string {
-	var ids []string
-	for up := range d.Line(a) {
-		if up != a && up.ID != RootID {
+// AboveOn returns the ids of the accounts of a line above the first one but root, the nearest first; nil
+// if there are none.
+func AboveOn(l []*Account) []string {
+	if len(l) <= 2 {
+		return nil
+	}
+	ids := make([]string, 0, len(l)-2)
+	for _, up := range l[1:] {
+		if up.ID != RootID {
 			ids = append(ids, up.ID)
 		}
 	}

@@ -159,6 +159,8 @@ func (d *Directory) Keys(yield func(*Key) bool) {
 type Caller struct {
 	Key     *Key
 	Account *Account
+
+	line line // as it was when the caller was authenticated; nil: not known
 }
 
 // Refusal says why a key may not call.
@@ -196,11 +198,14 @@ func (d *Directory) Authenticate(hash [32]byte, now time.Time) (Caller, Refusal)
 	case hash != k.Hash && !now.Before(k.OldUntil):
 		return c, KeyRotated
 	}
+	l := make(line, 0, 4) // few are deeper
 	for up, n := a, 0; ; n++ {
 		if !up.Enabled || n == maxDepth {
 			return c, AccountDisabled
 		}
+		l = append(l, up)
 		if up.ParentID == "" {
+			c.line = l
 			return c, ""
 		}
 		if up = d.Account(up.ParentID); up == nil {

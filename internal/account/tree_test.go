@@ -513,11 +513,11 @@ func TestMostTelling(t *testing.T) {
 	child := Account{ParentID: "p"}
 	d := NewDirectory([]Account{{ID: "p", ModelLimits: a.ModelLimits, Prices: a.Prices}, child}, nil)
 	for name, want := range map[string]string{"gpt-4": "GPT-4*", "gpt-5": "*"} {
-		if o := d.PriceFor(&child, name); o == nil || o.Model != want {
+		if o := PriceOn(d.lineOf(&child), name); o == nil || o.Model != want {
 			t.Errorf("%s: %+v", name, o)
 		}
 	}
-	if d.PriceFor(&Account{}, "x") != nil {
+	if PriceOn(d.lineOf(&Account{}), "x") != nil {
 		t.Error("nothing is said")
 	}
 }

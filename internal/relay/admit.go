@@ -30,10 +30,13 @@ const maxModel = 512
 
 // admit decides whether the call may go on, and reserves what it may cost.
 func (c *call) admit() *canon.Error {
-	c.above, c.unbilled = c.h.Accounts.AboveOf(c.caller.Account), c.h.Unbilled || c.h.Accounts.Unbilled(c.caller.Account)
+	c.line = c.h.Accounts.LineOf(c.caller)
+	c.above, c.unbilled = account.AboveOn(c.line), c.h.Unbilled || account.UnbilledOn(c.line)
 	rules := c.h.Rules()
 	if c.head.Model == "" { // an object that some channel keeps: its owner is looked up when routing
-		c.pools = c.h.Accounts.Pools(c.caller.Account, "", &rules)
+		if c.pools = c.h.Accounts.Pools(c.caller.Account, "", &rules); len(c.pools) == 0 {
+			return canon.Errorf(canon.KindDenied, "this account may use none of the pools that serve it")
+		}
 		return c.limit(0)
 	}
 	if len(c.head.Model) > maxModel {
@@ -51,7 +54,7 @@ func (c *call) admit() *canon.Error {
 	}
 	c.model, c.pools = sent, pools
 	c.priced = c.h.Catalog().Entry(c.model)
-	if own := c.h.Accounts.PriceFor(c.caller.Account, c.model, c.priced.Model.Name, c.head.Model); own != nil {
+	if own := account.PriceOn(c.line, c.model, c.priced.Model.Name, c.head.Model); own != nil {
 		c.priced = c.priced.With(own)
 	}
 	if err := c.guard(); err != nil {

@@ -42,8 +42,9 @@ func (c *call) reserve(u canon.Usage) *canon.Error {
 // Budgets appends what bounds the spending of a caller to list: the quota of its key, if it has one, and
 // the monthly limits of its account and of every account above.
 func Budgets(d *account.Directory, c account.Caller, list []ledger.Budget) []ledger.Budget {
+	line := d.LineOf(c)
 	if c.Key != nil && c.Key.Quota != (account.Quota{}) {
-		q, zone := c.Key.Quota, d.ZoneOf(c.Account)
+		q, zone := c.Key.Quota, d.ZoneOn(line)
 		for _, b := range [...]struct {
 			period ledger.Period
 			limit  catalog.Nanos
@@ -53,11 +54,11 @@ func Budgets(d *account.Directory, c account.Caller, list []ledger.Budget) []led
 			}
 		}
 	}
-	for a := range d.Line(c.Account) {
+	for i, a := range line {
 		if a.HardLimit == 0 && a.SoftLimit == 0 {
 			continue
 		}
-		b := ledger.Budget{Subject: a.ID, Period: ledger.PeriodMonth, Zone: d.ZoneOf(a), Limit: ledger.NoLimit, Soft: a.SoftLimit}
+		b := ledger.Budget{Subject: a.ID, Period: ledger.PeriodMonth, Zone: d.ZoneOn(line[i:]), Limit: ledger.NoLimit, Soft: a.SoftLimit}
 		if a.HardLimit > 0 {
 			b.Limit, b.Soft = a.HardLimit, a.SoftLimitOf(0)
 		}
@@ -68,7 +69,7 @@ func Budgets(d *account.Directory, c account.Caller, list []ledger.Budget) []led
 
 // holdError says why no money is held. Amounts are as the account sees them.
 func (c *call) holdError(err error) *canon.Error {
-	face := ledger.Multiplier(c.h.Accounts.RatesOf(c.caller.Account)).ToFace
+	face := ledger.Multiplier(account.RatesOn(c.line)).ToFace
 	if short, ok := errors.AsType[*ledger.ShortError](err); ok {
 		return &canon.Error{
 			Kind: canon.KindQuota, Cause: err,

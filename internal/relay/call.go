@@ -39,8 +39,9 @@ type call struct {
 	model  string           // head.Model after the gateway's mapping
 	pools  []string
 
-	above    []string // ids of the accounts above the caller's but root
-	unbilled bool     // metered, and not charged
+	line     []*account.Account // the caller's and those above it
+	above    []string           // ids of the accounts above the caller's but root
+	unbilled bool               // metered, and not charged
 
 	priced *catalog.Entry
 	also   []*catalog.Entry // of the models that the request names beside its own, in the order of head.Also

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 
+	"tollgate/internal/account"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/pool"
@@ -22,7 +23,7 @@ func (c *call) guard() *canon.Error {
 			}
 		}
 		e := c.h.Catalog().Entry(also.ID)
-		if own := c.h.Accounts.PriceFor(c.caller.Account, also.ID, e.Model.Name, also.ID); own != nil {
+		if own := account.PriceOn(c.line, also.ID, e.Model.Name, also.ID); own != nil {
 			e = e.With(own)
 		}
 		if _, err := e.Price(canon.Usage{Input: 1, Output: 1}); err != nil && billed(c.head.Op) {

@@ -38,7 +38,7 @@ func (c *call) limits(rules []limit.Rule) []limit.Rule {
 		rules = append(rules, limit.Rule{Subject: c.caller.Key.ID, Limits: l})
 	}
 	own := c.caller.Account
-	for a := range c.h.Accounts.Line(own) {
+	for _, a := range c.line {
 		if a.Limits != (account.Limits{}) {
 			rules = append(rules, limit.Rule{Subject: a.ID, Limits: a.Limits})
 		}
@@ -66,7 +66,7 @@ func ModelSubject(accountID, pattern string) string { return accountID + " " + p
 // usual is what the catalogue lets one account ask of a model, by the account's own ratio and by what it
 // has spent in its life.
 func (c *call) usual(m *catalog.Model) account.Limits {
-	ratio := c.h.Accounts.RatioOf(c.caller.Account)
+	ratio := account.RatioOn(c.line)
 	by := catalog.One
 	if c.h.SpentRatio != nil {
 		by = c.h.SpentRatio(c.caller.Account.ID)
@@ -90,31 +90,44 @@ func (c *call) usual(m *catalog.Model) account.Limits {
 func tellLimits(h http.Header, d canon.Dialect, s limit.State, now time.Time) {
 	switch d {
 	case canon.OpenAIChat, canon.OpenAIResponses:
-		tellOpenAI(h, "Requests", s.Requests)
-		tellOpenAI(h, "Tokens", s.Tokens)
+		values := make([]string, 0, 6) // one for all headers
+		for i, g := range [...]*limit.Gauge{&s.Requests, &s.Tokens} {
+			if g.Limit > 0 {
+				values = tell(h, values, openaiLimits[3*i:3*i+3], itoa(g.Limit), itoa(g.Remaining), g.Reset.Round(time.Millisecond).String())
+			}
+		}
 	case canon.Anthropic:
-		tellAnthropic(h, "Requests", s.Requests, now)
 		// Our limits count input and output together, so each of the two may be all that is left.
-		for _, what := range [...]string{"Tokens", "Input-Tokens", "Output-Tokens"} {
-			tellAnthropic(h, what, s.Tokens, now)
+		values := make([]string, 0, 12)
+		for i, g := range [...]*limit.Gauge{&s.Requests, &s.Tokens, &s.Tokens, &s.Tokens} {
+			if g.Limit > 0 {
+				reset := now.Add(g.Reset + time.Second - 1).UTC().Format(time.RFC3339)
+				values = tell(h, values, anthropicLimits[3*i:3*i+3], itoa(g.Limit), itoa(g.Remaining), reset)
+			}
 		}
 	}
 }
 
-func tellOpenAI(h http.Header, what string, g limit.Gauge) {
-	if g.Limit == 0 {
-		return
+// The headers of a limit, of what is left and of when all of it is there again.
+var (
+	openaiLimits = [...]string{
+		"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests",
+		"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens",
 	}
-	h["X-Ratelimit-Limit-"+what] = []string{itoa(g.Limit)}
-	h["X-Ratelimit-Remaining-"+what] = []string{itoa(g.Remaining)}
-	h["X-Ratelimit-Reset-"+what] = []string{g.Reset.Round(time.Millisecond).String()}
-}
+	anthropicLimits = [...]string{
+		"Anthropic-Ratelimit-Requests-Limit", "Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Requests-Reset",
+		"Anthropic-Ratelimit-Tokens-Limit", "Anthropic-Ratelimit-Tokens-Remaining", "Anthropic-Ratelimit-Tokens-Reset",
+		"Anthropic-Ratelimit-Input-Tokens-Limit", "Anthropic-Ratelimit-Input-Tokens-Remaining", "Anthropic-Ratelimit-Input-Tokens-Reset",
+		"Anthropic-Ratelimit-Output-Tokens-Limit", "Anthropic-Ratelimit-Output-Tokens-Remaining", "Anthropic-Ratelimit-Output-Tokens-Reset",
+	}
+)
 
-func tellAnthropic(h http.Header, what string, g limit.Gauge, now time.Time) {
-	if g.Limit == 0 {
-		return
+// tell sets three headers; their values are kept behind values, which it returns.
+func tell(h http.Header, values, names []string, limit, remaining, reset string) []string {
+	for i, v := range [...]string{limit, remaining, reset} {
+		n := len(values)
+		values = append(values, v)
+		h[names[i]] = values[n : n+1 : n+1]
 	}
-	h["Anthropic-Ratelimit-"+what+"-Limit"] = []string{itoa(g.Limit)}
-	h["Anthropic-Ratelimit-"+what+"-Remaining"] = []string{itoa(g.Remaining)}
-	h["Anthropic-Ratelimit-"+what+"-Reset"] = []string{now.Add(g.Reset + time.Second - 1).UTC().Format(time.RFC3339)}
+	return values
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"tollgate/internal/account"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
@@ -110,7 +111,7 @@ func (c *call) bill(rec *ledger.Call) {
 	var none *catalog.NoPriceError
 	switch {
 	case err == nil:
-		if m := c.h.Accounts.RatesOf(c.caller.Account); m != catalog.One {
+		if m := account.RatesOn(c.line); m != catalog.One {
 			receipt.Rates = m
 		}
 		rec.Receipt, rec.Cost = &receipt, receipt.Total
