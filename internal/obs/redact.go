@@ -86,18 +86,31 @@ func suspicious(s string) bool {
 	if len(s) < 8 {
 		return false
 	}
+	query := s[0] == '?' || s[0] == '&' || s[1] == '?' || s[1] == '&'
 	for i := 2; i < len(s); i++ {
 		switch s[i] {
 		case '-', '_':
 			if keyPrefix(s[:i]) {
 				return true
 			}
-		case 'z':
-			if strings.HasSuffix(s[:i], "AI") {
+		case 'z', 'Z': // AIza
+			if s[i-1]|0x20 == 'i' && s[i-2]|0x20 == 'a' {
 				return true
 			}
-		case ' ', '\t', '\n', '=', '@':
-			return true
+		case ' ', '\t', '\n', '\r', '\f': // bearer
+			if s[i-1]|0x20 == 'r' {
+				return true
+			}
+		case '/':
+			if s[i-1] == '/' && s[i-2] == ':' {
+				return true
+			}
+		case '?', '&':
+			query = true
+		case '=':
+			if query {
+				return true
+			}
 		}
 	}
 	return false
