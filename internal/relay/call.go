@@ -110,14 +110,18 @@ func (c *call) run() *canon.Error {
 	if err := c.admit(); err != nil {
 		return err
 	}
-	return c.route()
+	walk, err := c.route()
+	if walk == nil {
+		return err // nil: answered without a channel
+	}
+	return c.walk(walk)
 }
 
-// route tries one channel after the other until one answers, the pool is exhausted, or time is up.
-func (c *call) route() *canon.Error {
+// route finds the channels that may answer.
+func (c *call) route() (*pool.Walk, *canon.Error) {
 	want := pool.Want{Model: c.model, Dialect: c.ep.Dialect, Op: c.head.Op, Pools: join(c.pools)}
 	if err := c.pin(&want); err != nil {
-		return err
+		return nil, err
 	}
 	if c.priced != nil {
 		c.split = c.priced.Model.SplitThoughts && c.head.Op == canon.OpGenerate
@@ -129,10 +133,15 @@ func (c *call) route() *canon.Error {
 	walk, err := c.h.Pool.Route(want)
 	if err != nil {
 		if c.head.Op == canon.OpCountTokens && errors.Is(err.Cause, pool.ErrNotSpoken) {
-			return c.estimate()
+			return nil, c.estimate()
 		}
-		return err
+		return nil, err
 	}
+	return walk, nil
+}
+
+// walk tries one channel after the other until one answers, the pool is exhausted, or time is up.
+func (c *call) walk(walk *pool.Walk) *canon.Error {
 	deadline := c.began.Add(c.h.Settings.Route)
 	var last *canon.Error
 	for {

@@ -80,6 +80,7 @@ type Handler struct {
 	meters    sync.Pool                  // *meter
 	bodies    sync.Pool                  // *buffer
 	frames    sse.Pool
+	rooms     rooms
 	ending    chan struct{} // closed by Cut
 	cut       sync.Once
 }

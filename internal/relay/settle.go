@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -210,13 +209,6 @@ func (c *call) liftDeadline() {
 	}
 	c.deadlineMoved = time.Time{}
 	_ = c.control().SetWriteDeadline(time.Time{}) // not every writer has one
-}
-
-func (c *call) control() *http.ResponseController {
-	if c.rc == nil {
-		c.rc = http.NewResponseController(c.w)
-	}
-	return c.rc
 }
 
 // logLine writes the one wide line of a call.

@@ -36,9 +36,6 @@ type flow struct {
 // maxOut bounds what gathers before it is sent, in bytes.
 const maxOut = 32 << 10
 
-// fastOut is the room for a stream whose events come faster than they can be sent one by one.
-const fastOut = 8 << 10
-
 // maxHold is how long setup events wait for the first content. A model may think for minutes before
 // it, and a client that sees nothing at all may give up.
 const maxHold = 10 * time.Second
@@ -47,6 +44,25 @@ const maxHold = 10 * time.Second
 // before the first content, so that a broken start can be discarded; the frame that ends the answer
 // leaves only after the call is in the journal.
 func (c *call) stream(a *attempt, l *pool.Lease, resp *http.Response, body io.Reader) *canon.Error {
+	f := c.flow(a, l, resp, body)
+	defer c.h.frames.Put(f.frames)
+	defer func() { c.h.rooms.put(f.out) }()
+	err := f.copy()
+	switch {
+	case err == nil:
+		a.leave(body)
+		return nil
+	case !c.started:
+		return err
+	}
+	return f.breakOff(err)
+}
+
+// flow puts together what a stream needs. It stands alone because of the room it takes on the stack:
+// with less than 8 KiB, a call that streams for minutes needs half of what it needs with more.
+//
+//go:noinline
+func (c *call) flow(a *attempt, l *pool.Lease, resp *http.Response, body io.Reader) *flow {
 	f := &flow{
 		c: c, a: a, lease: l, resp: resp,
 		frames: c.h.frames.Get(body, c.h.Settings.MaxEvent),
@@ -57,16 +73,7 @@ func (c *call) stream(a *attempt, l *pool.Lease, resp *http.Response, body io.Re
 	} else {
 		f.framer = passing{dialect.NewFramer(c.proto, c.head)}
 	}
-	defer c.h.frames.Put(f.frames)
-	err := f.copy()
-	switch {
-	case err == nil:
-		a.leave(body)
-		return nil
-	case !c.started:
-		return err
-	}
-	return f.breakOff(err)
+	return f
 }
 
 // copy reads the stream to its end.
@@ -201,7 +208,7 @@ func (f *flow) start() {
 	c.clientDeadline(c.firstAt)
 	c.w.WriteHeader(f.resp.StatusCode)
 	if f.frames.Buffered() { // a fast stream: make room for what comes at once
-		f.out = make([]byte, 0, fastOut)
+		f.out = c.h.rooms.get()
 	}
 	f.out = append(f.out, f.held...)
 	f.held = f.held[:0]
@@ -229,11 +236,7 @@ func (f *flow) flush() {
 	}
 	f.a.timer.Stop() // the client's time is not the upstream's; idle starts it again
 	f.c.clientDeadline(time.Now())
-	if _, err := f.c.w.Write(out); err != nil {
-		f.lost()
-		return
-	}
-	if err := f.c.control().Flush(); err != nil {
+	if err := f.c.write(out); err != nil {
 		f.lost()
 		return
 	}

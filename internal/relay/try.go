@@ -109,8 +109,14 @@ func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Er
 		}
 	}()
 	err = c.send(a, l)
-	c.trying.Ms = time.Since(c.tryBegan).Milliseconds()
 	reported = true
+	return c.report(l, err), err
+}
+
+// report tells the channel's health and the record how an attempt ended, and whether another channel
+// may be tried.
+func (c *call) report(l *pool.Lease, err *canon.Error) (again bool) {
+	c.trying.Ms = time.Since(c.tryBegan).Milliseconds()
 	switch {
 	case err == nil:
 		l.Succeeded()
@@ -129,7 +135,7 @@ func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Er
 		c.attempts = append(c.attempts, *c.trying)
 	}
 	c.trying = nil
-	return err != nil && !c.started && !c.unrecorded && (retryable(err.Kind) || c.tooStrict) && c.r.Context().Err() == nil, err
+	return err != nil && !c.started && !c.unrecorded && (retryable(err.Kind) || c.tooStrict) && c.r.Context().Err() == nil
 }
 
 // maxAttempts bounds the attempts listed in a record; a pool may hold thousands of keys.
@@ -273,9 +279,18 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 	}
 	c.clientDeadline(time.Now())
 	c.w.WriteHeader(c.status)
-	_, _ = c.w.Write(answer) // a client that left has been billed for what it asked
+	// A client that left has been billed for what it asked.
+	if len(answer) > smallAnswer {
+		_ = c.write(answer)
+	} else {
+		_, _ = c.w.Write(answer)
+	}
 	return nil
 }
+
+// smallAnswer is up to where net/http makes one write of head and body itself, in bytes
+// (bufferBeforeChunkingSize, Go 1.26).
+const smallAnswer = 2048
 
 // inBand judges a body that came where a stream was due.
 func (c *call) inBand(data []byte) *canon.Error {

@@ -35,6 +35,7 @@ func newTransport(s Settings) *http.Transport {
 		ExpectContinueTimeout:  time.Second,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 256 << 10,
+		ReadBufferSize:         8 << 10,
 	}
 }
 

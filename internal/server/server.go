@@ -49,8 +49,14 @@ func New(o Options) *Server {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{
-		Handler:           s.guarded(s.mux()),
-		BaseContext:       func(net.Listener) context.Context { return base },
+		Handler:     s.guarded(s.mux()),
+		BaseContext: func(net.Listener) context.Context { return base },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if g, ok := c.(*conn); ok {
+				return relay.WithConn(ctx, g)
+			}
+			return ctx
+		},
 		ReadHeaderTimeout: o.ClientRead,
 		// Every client has a bounded time for the body of its request too, whoever reads it: also where nobody
 		// does, because the rest of a refused body is read before the answer goes out. Whoever takes large
@@ -72,7 +78,7 @@ func (s *Server) Handler() http.Handler { return s.http.Handler }
 // finish for the time that the options allow. It returns nil after an orderly shutdown.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stopped := make(chan error, 1)
-	go func() { stopped <- s.http.Serve(ln) }()
+	go func() { stopped <- s.http.Serve(&listener{Listener: ln}) }()
 	select {
 	case err := <-stopped:
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)

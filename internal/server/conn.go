@@ -1,0 +1,91 @@
+package server
+
+import (
+	"io"
+	"net"
+	"sync"
+)
+
+// maxGathered bounds what a connection gathers, in bytes.
+const maxGathered = 64 << 10
+
+// listener hands out connections that can gather what is written to them.
+type listener struct {
+	net.Listener
+	rooms sync.Pool // *[]byte
+}
+
+// Accept waits for a connection.
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		return &conn{TCPConn: tcp, rooms: &l.rooms}, nil
+	}
+	return c, err
+}
+
+// conn is a connection to a client. net/http writes 4 KiB of an answer at a time (Server.Serve,
+// newBufioWriterSize, Go 1.26); Gather and Release make one write of several. Only the goroutine that
+// writes the answer may call them.
+type conn struct {
+	*net.TCPConn
+	rooms *sync.Pool
+	held  *[]byte // what was gathered; nil: nothing is
+	err   error   // a part of an answer got lost, so that nothing may follow it
+}
+
+// Gather holds back what is written until Release.
+func (c *conn) Gather() {
+	if c.held != nil {
+		return
+	}
+	room, ok := c.rooms.Get().(*[]byte)
+	if !ok {
+		room = new([]byte)
+	}
+	c.held = room
+}
+
+// Release writes what was gathered.
+func (c *conn) Release() error {
+	if c.held == nil {
+		return nil
+	}
+	room := c.held
+	c.held = nil
+	if c.err == nil && len(*room) > 0 {
+		_, c.err = c.TCPConn.Write(*room)
+	}
+	*room = (*room)[:0]
+	c.rooms.Put(room)
+	return c.err
+}
+
+// Write writes p, or gathers it.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.held != nil && len(*c.held)+len(p) > maxGathered {
+		if err := c.Release(); err != nil {
+			return 0, err
+		}
+		c.Gather()
+		if len(p) > maxGathered {
+			return c.TCPConn.Write(p)
+		}
+	}
+	switch {
+	case c.err != nil:
+		return 0, c.err
+	case c.held != nil:
+		*c.held = append(*c.held, p...)
+		return len(p), nil
+	}
+	return c.TCPConn.Write(p)
+}
+
+// ReadFrom writes what it reads from r.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	if c.held != nil || c.err != nil {
+		return io.Copy(struct{ io.Writer }{c}, r)
+	}
+	return c.TCPConn.ReadFrom(r)
+}
