@@ -1,0 +1,332 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// What must not happen is refused clearly, and nothing of it happens.
+func TestXRefusals(t *testing.T) {
+	x := startX(t)
+	a, aID := x.user(xroot, "alpha", "1000", `"RPM":100`, `"Rates":2`)
+	b, bID := x.user(xroot, "bravo", "1000")
+	a1, a1ID := x.user(a, "alpha-1", "100")
+	state := func() string {
+		var out strings.Builder
+		for _, u := range x.list(xroot, "/x-dna") {
+			delete(u, "Requests")
+			raw, err := json.Marshal(u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out.Write(raw)
+			out.WriteString("\n")
+		}
+		return out.String()
+	}
+	before := state()
+	good := `"Name":"new-1","Email":"new-1@example.com"`
+	for _, c := range []struct {
+		key, method, path, body string
+		status                  int
+		says                    string
+	}{
+		{a, "POST", "/x-users", `{` + good + `}`, 400, "CreditGranted"},
+		{a, "POST", "/x-users", `{"Name":"new-1","CreditGranted":5}`, 400, "Email"},
+		{a, "POST", "/x-users", `{"Email":"new-1@example.com","CreditGranted":5}`, 400, "Name"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"Colour":"red"}`, 400, "Colour"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"CreditGranted":6}`, 400, "CreditGranted"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":1.99}`, 400, "2"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":-5}`, 400, "CreditGranted"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":"NaN"}`, 400, "amount"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":1e300}`, 400, "amount"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":10000001}`, 400, "range"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5.0000000001}`, 400, "nano"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":1000.01}`, 400, "balance"},
+		{a, "POST", "/x-users", `{"Name":"new","Email":"new-1@example.com","CreditGranted":5}`, 400, "Name"},
+		{a, "POST", "/x-users", `{"Name":"123456","Email":"new-1@example.com","CreditGranted":5}`, 400, "Name"},
+		{a, "POST", "/x-users", `{"Name":"` + strings.Repeat("x", 64) + `","Email":"new-1@example.com","CreditGranted":5}`, 400, "Name"},
+		{a, "POST", "/x-users", `{"Name":"new@example.com","Email":"new-1@example.com","CreditGranted":5}`, 400, "Name"},
+		{a, "POST", "/x-users", `{"Name":"0199f000-0000-7000-8000-000000000000","Email":"new-1@example.com","CreditGranted":5}`, 400, "Name"},
+		{a, "POST", "/x-users", `{"Name":"new-1","Email":"nobody","CreditGranted":5}`, 400, "Email"},
+		{a, "POST", "/x-users", `{"Name":"BRAVO","Email":"new-1@example.com","CreditGranted":5}`, 400, "Name"},
+		{a, "POST", "/x-users", `{"Name":"new-1","Email":"Bravo@example.com","CreditGranted":5}`, 400, "Email"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"RPM":101}`, 400, "RPM"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"RPM":-1}`, 400, "RPM"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"RPM":1.5}`, 400, "RPM"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"Rates":1}`, 400, "Rates"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"Rates":0}`, 400, "Rates"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"Rates":1e9}`, 400, "Rates"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"Days":366}`, 400, "Days"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"Days":0}`, 400, "Days"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"HardLimit":-1}`, 400, "HardLimit"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"AllowIPs":"home"}`, 400, "AllowIPs"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"ModelMapper":"x"}`, 400, "ModelMapper"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"LevelMapper":"x=11"}`, 400, "LevelMapper"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"Level":11}`, 400, "Level"},
+		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"ModelLimits":{"m":{"rps":1}}}`, 400, "rps"},
+		{a, "POST", "/x-users", `[]`, 400, "object"},
+		// An account without the least balance manages none; one that may only call neither.
+		{a1, "PUT", "/x-users/alpha-1", `{"RPM":5}`, 403, "above"},
+		{a1, "PUT", "/x-users/alpha-1", `{"CreditGranted":5}`, 403, "above"},
+		// Ancestors, strangers, oneself, root.
+		{a1, "PUT", "/x-users/alpha", `{"CreditGranted":5}`, 404, "no such account"},
+		{a, "PUT", "/x-users/" + bID, `{"CreditGranted":5}`, 404, "no such account"},
+		{a, "PUT", "/x-users/root", `{"Alias":"x"}`, 404, "no such account"},
+		{a, "DELETE", "/x-users/bravo", ``, 404, "no such account"},
+		{a, "DELETE", "/x-users/root", ``, 404, "no such account"},
+		{a, "DELETE", "/x-users/alpha", ``, 403, "itself"},
+		{xroot, "DELETE", "/x-users/root", ``, 403, "root"},
+		{xroot, "PUT", "/x-users/root", `{"Status":false}`, 403, "above"},
+		{xroot, "DELETE", "/x-users/alpha", ``, 400, "below"},
+		{a, "PUT", "/x-users/alpha-1", `{"CreditGranted":900.01}`, 400, "balance"},
+		{a, "PUT", "/x-users/alpha-1", `{"CreditGranted":-100.01}`, 400, "balance"},
+		{a, "PUT", "/x-users/alpha-1", `{"CreditGranted":900.01,"Alias":"half"}`, 400, "balance"},
+		{a, "PUT", "/x-users/alpha-1", `{"CreditGranted":-100.01,"Alias":"half","RPM":7}`, 400, "balance"},
+		{a, "PUT", "/x-users/alpha-1", `{"CreditGranted":50,"Name":"bravo"}`, 400, "Name"},
+		{a, "PUT", "/x-users/alpha-1", `{"Days":5}`, 400, "Days"},
+		{a, "PUT", "/x-users/alpha-1", `{"RateLimit":5,"RPM":6}`, 400, "RateLimit"},
+		{a, "PUT", "/x-users/alpha-1", `{"Factor":1.5}`, 400, "Factor"},
+		{a, "PUT", "/x-users/alpha-1", `{"SecretKey":"x"}`, 400, "SecretKey"},
+		{a, "PUT", "/x-users/alpha-1", `{"Status":"no"}`, 400, "Status"},
+		{a, "PUT", "/x-users/alpha-1", `{"DenyIPs":"1.2.3.4"}`, 400, "DenyIPs"},
+		{"", "GET", "/x-users", ``, 401, "key"},
+		{"sk-XvsiLNxHImLIn0chuNDdi5wTs5WaoEWNcd87Z62etZZ1bz7y", "GET", "/x-users", ``, 401, "not known"},
+		{a, "GET", "/x-keys", ``, 403, "root"},
+		{a, "POST", "/x-conf", `{"LoadKeys":true}`, 403, "root"},
+		{a, "GET", "/x-config", ``, 403, "root"},
+		{a, "POST", "/x-root", `{}`, 403, "root"},
+		{a, "POST", "/x-news", `{"title":"t","content":"c"}`, 403, "root"},
+		{a, "DELETE", "/x-news", ``, 403, "root"},
+		{a, "POST", "/x-news/bravo", `{"title":"t","content":"c"}`, 404, "no such account"},
+		{a, "POST", "/x-news/.root.", `{"title":"t","content":"c"}`, 404, "no such account"},
+		{a, "GET", "/x-bill?user=bravo", ``, 404, "no such account"},
+		{a, "GET", "/x-bill?user=root", ``, 404, "no such account"},
+	} {
+		x.refused(c.key, c.method, c.path, c.body, c.status, c.says)
+	}
+	if after := state(); after != before {
+		t.Errorf("something was half done: before\n%s\nafter\n%s", before, after)
+	}
+	if b := x.balance(b); b != 1000 {
+		t.Errorf("bravo has %v", b)
+	}
+	_, _ = aID, a1ID
+}
+
+// Lists are added to and removed from, and hold for calls.
+func TestXAccess(t *testing.T) {
+	x := startX(t)
+	key, _ := x.user(xroot, "alpha", "100")
+	call := func() int { return x.as(key, "POST", "/v1/chat/completions", hello).status }
+	for _, c := range []struct {
+		body, field, want string
+		status            int
+	}{
+		{`{"AllowIPs":"49.234.158.212"}`, "AllowIPs", "49.234.158.212", 403},
+		{`{"AllowIPs":"127.0.0.0/8 119.24.12.11"}`, "AllowIPs", "49.234.158.212 127.0.0.0/8 119.24.12.11", 200},
+		{`{"DenyIPs":"49.234.158.212 119.24.12.11"}`, "AllowIPs", "127.0.0.0/8", 200},
+		{`{"AllowIPs":"*"}`, "AllowIPs", "*", 200},
+		{`{"DenyIPs":"*"}`, "AllowIPs", "127.0.0.1", 200},
+		{`{"AllowIPs":"*","AllowModels":"gpt-4 gpt-4o"}`, "AllowModels", "gpt-4 gpt-4o", 404},
+		{`{"AllowModels":"sim-*"}`, "AllowModels", "gpt-4 gpt-4o sim-*", 200},
+		{`{"DenyModels":"gpt-4"}`, "AllowModels", "gpt-4o sim-*", 200},
+		{`{"AllowModels":"-sim-*"}`, "AllowModels", "gpt-4o", 404},
+		{`{"AllowModels":"*"}`, "AllowModels", "*", 200},
+		{`{"DenyModels":"sim-gpt"}`, "AllowModels", "-sim-gpt", 404},
+		{`{"DenyModels":"*"}`, "AllowModels", "-*", 404},
+		{`{"AllowModels":"sim-gpt"}`, "AllowModels", "sim-gpt", 200},
+		{`{"Resources":"/v1/embeddings"}`, "Resources", "/v1/embeddings", 403},
+		{`{"Resources":"/v1/chat/*"}`, "Resources", "/v1/embeddings /v1/chat/*", 200},
+		{`{"Resources":"*"}`, "Resources", "*", 200},
+	} {
+		got := x.ok(xroot, "PUT", "/x-users/alpha", c.body)["User"].(map[string]any)["Updates"].(map[string]any)
+		if got[c.field] != c.want {
+			t.Errorf("%s: %s is %v, want %s", c.body, c.field, got[c.field], c.want)
+		}
+		if status := call(); status != c.status {
+			t.Errorf("after %s a call answers %d, want %d", c.body, status, c.status)
+		}
+	}
+}
+
+// Two who spend the same credit at once: one of them gets it.
+func TestXTwoWriters(t *testing.T) {
+	x := startX(t, "USER_API_MIN_BALANCE=0")
+	a, _ := x.user(xroot, "alpha", "100")
+	x.user(a, "alpha-0", "2")
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	made, granted := 0, 0
+	for i := range 8 {
+		wg.Go(func() {
+			r := x.as(a, "POST", "/x-users", fmt.Sprintf(`{"Name":"same-%d","Email":"same-%d@example.com","CreditGranted":30}`, i%4, i%4))
+			mu.Lock()
+			defer mu.Unlock()
+			switch r.status {
+			case 200:
+				made++
+			case 400:
+			default:
+				t.Errorf("%d %s", r.status, r.body)
+			}
+		})
+		wg.Go(func() {
+			r := x.as(a, "PUT", "/x-users/alpha-0", `{"CreditGranted":30}`)
+			mu.Lock()
+			defer mu.Unlock()
+			switch r.status {
+			case 200:
+				granted++
+			case 400:
+			default:
+				t.Errorf("%d %s", r.status, r.body)
+			}
+		})
+	}
+	wg.Wait()
+	if made+granted != 3 {
+		t.Errorf("%d accounts and %d grants of 30 came out of 98", made, granted)
+	}
+	if got := len(x.list(a, "/x-users")); got != made+1 {
+		t.Errorf("%d accounts, %d were made", got, made)
+	}
+	total := x.balance(a)
+	for _, u := range x.list(a, "/x-users") {
+		total += u["Balance"].(float64)
+	}
+	if total != 100 {
+		t.Errorf("there is %v in all", total)
+	}
+}
+
+// Least balances: to be made, and to manage.
+func TestXMinimums(t *testing.T) {
+	x := startX(t, "USER_MIN_BALANCE=5", "USER_API_MIN_BALANCE=50")
+	x.refused(xroot, "POST", "/x-users", `{"Name":"alpha","Email":"a@example.com","CreditGranted":4.99}`, 400, "5")
+	a, _ := x.user(xroot, "alpha", "60")
+	x.user(a, "alpha-1", "20")
+	x.refused(a, "POST", "/x-users", `{"Name":"alpha-2","Email":"a2@example.com","CreditGranted":5}`, 403, "50")
+	x.refused(a, "PUT", "/x-users/alpha-1", `{"CreditGranted":5}`, 403, "50")
+	x.ok(a, "PUT", "/x-users/alpha-1", `{"CreditGranted":-15}`) // taking back is how it gets there again
+	x.ok(a, "PUT", "/x-users/alpha-1", `{"CreditGranted":1}`)
+}
+
+// Deep down: a grant may skip generations, taking back too; deleting the middle one is refused.
+func TestXGenerations(t *testing.T) {
+	x := startX(t)
+	a, _ := x.user(xroot, "alpha", "1000")
+	b, bID := x.user(a, "bravo", "100")
+	c, _ := x.user(b, "charlie", "10")
+	x.ok(a, "PUT", "/x-users/charlie", `{"CreditGranted":40}`)
+	if x.balance(a) != 860 || x.balance(b) != 90 || x.balance(c) != 50 {
+		t.Errorf("%v, %v, %v", x.balance(a), x.balance(b), x.balance(c))
+	}
+	x.ok(xroot, "PUT", "/x-users/charlie@example.com", `{"CreditGranted":-50}`)
+	if x.balance(c) != 0 || x.balance(a) != 860 {
+		t.Errorf("%v, %v", x.balance(c), x.balance(a))
+	}
+	x.refused(a, "DELETE", "/x-users/"+bID, "", 400, "below")
+	x.ok(a, "DELETE", "/x-users/charlie", "")
+	x.ok(a, "DELETE", "/x-users/bravo", "")
+	if x.balance(a) != 950 {
+		t.Errorf("%v", x.balance(a))
+	}
+}
+
+// Fees and the commission of a grant that skips generations, as ProxyXAI takes them.
+func TestXFees(t *testing.T) {
+	x := startX(t, "TAKE_FEE=0.2", "CLOSE_FEE=0.2", "GRANT_COMMISSION=5%")
+	a, _ := x.user(xroot, "alpha", "1000")
+	b, _ := x.user(a, "bravo", "100")
+	c, _ := x.user(b, "charlie", "10")
+	x.ok(a, "PUT", "/x-users/charlie", `{"CreditGranted":20}`)
+	if x.balance(a) != 880 || x.balance(b) != 91 || x.balance(c) != 29 {
+		t.Errorf("a grant past bravo: %v, %v, %v", x.balance(a), x.balance(b), x.balance(c))
+	}
+	x.ok(a, "PUT", "/x-users/bravo", `{"CreditGranted":-50}`)
+	if x.balance(a) != 929.8 || x.balance(b) != 41 {
+		t.Errorf("taken back: %v, %v", x.balance(a), x.balance(b))
+	}
+	x.ok(b, "DELETE", "/x-users/charlie", "")
+	if x.balance(b) != 69.8 {
+		t.Errorf("deleted: %v", x.balance(b))
+	}
+}
+
+// Whatever an account asks for by whatever name, it learns nothing of accounts beside and above it, and
+// changes nothing of theirs.
+func TestXStrangers(t *testing.T) {
+	x := startX(t)
+	a, aID := x.user(xroot, "alpha", "1000")
+	_, a1ID := x.user(a, "alpha-1", "100")
+	b, bID := x.user(xroot, "bravo", "1000")
+	x.ok(xroot, "POST", "/x-news/alpha", `{"title":"secret-title","content":"secret-content"}`)
+	before := x.as(xroot, "GET", "/x-dna", "").body
+	secrets := []string{aID, a1ID, "alpha@example.com", "alpha-1@example.com", "root@example.com", "secret-"}
+	for _, who := range []string{aID, a1ID, "alpha", "ALPHA-1", "alpha@example.com", "root", "root@example.com", ".root.", ".root." + aID + ".", "." + a1ID + ".", "L0", "..", "%2e%2e"} {
+		for _, c := range []struct{ method, path, body string }{
+			{"GET", "/x-users/" + who, ""},
+			{"PUT", "/x-users/" + who, `{"Alias":"taken","CreditGranted":-5}`},
+			{"PUT", "/x-users/" + who, `{"CreditGranted":5}`},
+			{"PUT", "/x-users/" + who, `{"Status":false}`},
+			{"DELETE", "/x-users/" + who, ""},
+			{"GET", "/x-dna/" + who, ""},
+			{"GET", "/x-dna?dna=" + who, ""},
+			{"GET", "/x-dna?id=" + who, ""},
+			{"GET", "/x-users?name=" + who, ""},
+			{"GET", "/x-users?email=" + who, ""},
+			{"GET", "/x-bill?user=" + who, ""},
+			{"POST", "/x-news/" + who, `{"title":"t","content":"c"}`},
+			{"DELETE", "/x-news/" + who, ""},
+			{"GET", "/dashboard/x-user-logs?target_id=" + who, ""},
+			{"POST", "/x-root", `{"name":"` + who + `","confirm":"x"}`},
+		} {
+			got := x.as(b, c.method, c.path, c.body)
+			for _, s := range secrets {
+				if strings.Contains(got.body, s) {
+					t.Errorf("%s %s: %d %s tells of %s", c.method, c.path, got.status, got.body, s)
+				}
+			}
+			if c.method != "GET" && got.status == 200 {
+				t.Errorf("%s %s: %d %s", c.method, c.path, got.status, got.body)
+			}
+		}
+	}
+	for _, path := range []string{"/dashboard/x-user-status", "/dashboard/x-user-info", "/dashboard/bill", "/dashboard/x-user-logs", "/dashboard/x-user-news", "/x-users", "/x-dna", "/x-bill", "/v1/dashboard/billing/usage"} {
+		got := x.as(b, "GET", path, "")
+		for _, s := range secrets {
+			if strings.Contains(got.body, s) {
+				t.Errorf("%s tells of %s: %s", path, s, got.body)
+			}
+		}
+	}
+	if after := x.as(xroot, "GET", "/x-dna", "").body; after != before {
+		t.Errorf("something changed:\n%s\n%s", before, after)
+	}
+	if !strings.Contains(x.as(a, "GET", "/dashboard/x-user-news", "").body, "secret-title") {
+		t.Error("the news of alpha is gone")
+	}
+	_ = bID
+}
+
+// More than ten cards become ten, with nothing lost; children have a limit.
+func TestXCardsAndChildren(t *testing.T) {
+	x := startX(t)
+	a, _ := x.user(xroot, "alpha", "1000", `"ChildLimit":1`)
+	x.user(a, "alpha-1", "2")
+	for i := range 14 {
+		x.ok(a, "PUT", "/x-users/alpha-1", fmt.Sprintf(`{"CreditGranted":%d.125,"Days":%d}`, i+1, 30+i))
+	}
+	u := x.list(a, "/x-users/alpha-1")[0]
+	if n := len(u["CreditBalance"].([]any)); n > 10 || u["Balance"] != 2+105+14*0.125 {
+		t.Errorf("%d cards with %v", n, u["Balance"])
+	}
+	x.refused(a, "POST", "/x-users", `{"Name":"alpha-2","Email":"alpha-2@example.com","CreditGranted":2}`, 400, "right below it")
+	if x.balance(a) != 1000-2-105-14*0.125 {
+		t.Errorf("%v", x.balance(a))
+	}
+}
