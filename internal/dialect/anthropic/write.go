@@ -28,6 +28,7 @@ type requestWriter struct {
 	system  []piece
 	turns   []outTurn
 	tools   []outTool
+	madeUp  bool          // the tools are only named, since they were called
 	dropped bool          // the block before was left out
 	points  []*cachePoint // in the order in which the API reads them: tools, system, messages
 
@@ -48,6 +49,7 @@ func (*Protocol) WriteRequest(req *canon.Request, to dialect.Target) ([]byte, []
 	if !w.home {
 		w.pairCalls()
 		w.fitTurns()
+		w.makeUpTools()
 		w.limitPoints()
 	}
 	w.plan()

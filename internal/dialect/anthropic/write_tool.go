@@ -146,10 +146,9 @@ func appendDomains(dst []byte, name string, domains []string) []byte {
 // toolSchema returns a schema that the API takes: it must be of an object and may not be a choice of
 // several at its top. Below the top nothing is touched.
 func (w *requestWriter) toolSchema(t *canon.Tool, schema json.RawMessage) json.RawMessage {
-	const none = `{"type":"object","properties":{}}`
 	raw := strings.TrimSpace(string(schema))
 	if raw == "" || raw == "null" || raw == "true" || raw == "{}" {
-		return json.RawMessage(none)
+		return json.RawMessage(emptySchema)
 	}
 	o, err := jsonfield.ReadObject(raw)
 	if err != nil {
@@ -265,9 +264,12 @@ func (w *requestWriter) appendTool(dst []byte, t *outTool) []byte {
 func (w *requestWriter) appendToolChoice(dst []byte) []byte {
 	c := w.req.ToolChoice
 	parallel := w.req.ParallelTools
-	if len(w.tools) == 0 && !w.home {
+	if (len(w.tools) == 0 || w.madeUp) && !w.home {
 		if c.Mode == canon.ToolRequired || c.Mode == canon.ToolNamed {
 			w.lose(canon.WhatToolChoice, "", "there is no tool to be called")
+		}
+		if w.madeUp {
+			dst = append(dst, `,"tool_choice":{"type":"none"}`...)
 		}
 		return dst
 	}
@@ -326,5 +328,29 @@ func hostedName(kind canon.HostedKind) string {
 // forced reports whether the model must call a tool.
 func (w *requestWriter) forced() bool {
 	m := w.req.ToolChoice.Mode
-	return (m == canon.ToolRequired || m == canon.ToolNamed) && len(w.tools) > 0
+	return (m == canon.ToolRequired || m == canon.ToolNamed) && len(w.tools) > 0 && !w.madeUp
 }
+
+// makeUpTools names the tools that were called earlier, where a client no longer offers any: the API
+// refuses calls and results in a request without tools ("… must define tools"). None can be called.
+func (w *requestWriter) makeUpTools() {
+	if len(w.tools) > 0 {
+		return
+	}
+	for i := range w.turns {
+		for _, p := range w.turns[i].pieces {
+			use, ok := p.b.(canon.ToolUse)
+			if !ok || slices.ContainsFunc(w.tools, func(t outTool) bool { return t.tool.Name == use.Name }) {
+				continue
+			}
+			if !w.madeUp {
+				w.madeUp = true
+				w.change(canon.WhatTool, "", "tools that were called must be offered again; they are named, and none may be called")
+			}
+			w.tools = append(w.tools, outTool{tool: &canon.Tool{Name: use.Name}, schema: json.RawMessage(emptySchema)})
+		}
+	}
+}
+
+// emptySchema is that of a tool without parameters, or with any.
+const emptySchema = `{"type":"object","properties":{}}`
