@@ -1,0 +1,110 @@
+package anthropic_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/anthropic"
+)
+
+// TestWriterRules checks single parts of an answer's body.
+func TestWriterRules(t *testing.T) {
+	for name, c := range map[string]struct {
+		req    *canon.Request
+		events []canon.Event
+		want   string
+		lost   string
+	}{
+		"calls of custom tools": {
+			events: []canon.Event{canon.ToolStart{ID: "a", Name: "p", Custom: true}, canon.ToolDelta{JSON: `"a \"b`}, canon.ToolDelta{JSON: `\" c"`}},
+			want:   `{"type":"tool_use","id":"a","name":"p","input":{"input":"a \"b\" c"}}`,
+		},
+		"cache writes of both lives": {
+			events: []canon.Event{canon.Used{Usage: canon.Usage{Input: 1, InputImage: 2, CacheRead: 4, CacheWrite5m: 8, CacheWrite1h: 16, Output: 32, Reasoning: 64, OutputImage: 128, Tier: "priority"}}},
+			want:   `"usage":{"input_tokens":3,"cache_creation_input_tokens":24,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_5m_input_tokens":8,"ephemeral_1h_input_tokens":16},"output_tokens":224,"output_tokens_details":{"thinking_tokens":64},"service_tier":"priority"}`,
+		},
+		"the only stop sequence": {
+			req:    &canon.Request{Stop: []string{"X"}},
+			events: []canon.Event{canon.Stopped{Why: canon.StopSequence}},
+			want:   `"stop_reason":"stop_sequence","stop_sequence":"X"`,
+		},
+		"one of two": {
+			req:    &canon.Request{Stop: []string{"X", "Y"}},
+			events: []canon.Event{canon.Stopped{Why: canon.StopSequence}},
+			want:   `"stop_reason":"stop_sequence","stop_sequence":null`,
+		},
+		"the one that was met": {events: []canon.Event{canon.Stopped{Why: canon.StopSequence, Sequence: "Y"}}, want: `"stop_sequence":"Y"`},
+		"pause":                {events: []canon.Event{canon.Stopped{Why: canon.StopPause}}, want: `"pause_turn"`},
+		"cut while calling":    {events: []canon.Event{canon.ToolStart{Name: "f"}, canon.Stopped{Why: canon.StopLength}}, want: `"max_tokens"`},
+		"thoughts that are hidden": {
+			req:    &canon.Request{Reasoning: &canon.Effort{Show: canon.ThoughtsHidden}},
+			events: []canon.Event{canon.ReasoningDelta{Text: "secret"}, canon.ReasoningDelta{Seal: "s"}},
+			want:   `"content":[{"type":"thinking","thinking":"","signature":"tollgate-seal-1.gemini.cw"}]`,
+		},
+		"code that was run": {
+			events: []canon.Event{canon.HostedUse{Kind: canon.HostedCode, Input: "print(1)"}, canon.HostedUse{Kind: canon.HostedCode, Done: true, Output: "1\n"}},
+			want:   `"name":"code_execution","input":{"code":"print(1)"}},{"type":"code_execution_tool_result","tool_use_id":"srvtoolu_tollgate_0199c0de000070008000000000000001_0","content":{"type":"code_execution_result","stdout":"1\n","stderr":"","return_code":0,"content":[]}}`,
+			lost:   `answer.hosted changed ""`,
+		},
+		"a search that tells nothing": {
+			events: []canon.Event{canon.HostedUse{Kind: canon.HostedWebSearch, Open: true, ID: "w"}, canon.HostedUse{Kind: canon.HostedWebSearch, Index: 1, ID: "w", Input: "q"}, canon.TextDelta{Index: 2, Text: "so"}, canon.Cited{Index: 2, Citation: canon.Citation{URL: "https://a", Title: "A"}}},
+			want:   `"content":[{"type":"web_search_result","url":"https://a","title":"A","encrypted_content":"tollgate","page_age":null}]`,
+			lost:   `answer.hosted changed ""`,
+		},
+		"images":         {events: []canon.Event{canon.MediaDelta{Kind: canon.MediaImage}}, want: `"content":[]`, lost: `answer.media lost ""`},
+		"bad utf-8":      {events: []canon.Event{canon.TextDelta{Text: "a\xffb"}}, want: "a\uFFFDb"},
+		"late arguments": {events: []canon.Event{canon.ToolDelta{Index: 3, JSON: "{}"}}, want: `"content":[]`, lost: `tool_use.arguments lost ""`},
+	} {
+		events := append(append([]canon.Event{canon.Start{}}, c.events...), canon.Ended{})
+		if name == "bad utf-8" {
+			out, _ := write(answer(canon.Gemini, c.req, false), events)
+			if !json.Valid(out) || !strings.Contains(string(out), c.want) {
+				t.Errorf("%s: %q", name, out)
+			}
+			continue
+		}
+		_, whole, lost := both(t, canon.Gemini, c.req, events)
+		if !strings.Contains(string(whole), c.want) {
+			t.Errorf("%s: no %s in %s", name, c.want, whole)
+		}
+		what, _, _ := strings.Cut(lossLines(lost), ":")
+		if what != c.lost {
+			t.Errorf("%s: lost %s, want %s", name, what, c.lost)
+		}
+	}
+}
+
+// TestShownOnceNotSentBack checks that what our writer shows of another vendor's searches does not reach
+// Anthropic when the client sends the conversation on: it would be refused there.
+func TestShownOnceNotSentBack(t *testing.T) {
+	_, whole, _ := both(t, canon.Gemini, nil, []canon.Event{
+		canon.Start{}, canon.HostedUse{Kind: canon.HostedWebSearch, Input: "q", Done: true, Sources: []canon.Citation{{URL: "https://a"}}},
+		canon.TextDelta{Index: 1, Text: "so"}, canon.Cited{Index: 1, Citation: canon.Citation{URL: "https://a"}}, canon.Ended{},
+	})
+	var m struct{ Content []json.RawMessage }
+	if err := json.Unmarshal(whole, &m); err != nil || len(m.Content) != 3 {
+		t.Fatalf("%v in %s", err, whole)
+	}
+	mixed := strings.Replace(string(m.Content[2]), `"citations":[`, `"citations":[{"type":"char_location","cited_text":"own"},`, 1)
+	body := `{"max_tokens":5,"messages":[{"role":"user","content":"q"},{"role":"assistant","content":[` + string(m.Content[0]) + "," + string(m.Content[1]) + "," + string(m.Content[2]) + "," + mixed + `]}]}`
+	req, err := anthropic.New().ReadRequest(canon.OpGenerate, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, lost, bad := anthropic.New().WriteRequest(req, dialect.Target{Model: "m"})
+	if bad != nil {
+		t.Fatal(bad)
+	}
+	want := `[{"type":"text","text":"so"},{"type":"text","text":"so","citations":[{"type":"char_location","cited_text":"own"}]}]`
+	if !strings.Contains(string(out), want) || strings.Contains(string(out), "tollgate") {
+		t.Errorf("%s", out)
+	}
+	if diff := cmp.Diff("foreign lost \"messages[1].content[0]\": the upstream has no such block\nforeign lost \"messages[1].content[1]\": the upstream has no such block", lossLines(lost)); diff != "" {
+		t.Error(diff)
+	}
+}
