@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +22,7 @@ import (
 	"tollgate/internal/dialect/gemini"
 	"tollgate/internal/dialect/openaichat"
 	"tollgate/internal/dialect/openairesponses"
+	"tollgate/internal/simulator"
 )
 
 func protocol(t *testing.T, name string) dialect.Protocol {
@@ -149,8 +152,25 @@ func TestWriteRequest(t *testing.T) {
 			return
 		}
 		f.check("upstream.json", pretty(f.t, raw))
+		if !bytes.Contains(bytes.ReplaceAll(raw, []byte(`"thoughtSignature":"skip_thought_signature_validator"`), nil), []byte("thoughtSignature")) {
+			call(f.t, to, raw) // which knows no signatures but its own
+		}
 		f.check("losses", lossLines(lost))
 	})
+}
+
+// call sends a request to a simulated upstream, which is strict about what it takes.
+func call(t *testing.T, to dialect.Target, raw []byte) {
+	t.Helper()
+	action := map[canon.Op]string{canon.OpGenerate: "generateContent", canon.OpCountTokens: "countTokens", canon.OpBatchEmbed: "batchEmbedContents"}[to.Op]
+	r := httptest.NewRequest(http.MethodPost, "/v1beta/models/"+to.Model+":"+action, bytes.NewReader(raw))
+	r.Header.Set("X-Goog-Api-Key", "key")
+	r.Header.Set("Content-Type", "application/json")
+	rec := httptest.NewRecorder()
+	simulator.New(simulator.Config{Seed: 1}).Handler().ServeHTTP(rec, r)
+	if rec.Code != http.StatusOK {
+		t.Errorf("the API answers %d: %s", rec.Code, rec.Body)
+	}
 }
 
 // TestWriter writes what upstreams of other dialects answer: from is theirs, client.json what the Gemini
