@@ -105,7 +105,10 @@ func TestSealsTravel(t *testing.T) {
 			for _, alphabet := range []*strings.Replacer{strings.NewReplacer(), strings.NewReplacer("+", "-", "/", "_")} {
 				var parts []string
 				for _, part := range answer.Candidates[0].Content.Parts {
-					if part["thought"] != nil && !keepThoughts {
+					if part["thought"] != nil {
+						if keepThoughts { // in pieces, as a stream has them
+							parts = append(parts, `{"text":"Thinking ","thought":true}`, `{"text":"hard ö?>","thought":true}`)
+						}
 						continue
 					}
 					if s := part["thoughtSignature"]; s != nil {
@@ -117,16 +120,22 @@ func TestSealsTravel(t *testing.T) {
 					}
 					parts = append(parts, string(raw))
 				}
-				req, err := p.ReadRequest(canon.OpGenerate, []byte(`{"contents":[{"role":"model","parts":[`+strings.Join(parts, ",")+`]}]}`))
-				if err != nil {
-					t.Fatal(err)
-				}
-				got := req.Turns[0].Blocks
 				want := []canon.Block{
 					canon.Reasoning{Text: "Thinking hard ö?>", Seal: "sig/+=\xfb", Origin: canon.Anthropic}, canon.Reasoning{Seal: "redacted", Origin: canon.Anthropic},
 				}
-				if len(got) != 3 || got[0] != want[0] || got[1] != want[1] || len(req.Turns[0].Paths) != 3 {
-					t.Errorf("shown %v, kept %v: %+v", shown, keepThoughts, got)
+				for _, between := range []string{",", `]},{"role":"model","parts":[`} { // chats of SDKs keep chunks apart
+					body := `{"contents":[{"role":"user","parts":[]},{"role":"model","parts":[` + strings.Join(parts, between) + `]}]}`
+					req, err := p.ReadRequest(canon.OpGenerate, []byte(body))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if len(req.Turns) != 2 {
+						t.Fatalf("%d turns of %s", len(req.Turns), body)
+					}
+					got := req.Turns[1].Blocks
+					if len(got) != 3 || got[0] != want[0] || got[1] != want[1] || len(req.Turns[1].Paths) != 3 {
+						t.Errorf("shown %v, kept %v: %+v", shown, keepThoughts, got)
+					}
 				}
 			}
 		}

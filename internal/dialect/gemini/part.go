@@ -119,29 +119,9 @@ func addThought(t *canon.Turn, path, text, seal string) {
 	}
 }
 
-// addSeal appends what the signature of the part that follows holds. The text of another dialect's
-// thoughts is in it, so the thought parts before it, which say the same, are let go.
+// addSeal appends what the signature of the part that follows holds.
 func addSeal(t *canon.Turn, path, seal string) {
-	opened := openSignature(seal)
-	whole := ""
-	for _, r := range opened {
-		if r.Origin != canon.Gemini {
-			whole += r.Text
-		}
-	}
-	said, from := "", len(t.Blocks)
-	for from > 0 && len(said) < len(whole) {
-		r, ok := t.Blocks[from-1].(canon.Reasoning)
-		if !ok || r.Seal != "" || r.Origin != canon.Gemini {
-			break
-		}
-		from--
-		said = r.Text + said
-	}
-	if whole != "" && said == whole {
-		t.Blocks, t.Paths = t.Blocks[:from], t.Paths[:min(from, len(t.Paths))]
-	}
-	for _, r := range opened {
+	for _, r := range openSignature(seal) {
 		t.Add(path, r)
 	}
 }

@@ -144,6 +144,7 @@ func readContents(req *canon.Request, raw, path string) error {
 			return jsonfield.Within(err, index(i))
 		}
 	}
+	req.Turns = withoutTold(req.Turns)
 	return nil
 }
 

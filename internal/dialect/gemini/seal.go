@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"tollgate/internal/canon"
@@ -68,4 +69,82 @@ func openEnvelopes(s string) ([]canon.Reasoning, bool) {
 		out = append(out, canon.Reasoning{Text: text, Seal: seal, Origin: origin})
 	}
 	return out, true
+}
+
+// withoutTold lets go of the thoughts that were shown to the client where an envelope behind them holds
+// the same: they are the other dialect's and go back to it from there. Chats of SDKs keep each chunk of a
+// stream as a content of its own, so the thoughts may stand in the turns before.
+func withoutTold(turns []canon.Turn) []canon.Turn {
+	empty := false
+	for n := range turns {
+		t := &turns[n]
+		for i := 0; i < len(t.Blocks); i++ {
+			whole, end := "", i
+			for ; end < len(t.Blocks); end++ {
+				r, ok := t.Blocks[end].(canon.Reasoning)
+				if !ok || r.Origin == canon.Gemini {
+					break
+				}
+				whole += r.Text
+			}
+			if whole != "" {
+				removed, emptied := letGo(turns[:n+1], i, whole)
+				empty = empty || emptied
+				end -= removed
+			}
+			i = max(i, end)
+		}
+	}
+	if !empty {
+		return turns
+	}
+	kept := turns[:0]
+	for _, t := range turns {
+		if t.Blocks != nil || t.Paths == nil {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}
+
+// letGo removes the unsealed thoughts before block i of the last turn if together they say whole. It
+// returns how many of them stood in that turn, and whether one before it has nothing left: its Blocks are
+// nil then, and its Paths are not.
+func letGo(turns []canon.Turn, i int, whole string) (removed int, emptied bool) {
+	last := len(turns) - 1
+	n, at, said := last, i, ""
+	for len(said) < len(whole) {
+		for at == 0 && n > 0 && turns[n-1].Role == canon.RoleAssistant && turns[n].Role == canon.RoleAssistant {
+			n--
+			at = len(turns[n].Blocks)
+		}
+		if at == 0 {
+			return 0, false
+		}
+		r, ok := turns[n].Blocks[at-1].(canon.Reasoning)
+		if !ok || r.Seal != "" || r.Origin != canon.Gemini {
+			return 0, false
+		}
+		at--
+		said = r.Text + said
+	}
+	if said != whole {
+		return 0, false
+	}
+	for k := n; k <= last; k++ {
+		t := &turns[k]
+		from, to := 0, len(t.Blocks)
+		if k == n {
+			from = at
+		}
+		if k == last {
+			to = i
+			removed = to - from
+		}
+		t.Blocks, t.Paths = slices.Delete(t.Blocks, from, to), slices.Delete(t.Paths, from, to)
+		if len(t.Blocks) == 0 {
+			t.Blocks, emptied = nil, true
+		}
+	}
+	return removed, emptied
 }
