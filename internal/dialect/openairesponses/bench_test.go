@@ -34,3 +34,23 @@ func BenchmarkReader(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/chunk")
 }
+
+// BenchmarkWriter writes a stream of 100 text deltas for an answer that another dialect gives.
+func BenchmarkWriter(b *testing.B) {
+	p := openairesponses.New()
+	a := dialect.Answer{
+		Head: dialect.Head{Op: canon.OpGenerate, Stream: true, Framing: dialect.FramingSSE}, Request: &canon.Request{Origin: canon.OpenAIResponses},
+		ID: "0197f3a2-0000-7000-8000-0000000000ab", Model: "m", Origin: canon.Anthropic,
+	}
+	var out []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		w := p.NewWriter(a)
+		out = w.Write(out[:0], canon.Start{})
+		for range 100 {
+			out = w.Write(out[:0], canon.TextDelta{Text: " word\n42"})
+		}
+		out = w.Close(out[:0])
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/chunk")
+}
