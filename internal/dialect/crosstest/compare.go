@@ -39,6 +39,9 @@ func DiffVia(want, got *canon.Request, via canon.Dialect, lost, further []canon.
 	for _, l := range lost {
 		gone[l.What] = true
 		at[l.Path] = true
+		if l.What == canon.WhatToolCustom { // said of the tool, true of its calls
+			blocks[l.What] = true
+		}
 	}
 	for _, l := range further {
 		gone[l.What] = true
@@ -50,7 +53,9 @@ func DiffVia(want, got *canon.Request, via canon.Dialect, lost, further []canon.
 			diffs = append(diffs, fmt.Sprintf("%s: %v became %v", what, show(a), show(b)))
 		}
 	}
-	note(canon.WhatMaxOutput, want.MaxOutput, got.MaxOutput)
+	if want.MaxOutput != 0 || got.Origin != canon.Anthropic { // which demands it
+		note(canon.WhatMaxOutput, want.MaxOutput, got.MaxOutput)
+	}
 	note(canon.WhatTemperature, orOne(want.Temperature), orOne(got.Temperature))
 	note(canon.WhatTopP, orOne(want.TopP), orOne(got.TopP))
 	note(canon.WhatTopK, want.TopK, got.TopK)
@@ -59,7 +64,7 @@ func DiffVia(want, got *canon.Request, via canon.Dialect, lost, further []canon.
 	note(canon.WhatFrequencyPenalty, orZero(want.FrequencyPenalty), orZero(got.FrequencyPenalty))
 	note(canon.WhatStop, want.Stop, got.Stop)
 	note(canon.WhatUser, want.User, got.User)
-	note(canon.WhatTier, want.Tier, got.Tier)
+	note(canon.WhatTier, tier(want), tier(got))
 	note(canon.WhatVerbosity, want.Verbosity, got.Verbosity)
 	note(canon.WhatCacheKey, want.CacheKey, got.CacheKey)
 	note(canon.WhatLogProbs, want.LogProbs, got.LogProbs)
@@ -69,9 +74,9 @@ func DiffVia(want, got *canon.Request, via canon.Dialect, lost, further []canon.
 	}
 	if !gone[canon.WhatToolAllowed] {
 		note(canon.WhatToolChoice, choice(want), choice(got))
-		note(canon.WhatToolChoice, want.ToolChoice.Name, got.ToolChoice.Name)
+		note(canon.WhatToolChoice, named(want), named(got))
 	}
-	if !gone[canon.WhatBudget] && !gone[canon.WhatAdaptive] {
+	if !gone[canon.WhatBudget] && !gone[canon.WhatAdaptive] && !gone[canon.WhatNoReasoning] {
 		note(canon.WhatEffort, effort(want), effort(got))
 	}
 	note(canon.WhatNoReasoning, want.Reasoning != nil && want.Reasoning.Disabled, got.Reasoning != nil && got.Reasoning.Disabled)
@@ -87,10 +92,30 @@ func DiffVia(want, got *canon.Request, via canon.Dialect, lost, further []canon.
 	return strings.Join(diffs, "\n")
 }
 
+// tier is the service tier; the ordinary one has several names.
+func tier(r *canon.Request) string {
+	switch r.Tier {
+	case "standard_only", "standard", "default":
+		return ""
+	}
+	return r.Tier
+}
+
+// named is the one tool that must be called.
+func named(r *canon.Request) string {
+	if choice(r) == canon.ToolNamed && r.ToolChoice.Name == "" {
+		return r.ToolChoice.Allowed[0]
+	}
+	return r.ToolChoice.Name
+}
+
 // choice is the mode; not said is the same as automatic.
 func choice(r *canon.Request) canon.ToolMode {
-	if r.ToolChoice.Mode == "" {
+	switch {
+	case r.ToolChoice.Mode == "":
 		return canon.ToolAuto
+	case r.ToolChoice.Mode == canon.ToolRequired && len(r.ToolChoice.Allowed) == 1:
+		return canon.ToolNamed
 	}
 	return r.ToolChoice.Mode
 }
@@ -143,7 +168,9 @@ func format(want, got *canon.Request, via canon.Dialect, note func(canon.What, a
 		note(what, a != nil, b != nil)
 		return
 	}
-	note(canon.WhatFormatSchema, compact(a.Schema), compact(b.Schema))
+	if a.Description == "" { // it may stand in the schema where it has no other place
+		note(canon.WhatFormatSchema, compact(a.Schema), compact(b.Schema))
+	}
 	if a.Name != "" { // some demand one
 		note(canon.WhatFormatName, a.Name, b.Name)
 	}
@@ -153,12 +180,16 @@ func format(want, got *canon.Request, via canon.Dialect, note func(canon.What, a
 }
 
 func toolDiff(want, got *canon.Request, gone map[canon.What]bool, note func(canon.What, any, any)) {
-	if gone[canon.WhatTool] || gone[canon.WhatToolHosted] || gone[canon.WhatToolCustom] {
+	if gone[canon.WhatTool] || gone[canon.WhatToolAllowed] || gone[canon.WhatToolHosted] || gone[canon.WhatToolCustom] {
 		return
 	}
 	note(canon.WhatTool, len(want.Tools), len(got.Tools))
 	for i := range min(len(want.Tools), len(got.Tools)) {
 		a, b := want.Tools[i], got.Tools[i]
+		if a.Hosted != nil && b.Hosted != nil { // each vendor has names of its own for it
+			note(canon.WhatToolHosted, a.Hosted.Kind, b.Hosted.Kind)
+			continue
+		}
 		note(canon.WhatTool, a.Name, b.Name)
 		note(canon.WhatTool, a.Description, b.Description)
 		note(canon.WhatToolStrict, a.Strict != nil && *a.Strict, b.Strict != nil && *b.Strict)
@@ -225,7 +256,7 @@ func flatten(r *canon.Request, at map[string]bool, lost map[canon.What]bool) []p
 			who = string(canon.RoleSystem)
 		}
 		for i, b := range t.Blocks {
-			p := piece{who: who, any: at[t.Path(i)] && t.Path(i) != ""}
+			p := piece{who: who, any: at[t.Path(i)] && t.Path(i) != "" || at[t.At] && t.At != ""}
 			var of []canon.What
 			p.what, of = said(b, number)
 			if moved > 0 && !strings.HasPrefix(p.what, "result ") {
@@ -325,6 +356,9 @@ func (m *matcher) try(i, j, doneA, doneB int) bool {
 	}
 	a := m.a[i]
 	if a.any {
+		if m.inside(i, j, doneB) {
+			return true
+		}
 		for n := 0; n <= 6 && j+n <= len(m.b); n++ {
 			rest := doneB
 			if n > 0 {
@@ -355,6 +389,24 @@ func (m *matcher) try(i, j, doneA, doneB int) bool {
 		return m.from(i, j+1, doneA+len(tb), 0)
 	}
 	return false
+}
+
+// inside reports whether the wildcards from i on became a part of the text at j, before what follows them.
+func (m *matcher) inside(i, j, doneB int) bool {
+	next := i
+	for next < len(m.a) && m.a[next].any {
+		next++
+	}
+	if next == len(m.a) || j == len(m.b) {
+		return false
+	}
+	ta, isA := strings.CutPrefix(m.a[next].what, "text ")
+	tb, isB := strings.CutPrefix(m.b[j].what, "text ")
+	if !isA || !isB || m.a[next].who != m.b[j].who {
+		return false
+	}
+	at := strings.Index(tb[doneB:], ta)
+	return at > 0 && m.from(next, j, 0, doneB+at)
 }
 
 func list(pieces []piece) string {

@@ -1,5 +1,5 @@
 // Command generate writes the files of the repository that are made from code: the configuration
-// page, the table of providers and the OpenAPI document of the admin API. With -check it writes nothing and fails if one is stale.
+// page, the table of providers, what translation keeps, and the OpenAPI document of the admin API. With -check it writes nothing and fails if one is stale.
 //
 // Run it from the root of the repository, through make generate and make verify.
 package main
@@ -8,12 +8,18 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 
 	"tollgate/internal/admin"
 	"tollgate/internal/canon"
 	"tollgate/internal/config"
+	"tollgate/internal/dialect/anthropic"
+	"tollgate/internal/dialect/gemini"
+	"tollgate/internal/dialect/matrix"
+	"tollgate/internal/dialect/openaichat"
+	"tollgate/internal/dialect/openairesponses"
 	"tollgate/internal/provider"
 	"tollgate/internal/provider/builtin"
 )
@@ -37,6 +43,7 @@ func run(check bool) error {
 	outputs := []output{
 		{"docs/configuration.md", configuration},
 		{"README.md", readme},
+		{"docs/translation.md", translation},
 		{"api/openapi.json", func([]byte) ([]byte, error) { return admin.OpenAPI() }},
 	}
 	var stale []string
@@ -70,6 +77,14 @@ func run(check bool) error {
 func configuration([]byte) ([]byte, error) {
 	var b bytes.Buffer
 	err := config.WriteDocs(&b)
+	return b.Bytes(), err
+}
+
+// translation says what becomes of every feature between two dialects.
+func translation([]byte) ([]byte, error) {
+	var b bytes.Buffer
+	sides := []matrix.Side{openaichat.New(), openairesponses.New(), anthropic.New(), gemini.New()}
+	err := matrix.Write(&b, sides, func(d canon.Dialect) fs.FS { return os.DirFS("internal/dialect/" + string(d)) })
 	return b.Bytes(), err
 }
 
