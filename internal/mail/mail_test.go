@@ -346,3 +346,25 @@ func until(t *testing.T, what string, is func() bool) {
 		}
 	}
 }
+
+// A server that does not answer does not hold up who gives up.
+func TestSendGivesUp(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() }) // it accepts and says nothing
+	server := mail.Server{Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port, Protect: mail.ProtectNone, Sender: "gate@example.com"}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Send(ctx, mail.Message{To: "a@b"}) }()
+	cancel()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("the mail was sent")
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it still waits")
+	}
+}

@@ -103,6 +103,7 @@ func Address(text string) (*netmail.Address, error) {
 const (
 	dialTimeout = 15 * time.Second
 	sendTimeout = time.Minute
+	endTimeout  = 3 * time.Second // to finish when it is given up
 )
 
 // RefusedError says that the server will not take a message, however often it is tried.
@@ -126,9 +127,15 @@ func (s Server) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return &RefusedError{err}
 	}
-	c, err := s.dial(ctx)
+	conn, err := s.connect(ctx)
 	if err != nil {
-		return fmt.Errorf("mail server %s: %w", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), err)
+		return s.trouble(err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now().Add(endTimeout)) })() // so that a shutdown need not wait
+	c, err := s.greet(conn)
+	if err != nil {
+		return s.trouble(err)
 	}
 	defer c.Close()
 	if err := c.Mail(from.Address); err != nil {
@@ -160,8 +167,11 @@ func verdict(err error) error {
 	return fmt.Errorf("mail server: %w", err)
 }
 
-// dial connects, protects the connection and logs in.
-func (s Server) dial(ctx context.Context) (*smtp.Client, error) {
+func (s Server) trouble(err error) error {
+	return fmt.Errorf("mail server %s: %w", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), err)
+}
+
+func (s Server) connect(ctx context.Context) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
 	if err != nil {
@@ -170,6 +180,11 @@ func (s Server) dial(ctx context.Context) (*smtp.Client, error) {
 	if err := conn.SetDeadline(time.Now().Add(sendTimeout)); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
+	return conn, nil
+}
+
+// greet protects the connection and logs in.
+func (s Server) greet(conn net.Conn) (*smtp.Client, error) {
 	protect := s.Protect
 	if protect == ProtectAuto {
 		protect = ProtectStartTLS
@@ -184,6 +199,12 @@ func (s Server) dial(ctx context.Context) (*smtp.Client, error) {
 	c, err := smtp.NewClient(conn, s.Host)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
+	}
+	if from, err := s.From(); err == nil { // servers mistrust who calls itself localhost
+		_, host, _ := strings.Cut(from.Address, "@")
+		if err := c.Hello(token(host)); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
 	}
 	if protect == ProtectStartTLS {
 		if err := c.StartTLS(conf); err != nil {
