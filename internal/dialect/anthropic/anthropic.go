@@ -18,6 +18,15 @@
 //   - The calls of Anthropic's own tools and their results are HostedUse in an answer, but Foreign in an
 //     earlier turn: no other vendor takes them back.
 //
+// What comes from other dialects and what goes to them:
+//
+//   - A seal of another vendor's is wrapped in the signature of a thinking block; a thought that nobody
+//     signed gets a signature that names its origin, so that it comes home too.
+//   - Searches and code that another vendor ran are shown to clients as Anthropic's own would be, with ids
+//     and citations that are marked. Sent back, they are nobody's: Anthropic would refuse them.
+//   - A request that goes home is written as the client said it. What the API then refuses is the client's
+//     to hear; for all others the API's rules are kept here, and what that costs is declared.
+//
 // Source of all wire facts unless another is named: https://platform.claude.com/docs/en/api/messages
 // and the types of github.com/anthropics/anthropic-sdk-go v1.84.0 (2026-10-20), read 2026-11-20.
 package anthropic

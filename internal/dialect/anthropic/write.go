@@ -307,7 +307,7 @@ func (w *requestWriter) appendSystem(dst []byte) []byte {
 	}
 	if len(w.system) == 1 && w.system[0].plain() {
 		dst = append(dst, `,"system":`...)
-		return jsonedit.AppendQuoted(dst, w.system[0].b.(canon.Text).Text) //nolint:forcetypeassert // plain says that it is
+		return jsonedit.AppendQuoted(dst, w.system[0].words())
 	}
 	dst = append(dst, `,"system":`...)
 	return w.appendPieces(dst, w.system)

@@ -28,6 +28,12 @@ func (p *piece) plain() bool {
 	return ok && p.rest == nil && (p.cache == nil || p.cache.drop)
 }
 
+// words returns the text of a piece of text.
+func (p *piece) words() string {
+	t, _ := p.b.(canon.Text)
+	return t.Text
+}
+
 // order is 0 for results and 1 for all else.
 func (p *piece) order() int {
 	if _, ok := p.b.(canon.ToolResult); ok {
@@ -222,7 +228,7 @@ func (w *requestWriter) appendPiece(dst []byte, p *piece) []byte {
 		switch {
 		case len(p.inner) == 1 && p.inner[0].plain():
 			dst = append(dst, `,"content":`...)
-			dst = jsonedit.AppendQuoted(dst, p.inner[0].b.(canon.Text).Text) //nolint:forcetypeassert // plain says that it is
+			dst = jsonedit.AppendQuoted(dst, p.inner[0].words())
 		case len(p.inner) > 0:
 			dst = append(dst, `,"content":`...)
 			dst = w.appendPieces(dst, p.inner)

@@ -374,7 +374,7 @@ func (w *requestWriter) appendTurn(dst []byte, t *outTurn) []byte {
 	dst = jsonedit.AppendQuoted(dst, t.role)
 	dst = append(dst, `,"content":`...)
 	if len(t.pieces) == 1 && t.pieces[0].plain() {
-		dst = jsonedit.AppendQuoted(dst, t.pieces[0].b.(canon.Text).Text) //nolint:forcetypeassert // plain says that it is
+		dst = jsonedit.AppendQuoted(dst, t.pieces[0].words())
 	} else {
 		dst = w.appendPieces(dst, t.pieces)
 	}
