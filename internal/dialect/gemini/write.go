@@ -132,7 +132,7 @@ type outgoing struct {
 	lost []canon.Loss
 	bad  *canon.Error
 
-	// Of the contents, see contents.go.
+	// Of the contents, see writecontents.go.
 	role     string // of the content that is open; "" if none is
 	kind     string // member of the part that was written last
 	open     int    // calls of the last turn of the model that have no result yet
