@@ -278,26 +278,12 @@ func (d *Directory) Effective(a *Account) Effective {
 	e := Effective{Enabled: true, Rates: RatesOn(l), Level: l.level(), Unbilled: UnbilledOn(l), Zone: d.ZoneOn(l)}
 	for _, up := range l {
 		e.Enabled = e.Enabled && up.Enabled
-		e.Limits = e.Limits.and(up.Limits)
+		e.Limits = e.Limits.And(up.Limits)
 		if e.ChildLimit == 0 {
 			e.ChildLimit = up.ChildLimit
 		}
 	}
 	return e
-}
-
-// and returns the lower of each two limits.
-func (l Limits) and(o Limits) Limits {
-	low := func(a, b int64) int64 {
-		if a == 0 || b > 0 && b < a {
-			return b
-		}
-		return a
-	}
-	return Limits{
-		RPM: low(l.RPM, o.RPM), RPH: low(l.RPH, o.RPH), RPD: low(l.RPD, o.RPD),
-		TPM: low(l.TPM, o.TPM), TPH: low(l.TPH, o.TPH), TPD: low(l.TPD, o.TPD), Concurrent: low(l.Concurrent, o.Concurrent),
-	}
 }
 
 // RatesOf returns what calls of an account cost over list prices: the highest that is said on the line,

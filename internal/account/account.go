@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tollgate/internal/catalog"
+	"tollgate/internal/limit"
 	"tollgate/internal/mapping"
 )
 
@@ -71,15 +72,7 @@ const (
 )
 
 // Limits are rates; zero is no limit.
-type Limits struct {
-	RPM        int64 `json:"rpm,omitempty"` // requests per minute, hour, day
-	RPH        int64 `json:"rph,omitempty"`
-	RPD        int64 `json:"rpd,omitempty"`
-	TPM        int64 `json:"tpm,omitempty"` // tokens per minute, hour, day
-	TPH        int64 `json:"tph,omitempty"`
-	TPD        int64 `json:"tpd,omitempty"`
-	Concurrent int64 `json:"concurrent,omitempty"` // calls at once
-}
+type Limits = limit.Limits
 
 // Key is a virtual key. The plain key is never stored.
 type Key struct {

@@ -95,7 +95,7 @@ func (a *Account) check() error {
 			return bad("time_zone", "is not a time zone like Europe/Berlin or UTC")
 		}
 	}
-	if err := a.Limits.check("limits"); err != nil {
+	if err := checkLimits("limits", a.Limits); err != nil {
 		return err
 	}
 	return a.checkLists()
@@ -112,7 +112,7 @@ func (a *Account) checkLists() error {
 		if l == (Limits{}) {
 			return bad("model_limits", "%q says no limit; leave it out", p)
 		}
-		if err := l.check("model_limits." + p); err != nil {
+		if err := checkLimits("model_limits."+p, l); err != nil {
 			return err
 		}
 	}
@@ -239,22 +239,11 @@ func isMail(s string) bool {
 		})
 }
 
-func (l Limits) check(field string) error {
-	for _, x := range l.each() {
-		if x.value < 0 {
-			return bad(field+"."+x.name, "must not be negative; 0 is no limit")
-		}
+func checkLimits(field string, l Limits) error {
+	if name, reason := l.Check(); name != "" {
+		return bad(field+"."+name, "%s", reason)
 	}
 	return nil
-}
-
-type namedLimit struct {
-	name  string
-	value int64
-}
-
-func (l Limits) each() [7]namedLimit {
-	return [7]namedLimit{{"rpm", l.RPM}, {"rph", l.RPH}, {"rpd", l.RPD}, {"tpm", l.TPM}, {"tph", l.TPH}, {"tpd", l.TPD}, {"concurrent", l.Concurrent}}
 }
 
 func (k *Key) check() error {
@@ -266,7 +255,7 @@ func (k *Key) check() error {
 			return bad("quota."+field, "must be between 0 and %s dollars; 0 is no bound", maxMoney)
 		}
 	}
-	if err := k.Limits.check("limits"); err != nil {
+	if err := checkLimits("limits", k.Limits); err != nil {
 		return err
 	}
 	return checkAccess(k.Models, k.Paths, k.IPs)
@@ -279,9 +268,9 @@ func (r *Registry) below(parent *Account, a, old *Account) error {
 		return nil
 	}
 	most := r.dir.Effective(parent)
-	for i, x := range a.Limits.each() {
-		if m := most.Limits.each()[i].value; x.value != old.Limits.each()[i].value && m > 0 && x.value > m {
-			return bad("limits."+x.name, "must be at most %d, the limit of the account above; 0 is that limit", m)
+	for i, x := range a.Limits.Each() {
+		if m := most.Limits.Each()[i].Value; x.Value != old.Limits.Each()[i].Value && m > 0 && x.Value > m {
+			return bad("limits."+x.Name, "must be at most %d, the limit of the account above; 0 is that limit", m)
 		}
 	}
 	if a.ChildLimit != old.ChildLimit && most.ChildLimit > 0 && a.ChildLimit > most.ChildLimit {

@@ -25,6 +25,7 @@ type Channel struct {
 	Pools     []string          `json:"pools" doc:"Empty: the default pool."`
 	Priority  int               `json:"priority" doc:"Higher is tried first."`
 	Weight    int               `json:"weight" doc:"Share among equals; 0 counts as 1."`
+	Limits    account.Limits    `json:"limits" doc:"What it may be sent; over them the next channel is tried. 0 is no limit."`
 	Enabled   bool              `json:"enabled"`
 	Origin    pool.Origin       `json:"origin" enum:"api,env,file" doc:"Only channels from the API can be changed here."`
 	Retired   bool              `json:"retired" doc:"The provider refused the key; it rests until a check succeeds."`
@@ -47,7 +48,7 @@ func viewChannel(s pool.Status) Channel {
 	c := s.Channel
 	v := Channel{
 		ID: c.ID, Name: c.Name, Provider: c.Provider, BaseURL: c.BaseURL, Hint: secret.Hint(c.Secret.Reveal()), Models: listOf(c.Models),
-		Mapping: map[string]string{}, Pools: listOf(c.Pools), Priority: c.Priority, Weight: c.Weight, Enabled: c.Enabled, Origin: c.Origin,
+		Mapping: map[string]string{}, Pools: listOf(c.Pools), Priority: c.Priority, Weight: c.Weight, Limits: c.Limits, Enabled: c.Enabled, Origin: c.Origin,
 		Retired: s.Retired, Reason: s.Reason, CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(), Version: c.Version,
 	}
 	maps.Copy(v.Mapping, c.Mapping)
@@ -67,6 +68,7 @@ type channelFields struct {
 	Pools    []string          `json:"pools,omitempty" maxItems:"2000"`
 	Priority int               `json:"priority,omitempty"`
 	Weight   int               `json:"weight,omitempty" minimum:"0"`
+	Limits   account.Limits    `json:"limits,omitempty"`
 	Enabled  *bool             `json:"enabled,omitempty" doc:"True unless said."`
 }
 
@@ -81,6 +83,7 @@ type channelChange struct {
 	Pools    optional[[]string]          `json:"pools,omitempty" maxItems:"2000"`
 	Priority optional[int]               `json:"priority,omitempty"`
 	Weight   optional[int]               `json:"weight,omitempty" minimum:"0"`
+	Limits   optional[limitsChange]      `json:"limits,omitempty"`
 	Enabled  optional[bool]              `json:"enabled,omitempty"`
 }
 
@@ -151,7 +154,7 @@ func (a *API) createChannel(ctx context.Context, _ account.Caller, in *struct{ B
 	}
 	c, err := a.Channels.Add(ctx, pool.Channel{
 		Name: b.Name, Provider: b.Provider, BaseURL: b.BaseURL, Secret: secret.Secret(b.Key), Models: b.Models, Mapping: b.Mapping,
-		Pools: b.Pools, Priority: b.Priority, Weight: b.Weight, Enabled: b.Enabled == nil || *b.Enabled,
+		Pools: b.Pools, Priority: b.Priority, Weight: b.Weight, Limits: b.Limits, Enabled: b.Enabled == nil || *b.Enabled,
 	})
 	if err != nil {
 		return nil, err
@@ -189,6 +192,7 @@ func (a *API) changeChannel(ctx context.Context, _ account.Caller, in *struct {
 		b.Pools.to(&c.Pools)
 		b.Priority.to(&c.Priority)
 		b.Weight.to(&c.Weight)
+		changeLimits(b.Limits, &c.Limits)
 		b.Enabled.to(&c.Enabled)
 		return nil
 	})

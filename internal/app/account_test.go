@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -304,4 +305,33 @@ func TestBillingOff(t *testing.T) {
 	check(g, "sk-test-poor-0123456789abcdefghijklmnopqr", http.StatusTooManyRequests)
 	g = startGateway(t, accounts(t, list), "BILLING_ENABLED=false")
 	check(g, "sk-test-poor-0123456789abcdefghijklmnopqr", 200)
+}
+
+// A channel that has reached its limits is left alone, and the next one takes over; when all have, the
+// client is told when to come back.
+func TestLimitsOfChannels(t *testing.T) {
+	_, url := simulate(t)
+	yaml := strings.NewReplacer("key: \"sk-up-1\"", "key: \"sk-up-1\", priority: 9, limits: {rpm: 2}", "key: \"sk-up-2\"", "key: \"sk-up-2\", limits: {rpm: 3}").Replace(channels(url, "sk-up-1", "sk-up-2"))
+	g := startGateway(t, yaml)
+	for i := range 5 {
+		if a := g.send("POST", "/v1/chat/completions", hello); a.status != 200 {
+			t.Fatalf("call %d: %d %s", i, a.status, a.body)
+		}
+	}
+	count := map[string]int{}
+	for _, line := range g.lines("call") {
+		count[line["channel"].(string)]++
+	}
+	var n []int
+	for _, c := range count {
+		n = append(n, c)
+	}
+	slices.Sort(n)
+	if !slices.Equal(n, []int{2, 3}) {
+		t.Errorf("calls by channel: %v", count)
+	}
+	a := g.send("POST", "/v1/chat/completions", hello)
+	if wait, err := strconv.Atoi(a.header.Get("Retry-After")); a.status != http.StatusTooManyRequests || err != nil || wait < 1 || wait > 62 {
+		t.Errorf("%d %v %s", a.status, a.header, a.body)
+	}
 }

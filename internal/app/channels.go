@@ -65,7 +65,7 @@ func fileChannel(c config.Channel) (pool.Channel, error) {
 	}
 	return pool.Channel{
 		ID: fixedID("file", c.Name, ""), Name: c.Name, Provider: v.Name, BaseURL: c.BaseURL, Secret: c.Key,
-		Models: c.Models, Mapping: c.Mapping, Pools: c.Pools, Priority: c.Priority, Weight: c.Weight,
+		Models: c.Models, Mapping: c.Mapping, Pools: c.Pools, Priority: c.Priority, Weight: c.Weight, Limits: c.Limits,
 		Enabled: c.Enabled == nil || *c.Enabled, Origin: pool.OriginFile,
 	}, nil
 }

@@ -19,6 +19,7 @@ type Channel struct {
 	Pools    []string          `json:"pools" doc:"Pools it belongs to; default when left out."`
 	Priority int               `json:"priority" doc:"Higher is tried first."`
 	Weight   int               `json:"weight" doc:"Share among channels of one priority; 1 when left out."`
+	Limits   account.Limits    `json:"limits" doc:"What it may be sent: as limits of accounts; over them the next channel is tried."`
 	Enabled  *bool             `json:"enabled" doc:"false switches it off."` // nil: true
 
 	Line int `json:"-"` // where it stands in the file

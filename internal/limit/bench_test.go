@@ -7,13 +7,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"tollgate/internal/account"
 )
 
 func BenchmarkAdmit(b *testing.B) {
 	const subjects, width = 100_000, 12
-	limits := account.Limits{RPM: 1e9, TPM: 1e15, RPD: 1e9, Concurrent: 1e6}
+	limits := Limits{RPM: 1e9, TPM: 1e15, RPD: 1e9, Concurrent: 1e6}
 	var all strings.Builder // one string, so that looking up the names costs no more than it must
 	for i := range subjects {
 		fmt.Fprintf(&all, "k:%010d", i)
@@ -69,7 +67,7 @@ func BenchmarkAdmit(b *testing.B) {
 	b.Run("refused", func(b *testing.B) {
 		b.ReportAllocs()
 		l, now := New(nil), time.Now()
-		rules := one(account.Limits{RPM: 1})
+		rules := one(Limits{RPM: 1})
 		if _, refused := l.Admit(now, rules, 0); refused != nil {
 			b.Fatal(refused)
 		}

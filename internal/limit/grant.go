@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"time"
-
-	"tollgate/internal/account"
 )
 
 // Grant is an admitted call. It is used by one goroutine at a time.
@@ -28,7 +26,7 @@ type hold struct {
 }
 
 // take counts the call for the subject under the limits.
-func (g *Grant) take(s *subject, l *account.Limits) {
+func (g *Grant) take(s *subject, l *Limits) {
 	var h *hold
 	for i := range g.holds {
 		if g.holds[i].subject == s {

@@ -21,15 +21,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"tollgate/internal/account"
 )
 
 // Rule says which limits hold for a subject. Subjects are the caller's names; those of different kinds
 // must not be equal. The same subject may come in several rules of a call: it is counted once.
 type Rule struct {
 	Subject string
-	Limits  account.Limits
+	Limits  Limits
 }
 
 const (
@@ -187,7 +185,7 @@ func (s *subject) count(k int, n int64) {
 }
 
 // allows reports whether one more call keeps the limits.
-func (s *subject) allows(l *account.Limits, tokens int64) bool {
+func (s *subject) allows(l *Limits, tokens int64) bool {
 	for k := range s.win {
 		if limit := windowLimit(l, k); limit > 0 && !s.win[k].fits(limit, need(k, tokens)) {
 			return false

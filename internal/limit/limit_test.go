@@ -8,8 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
-
-	"tollgate/internal/account"
 )
 
 // clock is a clock that stands until it is moved.
@@ -20,7 +18,7 @@ func newClock() *clock { return &clock{time.Date(2026, 1, 2, 3, 4, 5, 678_901_23
 func (c *clock) now() time.Time       { return c.t }
 func (c *clock) pass(d time.Duration) { c.t = c.t.Add(d) }
 
-func one(l account.Limits) []Rule { return []Rule{{Subject: "s", Limits: l}} }
+func one(l Limits) []Rule { return []Rule{{Subject: "s", Limits: l}} }
 
 // done admits a call that takes no time.
 func done(l *Limiter, now time.Time, rules []Rule, tokens int64) *Refusal {
@@ -70,21 +68,21 @@ func arrivals(t *rapid.T, scale time.Duration) []admission {
 
 var windowLengths = [windowKinds]time.Duration{time.Minute, time.Hour, 24 * time.Hour, time.Minute, time.Hour, 24 * time.Hour}
 
-func drawLimits(t *rapid.T) account.Limits {
+func drawLimits(t *rapid.T) Limits {
 	draw := func(name string, most int64) int64 {
 		if rapid.Bool().Draw(t, "with "+name) {
 			return rapid.Int64Range(1, most).Draw(t, name)
 		}
 		return 0
 	}
-	return account.Limits{
+	return Limits{
 		RPM: draw("rpm", 40), RPH: draw("rph", 80), RPD: draw("rpd", 120),
 		TPM: draw("tpm", 1000), TPH: draw("tph", 2000), TPD: draw("tpd", 4000),
 	}
 }
 
 // checkWindows fails if any window whatsoever holds more than its limit.
-func checkWindows(t *rapid.T, l account.Limits, admitted []admission) {
+func checkWindows(t *rapid.T, l Limits, admitted []admission) {
 	for k := range windowKinds {
 		limit := windowLimit(&l, k)
 		if limit <= 0 {
@@ -114,7 +112,7 @@ func TestNoWindowHoldsMoreThanItsLimit(t *testing.T) {
 		for _, a := range arrivals(t, scale) {
 			// Some callers looked at the clock a while ago; the latest time seen counts.
 			back := time.Duration(rapid.Int64Range(0, late).Draw(t, "back"))
-			if done(l, a.at, one(account.Limits{}), 0) != nil {
+			if done(l, a.at, one(Limits{}), 0) != nil {
 				t.Fatal("refused without a limit")
 			}
 			if done(l, a.at.Add(-back), one(limits), a.tokens) == nil {
@@ -215,7 +213,7 @@ func TestRetryAfterIsExact(t *testing.T) {
 }
 
 // steady offers rate times the limit for some windows and returns what share of the limit is admitted.
-func steady(limits account.Limits, k int, perWindow float64, tokens int64, windows int) float64 {
+func steady(limits Limits, k int, perWindow float64, tokens int64, windows int) float64 {
 	c := newClock()
 	l := New(c.now)
 	gap := time.Duration(float64(windowLengths[k]) / perWindow)
@@ -229,7 +227,7 @@ func steady(limits account.Limits, k int, perWindow float64, tokens int64, windo
 }
 
 func TestSteadyTrafficIsNotStarved(t *testing.T) {
-	for k, limits := range []account.Limits{{RPM: 60}, {RPH: 60}, {RPD: 60}, {TPM: 6000}, {TPH: 6000}, {TPD: 6000}} {
+	for k, limits := range []Limits{{RPM: 60}, {RPH: 60}, {RPD: 60}, {TPM: 6000}, {TPH: 6000}, {TPD: 6000}} {
 		for _, offered := range []float64{60.1, 61, 63, 66, 70, 80, 120, 600} {
 			if got := steady(limits, k, offered, 100, 50); got < 57 || got > 60*51/50 {
 				t.Errorf("%s: offered %v, admitted %.1f of 60 a window", windowNames[k], offered, got)
@@ -239,7 +237,7 @@ func TestSteadyTrafficIsNotStarved(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.Int64Range(60, 500).Draw(t, "limit")
 		offered := float64(limit) * rapid.Float64Range(1, 3).Draw(t, "factor")
-		if got := steady(account.Limits{RPM: limit}, 0, offered, 0, 30); got < 0.95*float64(limit) {
+		if got := steady(Limits{RPM: limit}, 0, offered, 0, 30); got < 0.95*float64(limit) {
 			t.Fatalf("offered %.1f, admitted %.1f of %d a window", offered, got, limit)
 		}
 	})
@@ -254,7 +252,7 @@ func TestLimitIsReachedEveryMinute(t *testing.T) {
 		for range 20 {
 			n := int64(0)
 			for range c.offered {
-				if done(l, ck.t, one(account.Limits{RPM: c.limit}), 0) == nil {
+				if done(l, ck.t, one(Limits{RPM: c.limit}), 0) == nil {
 					n++
 				}
 				ck.pass(time.Minute / time.Duration(c.offered))
@@ -278,11 +276,11 @@ func TestBurstMayTakeTheWholeLimit(t *testing.T) {
 	c := newClock()
 	l := New(c.now)
 	for i := range 100 {
-		if refused := done(l, c.t, one(account.Limits{RPM: 100}), 0); refused != nil {
+		if refused := done(l, c.t, one(Limits{RPM: 100}), 0); refused != nil {
 			t.Fatalf("call %d: %v", i, refused)
 		}
 	}
-	refused := done(l, c.t, one(account.Limits{RPM: 100}), 0)
+	refused := done(l, c.t, one(Limits{RPM: 100}), 0)
 	if refused == nil || refused.RetryAfter <= time.Minute || refused.RetryAfter > time.Minute+time.Second {
 		t.Fatalf("got %+v", refused)
 	}
@@ -294,7 +292,7 @@ func TestBurstMayTakeTheWholeLimit(t *testing.T) {
 func TestAllOrNothing(t *testing.T) {
 	c := newClock()
 	l := New(c.now)
-	wide, narrow := account.Limits{RPM: 10, TPM: 1000, Concurrent: 10}, account.Limits{RPD: 2, Concurrent: 1}
+	wide, narrow := Limits{RPM: 10, TPM: 1000, Concurrent: 10}, Limits{RPD: 2, Concurrent: 1}
 	rules := []Rule{{"key", wide}, {"account", narrow}}
 	g, refused := l.Admit(c.t, rules, 100)
 	if refused != nil {
@@ -335,7 +333,7 @@ func TestAllOrNothing(t *testing.T) {
 func TestSettle(t *testing.T) {
 	c := newClock()
 	l := New(c.now)
-	rules := one(account.Limits{TPM: 1000})
+	rules := one(Limits{TPM: 1000})
 	left := func() int64 {
 		t.Helper()
 		g, refused := l.Admit(c.t, rules, 0)
@@ -402,7 +400,7 @@ func TestSettle(t *testing.T) {
 func TestUse(t *testing.T) {
 	c := newClock()
 	l := New(c.now)
-	rule := Rule{"s", account.Limits{RPM: 5, TPH: 100, Concurrent: 2}}
+	rule := Rule{"s", Limits{RPM: 5, TPH: 100, Concurrent: 2}}
 	g, refused := l.Admit(c.t, []Rule{rule}, 30)
 	if refused != nil {
 		t.Fatal(refused)
@@ -419,7 +417,7 @@ func TestUse(t *testing.T) {
 	if got := l.Use(c.t, rule); got.Running != 0 || got.Windows[0].Remaining != 5 || got.Windows[1].Remaining != 100 {
 		t.Errorf("%+v", got)
 	}
-	if got := l.Use(c.t, Rule{"other", account.Limits{RPD: 7}}); len(got.Windows) != 1 || got.Windows[0].Remaining != 7 || l.find("other") != nil {
+	if got := l.Use(c.t, Rule{"other", Limits{RPD: 7}}); len(got.Windows) != 1 || got.Windows[0].Remaining != 7 || l.find("other") != nil {
 		t.Errorf("%+v", got)
 	}
 }
@@ -427,7 +425,7 @@ func TestUse(t *testing.T) {
 func TestConcurrent(t *testing.T) {
 	c := newClock()
 	l := New(c.now)
-	rules := one(account.Limits{Concurrent: 3})
+	rules := one(Limits{Concurrent: 3})
 	var grants []*Grant
 	for range 3 {
 		g, refused := l.Admit(c.t, rules, 0)
@@ -459,7 +457,7 @@ func TestConcurrent(t *testing.T) {
 func TestSameSubjectTwiceCountsOnce(t *testing.T) {
 	c := newClock()
 	l := New(c.now)
-	rules := []Rule{{"s", account.Limits{RPM: 5, Concurrent: 2}}, {"s", account.Limits{RPM: 3, TPM: 10, Concurrent: 2}}}
+	rules := []Rule{{"s", Limits{RPM: 5, Concurrent: 2}}, {"s", Limits{RPM: 3, TPM: 10, Concurrent: 2}}}
 	for i := range 4 {
 		if refused := done(l, c.t, rules, 1); (refused == nil) != (i < 3) {
 			t.Fatalf("call %d: %v", i, refused)
@@ -472,7 +470,7 @@ func TestManyRules(t *testing.T) {
 	l := New(c.now)
 	var rules []Rule
 	for i := range 3 * usualRules {
-		rules = append(rules, Rule{fmt.Sprint(i), account.Limits{RPM: int64(100 - i)}})
+		rules = append(rules, Rule{fmt.Sprint(i), Limits{RPM: int64(100 - i)}})
 	}
 	for i := range 100 {
 		refused := done(l, c.t, rules, 1)
@@ -487,7 +485,7 @@ func TestNoRules(t *testing.T) {
 	if refused := done(l, time.Now(), nil, 5); refused != nil {
 		t.Error(refused)
 	}
-	if refused := done(l, time.Now(), one(account.Limits{}), -5); refused != nil {
+	if refused := done(l, time.Now(), one(Limits{}), -5); refused != nil {
 		t.Error(refused)
 	}
 }
@@ -503,13 +501,13 @@ func TestIdleSubjectsAreForgotten(t *testing.T) {
 	c := newClock()
 	l := New(c.now)
 	for i := range 20_000 {
-		if refused := done(l, c.t, []Rule{{fmt.Sprint(i), account.Limits{RPM: 10, RPH: 100}}}, 1); refused != nil {
+		if refused := done(l, c.t, []Rule{{fmt.Sprint(i), Limits{RPM: 10, RPH: 100}}}, 1); refused != nil {
 			t.Fatal(refused)
 		}
 	}
 	traffic := func(d time.Duration) {
 		for end := c.t.Add(d); c.t.Before(end); c.pass(100 * time.Millisecond) {
-			done(l, c.t, []Rule{{"busy", account.Limits{RPM: 1_000_000}}}, 1)
+			done(l, c.t, []Rule{{"busy", Limits{RPM: 1_000_000}}}, 1)
 		}
 	}
 	traffic(30 * time.Minute)
@@ -531,7 +529,7 @@ func TestWindowIsBounded(t *testing.T) {
 	c := newClock()
 	l := New(c.now)
 	for range 10_000 {
-		done(l, c.t, one(account.Limits{RPM: 1e9, TPD: 1e12}), 10)
+		done(l, c.t, one(Limits{RPM: 1e9, TPD: 1e12}), 10)
 		c.pass(333 * time.Millisecond)
 	}
 	for _, w := range l.find("s").win {
@@ -555,8 +553,8 @@ func TestParallel(t *testing.T) {
 	l := New(nil)
 	now := time.Now()
 	rules := func(i int) []Rule {
-		key := Rule{fmt.Sprint("key", i), account.Limits{RPM: 1 << 40, TPD: 1 << 50}}
-		acc := Rule{"account", account.Limits{RPD: 1000, TPD: 1 << 40, Concurrent: 5}}
+		key := Rule{fmt.Sprint("key", i), Limits{RPM: 1 << 40, TPD: 1 << 50}}
+		acc := Rule{"account", Limits{RPD: 1000, TPD: 1 << 40, Concurrent: 5}}
 		if i%2 == 0 {
 			return []Rule{key, acc}
 		}
@@ -588,7 +586,7 @@ func TestParallel(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	g, refused := l.Admit(now, []Rule{{"account", account.Limits{TPD: 1 << 40}}}, 0)
+	g, refused := l.Admit(now, []Rule{{"account", Limits{TPD: 1 << 40}}}, 0)
 	if refused != nil {
 		t.Fatal(refused)
 	}

@@ -1,10 +1,6 @@
 package limit
 
-import (
-	"time"
-
-	"tollgate/internal/account"
-)
+import "time"
 
 // The windows of a subject, by index: requests and then tokens, each per minute, hour and day.
 const (
@@ -21,7 +17,7 @@ var bucketNanos = [windowKinds]int64{
 	int64(time.Minute / buckets), int64(time.Hour / buckets), int64(24 * time.Hour / buckets),
 }
 
-// windowNames are the limits' names as in account.Limits, windowTexts their meaning.
+// windowNames are the limits' names as in Limits, windowTexts their meaning.
 var (
 	windowNames = [windowKinds]string{"rpm", "rph", "rpd", "tpm", "tph", "tpd"}
 	windowTexts = [windowKinds]string{
@@ -31,7 +27,7 @@ var (
 )
 
 // windowLimit returns the limit of window k; zero or less is none.
-func windowLimit(l *account.Limits, k int) int64 {
+func windowLimit(l *Limits, k int) int64 {
 	switch k {
 	case 0:
 		return l.RPM

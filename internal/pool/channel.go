@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"tollgate/internal/limit"
 	"tollgate/internal/secret"
 )
 
@@ -26,6 +27,7 @@ type Channel struct {
 	Pools    []string          // empty: DefaultPool
 	Priority int               // higher is tried first
 	Weight   int               // share among equals; 0 counts as 1
+	Limits   limit.Limits      // what it may be sent; over them the next channel is tried
 	Enabled  bool
 	Origin   Origin
 

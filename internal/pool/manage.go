@@ -49,6 +49,9 @@ func (p *Pool) Check(c Channel) error {
 	case len(c.Models) > maxList || len(c.Mapping) > maxList || len(c.Pools) > maxList:
 		return &InputError{"models", fmt.Sprintf("lists must have at most %d entries", maxList)}
 	}
+	if name, reason := c.Limits.Check(); name != "" {
+		return &InputError{"limits." + name, reason}
+	}
 	if c.BaseURL != "" {
 		u, err := url.Parse(c.BaseURL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {

@@ -47,6 +47,8 @@ type call struct {
 	also   []*catalog.Entry // of the models that the request names beside its own, in the order of head.Also
 	hold   *ledger.Hold
 	grant  *limit.Grant
+	tokens int64        // that the call may take, as it was estimated
+	load   *limit.Grant // of the channel tried last; nil: it has no limits
 
 	split      bool             // thoughts are taken out of the answer's text
 	strict     bool             // the caller would rather be refused than lose something
@@ -155,6 +157,12 @@ func (c *call) walk(walk *pool.Walk) *canon.Error {
 				return c.estimate()
 			}
 			return worse(last, none)
+		}
+		if full := c.enter(lease, now); full != nil {
+			if last == nil {
+				last = full
+			}
+			continue
 		}
 		c.lease = lease
 		again, err := c.try(lease, deadline)

@@ -8,11 +8,13 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/limit"
+	"tollgate/internal/pool"
 )
 
 // limit asks the rates of the key, its account and every account above, and those that account and
 // accounts above have for the model. reserve is how many tokens the call may take.
 func (c *call) limit(reserve int64) *canon.Error {
+	c.tokens = reserve
 	var room [8]limit.Rule
 	rules := c.limits(room[:0])
 	if len(rules) == 0 {
@@ -30,6 +32,35 @@ func (c *call) limit(reserve int64) *canon.Error {
 	c.grant = grant
 	tellLimits(c.w.Header(), c.ep.Dialect, grant.State(), c.began)
 	return nil
+}
+
+// enter counts the call for a channel that has limits of its own. With an error the channel has nothing
+// left for it, and rests as long as that lasts.
+func (c *call) enter(l *pool.Lease, now time.Time) *canon.Error {
+	c.leave(0) // the channel before took the call, and failed
+	if l.Channel.Limits == (limit.Limits{}) {
+		return nil
+	}
+	load, refused := c.h.Limits.Admit(now, []limit.Rule{{Subject: l.Channel.ID, Limits: l.Channel.Limits}}, c.tokens)
+	if refused == nil {
+		c.load = load
+		return nil
+	}
+	l.Dropped()
+	if refused.TooLarge { // alone it is more than the channel may have in a minute; others may take it
+		return canon.Errorf(canon.KindOverloaded, "no channel takes a call of this size")
+	}
+	l.Rest(refused.RetryAfter, now)
+	return &canon.Error{Kind: canon.KindRateLimited, Message: "the channels for this model are at their limits", RetryAfter: refused.RetryAfter}
+}
+
+// leave ends what enter began, with the tokens that the channel really had.
+func (c *call) leave(tokens int64) {
+	if c.load != nil {
+		c.load.Settle(tokens)
+		c.load.Release()
+		c.load = nil
+	}
 }
 
 // limits appends the rules that hold for the call.

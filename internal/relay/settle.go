@@ -42,6 +42,7 @@ func (c *call) settle() *canon.Error {
 	if c.grant != nil {
 		c.grant.Settle(rec.Usage.In() + rec.Usage.Out())
 	}
+	c.leave(rec.Usage.In() + rec.Usage.Out())
 	if err := c.h.Book.Settle(c.hold, rec); err != nil { // the book has logged it
 		c.unrecorded = true
 		c.err = &canon.Error{Kind: canon.KindOverloaded, Message: "the call could not be recorded; its answer is withheld", Cause: err}
@@ -186,6 +187,7 @@ func (c *call) finish() {
 	if c.grant != nil {
 		c.grant.Release()
 	}
+	c.leave(0) // nothing, if it was settled
 	if c.lent != nil {
 		c.lent.release()
 	}

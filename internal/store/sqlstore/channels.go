@@ -14,7 +14,7 @@ import (
 // Channels returns all channels with their secrets opened, oldest first.
 func (s *Store) Channels(ctx context.Context) ([]pool.Channel, error) {
 	all, err := collect(ctx, s.read, s.scanChannel, `
-		SELECT id, name, provider, base_url, secret, models, mapping, pools, priority, weight, enabled, origin, retired, reason, retired_ms, created_ms, updated_ms, version
+		SELECT id, name, provider, base_url, secret, models, mapping, pools, priority, weight, enabled, origin, limits, retired, reason, retired_ms, created_ms, updated_ms, version
 		FROM channels ORDER BY created_ms, id`)
 	if err != nil {
 		return nil, fmt.Errorf("read channels: %w", err)
@@ -25,7 +25,7 @@ func (s *Store) Channels(ctx context.Context) ([]pool.Channel, error) {
 // Channel returns one channel with its secret opened, or pool.ErrNotFound.
 func (s *Store) Channel(ctx context.Context, id string) (pool.Channel, error) {
 	c, err := s.scanChannel(s.read.QueryRowContext(ctx, `
-		SELECT id, name, provider, base_url, secret, models, mapping, pools, priority, weight, enabled, origin, retired, reason, retired_ms, created_ms, updated_ms, version
+		SELECT id, name, provider, base_url, secret, models, mapping, pools, priority, weight, enabled, origin, limits, retired, reason, retired_ms, created_ms, updated_ms, version
 		FROM channels WHERE id = $1`, clean(id)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return pool.Channel{}, pool.ErrNotFound
@@ -43,8 +43,8 @@ func (s *Store) InsertChannel(ctx context.Context, c pool.Channel) error {
 		return fmt.Errorf("add channel %q: %w", c.ID, err)
 	}
 	_, err = s.write.ExecContext(ctx, `
-		INSERT INTO channels (id, name, provider, base_url, secret, models, mapping, pools, priority, weight, enabled, origin, updated_ms, version, created_ms, retired, reason, retired_ms)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		INSERT INTO channels (id, name, provider, base_url, secret, models, mapping, pools, priority, weight, enabled, origin, limits, updated_ms, version, created_ms, retired, reason, retired_ms)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
 		append(args, millis(c.CreatedAt), c.Retired, clean(c.Reason), millis(c.RetiredAt))...)
 	return channelError("add channel", c.ID, err)
 }
@@ -59,8 +59,8 @@ func (s *Store) UpdateChannel(ctx context.Context, c pool.Channel) error {
 	err = s.tx(ctx, func(tx *txn) error {
 		r, err := tx.ExecContext(ctx, `
 			UPDATE channels SET name = $2, provider = $3, base_url = $4, secret = $5, models = $6, mapping = $7, pools = $8,
-				priority = $9, weight = $10, enabled = $11, origin = $12, updated_ms = $13, version = version + 1
-			WHERE id = $1 AND version = $14`, args...)
+				priority = $9, weight = $10, enabled = $11, origin = $12, limits = $13, updated_ms = $14, version = version + 1
+			WHERE id = $1 AND version = $15`, args...)
 		if err := changed(r, err, pool.ErrConflict); !errors.Is(err, pool.ErrConflict) {
 			return err
 		}
@@ -103,18 +103,19 @@ func (s *Store) channelArgs(c pool.Channel) ([]any, error) {
 	models, err1 := toJSON(c.Models)
 	mapping, err2 := toJSON(c.Mapping)
 	pools, err3 := toJSON(c.Pools)
+	limits, err5 := toJSON(c.Limits)
 	err4 := checkText(map[string]string{"id": c.ID, "name": c.Name, "provider": c.Provider, "base URL": c.BaseURL, "origin": string(c.Origin)})
 	return []any{
 		c.ID, c.Name, c.Provider, c.BaseURL, s.sealer.Seal(c.Secret, channelSecret(c.ID)), models, mapping, pools,
-		int64(c.Priority), int64(c.Weight), c.Enabled, string(c.Origin), millis(c.UpdatedAt), c.Version,
-	}, errors.Join(err1, err2, err3, err4)
+		int64(c.Priority), int64(c.Weight), c.Enabled, string(c.Origin), limits, millis(c.UpdatedAt), c.Version,
+	}, errors.Join(err1, err2, err3, err4, err5)
 }
 
 func (s *Store) scanChannel(row scanner) (pool.Channel, error) {
 	var c pool.Channel
-	var sealed, models, mapping, pools string
+	var sealed, models, mapping, pools, limits string
 	var retired, created, updated int64
-	if err := row.Scan(&c.ID, &c.Name, &c.Provider, &c.BaseURL, &sealed, &models, &mapping, &pools, &c.Priority, &c.Weight, &c.Enabled, &c.Origin,
+	if err := row.Scan(&c.ID, &c.Name, &c.Provider, &c.BaseURL, &sealed, &models, &mapping, &pools, &c.Priority, &c.Weight, &c.Enabled, &c.Origin, &limits,
 		&c.Retired, &c.Reason, &retired, &created, &updated, &c.Version); err != nil {
 		return c, err
 	}
@@ -122,6 +123,7 @@ func (s *Store) scanChannel(row scanner) (pool.Channel, error) {
 	var err error
 	c.Secret, err = s.sealer.Open(sealed, channelSecret(c.ID))
 	return c, errors.Join(err,
+		fromJSON(limits, "limits of channel "+c.ID, &c.Limits),
 		fromJSON(models, "models of channel "+c.ID, &c.Models),
 		fromJSON(mapping, "mapping of channel "+c.ID, &c.Mapping),
 		fromJSON(pools, "pools of channel "+c.ID, &c.Pools))

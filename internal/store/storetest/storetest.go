@@ -179,7 +179,7 @@ func someKey(id, accountID string) account.Key {
 func someChannel(id string) pool.Channel {
 	return pool.Channel{
 		ID: id, Name: "main", Provider: "openai", BaseURL: "https://api.example.com/v1", Secret: "sk-upstream-" + secret.Secret(id), Models: []string{"gpt-*"},
-		Mapping: map[string]string{"gpt-4*": "gpt-5", "*": "x"}, Pools: []string{"default"}, Priority: -3, Weight: 10, Enabled: true, Origin: pool.OriginAPI,
+		Mapping: map[string]string{"gpt-4*": "gpt-5", "*": "x"}, Pools: []string{"default"}, Priority: -3, Weight: 10, Limits: account.Limits{RPM: 7, Concurrent: 3}, Enabled: true, Origin: pool.OriginAPI,
 		CreatedAt: noon, UpdatedAt: noon,
 	}
 }
