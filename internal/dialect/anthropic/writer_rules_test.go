@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
@@ -107,4 +109,52 @@ func TestShownOnceNotSentBack(t *testing.T) {
 	if diff := cmp.Diff("foreign lost \"messages[1].content[0]\": the upstream has no such block\nforeign lost \"messages[1].content[1]\": the upstream has no such block", lossLines(lost)); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestAnyEvents feeds events in any order, sensible or not: what comes is an answer that the strictest of
+// clients takes, and the same streamed and whole.
+func TestAnyEvents(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		small := rapid.IntRange(0, 2)
+		word := rapid.SampledFrom([]string{"", "a", `"`, `{"x":1}`, "{", "}", "\xff", "漢"})
+		event := rapid.Custom(func(t *rapid.T) canon.Event {
+			choice, index := 0, small.Draw(t, "index")
+			if rapid.IntRange(0, 9).Draw(t, "other") == 0 {
+				choice = 1
+			}
+			switch rapid.IntRange(0, 11).Draw(t, "event") {
+			case 0:
+				return canon.Start{ID: "x"}
+			case 1, 2:
+				return canon.TextDelta{Choice: choice, Index: index, Text: word.Draw(t, "text")}
+			case 3:
+				return canon.ReasoningDelta{Choice: choice, Index: index, Text: word.Draw(t, "text"), Seal: word.Draw(t, "seal")}
+			case 4:
+				return canon.RefusalDelta{Choice: choice, Index: index, Text: word.Draw(t, "text")}
+			case 5:
+				return canon.ToolStart{Choice: choice, Index: index, ID: word.Draw(t, "id"), Name: word.Draw(t, "name")}
+			case 6, 7:
+				return canon.ToolDelta{Choice: choice, Index: index, JSON: word.Draw(t, "json")}
+			case 8:
+				return canon.BlockEnd{Choice: choice, Index: index}
+			case 9:
+				return canon.HostedUse{
+					Index: index, Kind: rapid.SampledFrom([]canon.HostedKind{canon.HostedWebSearch, canon.HostedWebFetch, canon.HostedCode}).Draw(t, "kind"), ID: word.Draw(t, "id"),
+					Open: rapid.Bool().Draw(t, "open"), Done: rapid.Bool().Draw(t, "done"), Input: word.Draw(t, "input"), Sources: []canon.Citation{{URL: word.Draw(t, "url")}},
+				}
+			case 10:
+				return canon.Cited{Index: index, Citation: canon.Citation{URL: word.Draw(t, "url"), From: index}}
+			}
+			return rapid.SampledFrom([]canon.Event{canon.Stopped{Why: canon.StopEnd}, canon.Used{}, canon.Other{Name: "ping"}, canon.Other{Name: "x", Content: true}, canon.MediaDelta{}}).Draw(t, "rest")
+		})
+		events := rapid.SliceOfN(event, 0, 30).Draw(t, "events")
+		stream, _ := write(answer(canon.Gemini, nil, true), events)
+		if _, err := accumulate(stream); err != nil {
+			t.Fatalf("%v in\n%s", err, stream)
+		}
+		whole, _ := write(answer(canon.Gemini, nil, false), events)
+		if !json.Valid(whole) || !utf8.Valid(whole) {
+			t.Fatalf("%s", whole)
+		}
+	})
 }
