@@ -7,10 +7,8 @@ import (
 )
 
 // WantsBytes reports whether m must be sent inline: only files of Google's own can be named, those of the
-// Files API and of Cloud Storage, and YouTube's videos. Newer models fetch other URLs too, but which do
-// is not known here.
-//
-// Source: https://ai.google.dev/gemini-api/docs/file-input-methods, read 2026-11-21.
+// Files API and of Cloud Storage, and YouTube's videos. Newer models are said to fetch other URLs
+// too, but which do is not known here.
 func (*Protocol) WantsBytes(m canon.Media) bool {
 	return m.Data == "" && m.URL != "" && !isGoogleFile(m.URL)
 }

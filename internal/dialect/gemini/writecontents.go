@@ -9,8 +9,8 @@ import (
 // placeholder is the signature that Gemini 3 takes for a call that it did not make, or whose signature is
 // lost. It refuses (400) the first call of a step without any; models before it do not look.
 //
-// Source: https://ai.google.dev/gemini-api/docs/thought-signatures (validation, and its questions and
-// answers on histories of other models), read 2026-11-21; used so by strands-agents/sdk-python#1298.
+// Source: https://ai.google.dev/gemini-api/docs/thought-signatures for what is refused; for the word,
+// strands-agents/sdk-python#1298, which sends it; both read 2026-11-21.
 const placeholder = "skip_thought_signature_validator"
 
 // paired refuses a result without its call and a call without its result, as Google does. Calls at the end

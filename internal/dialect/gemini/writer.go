@@ -11,12 +11,11 @@ import (
 
 // NewWriter returns a writer of one answer to a client of this dialect.
 //
-// A stream ends with a chunk that holds the reasons to stop and the usage, as Google's does: Gemini CLI
-// reads both from the same one. Every chunk has a candidate with a part, if only an empty text: Google's
-// SDK for Python leaves an answer out of its chat's history for want of one.
+// A stream ends with a chunk that holds the reasons to stop and the usage, as Google's does. Every chunk
+// has a candidate with a part, if only an empty text: Google's SDK for Go leaves an answer out of its
+// chat's history for want of one.
 //
-// Source: google-gemini/gemini-cli, packages/core/src/core/turn.ts and geminiChat.ts;
-// google.golang.org/genai v1.77.0, chats.go; googleapis/python-genai, google/genai/chats.py; read 2026-11-21.
+// Source: google.golang.org/genai v1.77.0, chats.go (SendStream), read 2026-11-21.
 func (p *Protocol) NewWriter(a dialect.Answer) dialect.Writer {
 	w := &answering{a: a, home: a.Origin == canon.Gemini}
 	if a.Request != nil && a.Request.Reasoning != nil {

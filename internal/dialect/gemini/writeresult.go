@@ -56,7 +56,8 @@ func (o *outgoing) result(b canon.ToolResult, path string) {
 }
 
 // inside writes the parts of a response, which can only hold bytes, and returns what must stand beside it.
-// Source: https://ai.google.dev/gemini-api/docs/function-calling#multimodal, read 2026-11-21.
+// Source: FunctionResponsePart in google.golang.org/genai v1.77.0 (types.go), read 2026-11-21; that only
+// models from Gemini 3 on take them is hearsay.
 func (o *outgoing) inside(media []canon.Block, path string) (beside []canon.Block) {
 	before := len(o.b)
 	o.name("parts")
