@@ -26,6 +26,7 @@ import (
 	"tollgate/internal/dialect/openairesponses"
 	"tollgate/internal/fetch"
 	"tollgate/internal/journal"
+	"tollgate/internal/kept"
 	"tollgate/internal/ledger"
 	"tollgate/internal/limit"
 	"tollgate/internal/mail"
@@ -61,6 +62,7 @@ type App struct {
 	told     chan struct{} // closed when notices are there, or never will be
 	relay    *relay.Handler
 	fetcher  *fetch.Fetcher // nil when switched off
+	kept     *kept.Keeper
 	server   *server.Server
 	metrics  *obs.Metrics
 	guard    *sharing.Guard
@@ -186,6 +188,8 @@ func (a *App) openServer() error {
 		})
 		deps.Fetch = a.fetcher.Media
 	}
+	a.kept = kept.New(a.store, kept.Defaults(), time.Now)
+	deps.Kept = conversations{a.kept}
 	a.relay = relay.New(deps)
 	if err := a.watch(); err != nil {
 		return err
@@ -226,6 +230,7 @@ func (a *App) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { a.pool.Run(background, a.relay.Check) })
 	wg.Go(func() { pace(background) })
+	wg.Go(func() { a.trimKept(background) })
 	wg.Go(func() { a.mails.Run(background) })
 	wg.Go(func() { a.notices.Run(background) })
 	if a.metricsListener != nil {

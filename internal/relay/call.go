@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -57,6 +58,7 @@ type call struct {
 	far        dialect.Protocol // the attempt's, of the channel
 	farHead    dialect.Head     // of the attempt's request
 	tr         *translation     // once something was translated
+	before     any              // what the gateway keeps of the conversation that this call continues
 
 	sent       []byte // body for sentFor
 	sentFor    *pool.Candidate
@@ -109,6 +111,9 @@ func (c *call) run() *canon.Error {
 	if err := c.open(); err != nil {
 		return err
 	}
+	if err := c.resume(); err != nil {
+		return err
+	}
 	if err := c.admit(); err != nil {
 		return err
 	}
@@ -123,7 +128,7 @@ func (c *call) run() *canon.Error {
 func (c *call) route() (*pool.Walk, *canon.Error) {
 	want := pool.Want{Model: c.model, Dialect: c.ep.Dialect, Op: c.head.Op, Pools: join(c.pools)}
 	if err := c.pin(&want); err != nil {
-		return nil, err
+		return nil, c.keptObject(err)
 	}
 	if c.priced != nil {
 		c.split = c.priced.Model.SplitThoughts && c.head.Op == canon.OpGenerate
@@ -235,7 +240,7 @@ func (c *call) pin(want *pool.Want) *canon.Error {
 		want.Only = owner
 		return nil
 	case errors.Is(err, pool.ErrNotFound) && c.head.StoredID != "":
-		return canon.Errorf(canon.KindNotFound, "no stored object with the id %q", bounded(id, 80))
+		return &canon.Error{Kind: canon.KindNotFound, Message: fmt.Sprintf("no stored object with the id %q", bounded(id, 80)), Cause: pool.ErrNotFound}
 	case errors.Is(err, pool.ErrNotFound):
 		return &canon.Error{
 			Kind: canon.KindNotFound, Param: "previous_response_id", Code: "previous_response_not_found",

@@ -43,7 +43,7 @@ type Settings struct {
 	SharedObjects bool  // any account may name objects that upstream accounts keep: files, caches, containers
 }
 
-// Deps is what a Handler works with. All fields are required but Fetch.
+// Deps is what a Handler works with. All fields are required but Kept and Fetch.
 type Deps struct {
 	Settings  Settings
 	Protocols map[canon.Dialect]dialect.Protocol
@@ -66,6 +66,9 @@ type Deps struct {
 	ClientIP func(*http.Request) netip.Addr // the zero address if it is not known
 	Began    time.Time                      // when the gateway started
 	Version  string
+
+	// Kept keeps answers of translated calls that their callers may continue; nil: none is kept.
+	Kept Conversations
 
 	// Fetch gets the bytes of media that an upstream can't take by their URL; nil: it is switched off.
 	Fetch func(context.Context, canon.Media) (canon.Media, *canon.Error)

@@ -158,6 +158,7 @@ func (f *flow) complete() *canon.Error {
 		f.start()
 	}
 	f.out = f.framer.Close(append(f.out, f.held...))
+	f.c.keep()
 	f.flush()
 	return nil
 }

@@ -267,6 +267,7 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 		out := c.writer(l)
 		answer = out.Close(out.Append(make([]byte, 0, len(data)+len(data)/2+512), nil, nil, events))
 		h["Content-Type"] = out.ContentType()
+		c.keep()
 	}
 	if err := c.settle(); err != nil {
 		return err

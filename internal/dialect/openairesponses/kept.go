@@ -180,6 +180,9 @@ type keptForm struct {
 	Response json.RawMessage   `json:"response"`
 }
 
+// ID returns the id of the response.
+func (k *Kept) ID() string { return idOf(k.Response) }
+
 // Encode returns k as JSON.
 func (k *Kept) Encode() ([]byte, error) { return json.Marshal(keptForm(*k)) }
 

@@ -1,0 +1,92 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/jsonedit"
+	"tollgate/internal/pool"
+)
+
+// Conversations keeps answers that their upstream can't keep, because it speaks another dialect, so that
+// their callers can go on with them.
+type Conversations interface {
+	// Resume returns the request body with the kept conversation id in front of it, and what Keep wants to
+	// know of that. whole is nil if nothing is kept under id.
+	Resume(ctx context.Context, accountID, id string, body []byte) (whole []byte, before any, err *canon.Error)
+
+	// Keep remembers the answer that w has written to its end, to body, which Resume has made whole. An
+	// answer that is not to be kept is not.
+	Keep(ctx context.Context, accountID string, body []byte, before any, w dialect.Writer) error
+
+	// Answer answers an operation on the kept object id. The error's Cause is pool.ErrNotFound if there is none.
+	Answer(ctx context.Context, accountID string, op canon.Op, id string, query url.Values) ([]byte, *canon.Error)
+}
+
+// resume puts the conversation that the gateway keeps in front of the request that continues it.
+func (c *call) resume() *canon.Error {
+	if c.head.PreviousID == "" || c.h.Kept == nil {
+		return nil
+	}
+	whole, before, err := c.h.Kept.Resume(c.r.Context(), c.caller.Account.ID, c.head.PreviousID, c.body)
+	if err != nil || whole == nil {
+		return err
+	}
+	if int64(len(whole)) > c.h.Settings.MaxBody {
+		return tooLarge(c.h.Settings.MaxBody)
+	}
+	obj, serr := jsonedit.Scan(whole, maxDepth)
+	if serr != nil {
+		return &canon.Error{Kind: canon.KindInternal, Message: "the kept conversation can't be read", Cause: serr}
+	}
+	if c.lent != nil {
+		c.lent.release()
+		c.lent = nil
+	}
+	c.body, c.obj, c.before = whole, obj, before
+	c.head, err = c.proto.Head(c.ep, c.r, c.obj)
+	return err
+}
+
+// keepTime bounds how long the last byte of an answer waits for it to be kept.
+const keepTime = 3 * time.Second
+
+// keep remembers a translated answer, before its last byte leaves: the caller may go on at once.
+func (c *call) keep() {
+	if c.h.Kept == nil || !c.head.Stored || !c.translated || c.tr.out == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), keepTime)
+	defer cancel()
+	if err := c.h.Kept.Keep(ctx, c.caller.Account.ID, c.body, c.before, c.tr.out); err != nil {
+		c.h.Log.LogAttrs(ctx, slog.LevelWarn, "an answer was not kept, its id can't be continued", slog.String("call", c.id), slog.Any("error", err))
+	}
+}
+
+// keptObject answers for an object that no channel keeps, if the gateway does.
+func (c *call) keptObject(none *canon.Error) *canon.Error {
+	if c.h.Kept == nil || !stored(c.head.Op) || !errors.Is(none.Cause, pool.ErrNotFound) {
+		return none
+	}
+	body, err := c.h.Kept.Answer(c.r.Context(), c.caller.Account.ID, c.head.Op, c.head.StoredID, c.r.URL.Query())
+	if err != nil {
+		if errors.Is(err.Cause, pool.ErrNotFound) {
+			return none
+		}
+		return err
+	}
+	c.settled, c.started, c.status = true, true, http.StatusOK // nothing was consumed
+	h := c.w.Header()
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = []string{itoa(int64(len(body)))}
+	c.clientDeadline(time.Now())
+	c.w.WriteHeader(http.StatusOK)
+	_, _ = c.w.Write(body) // a client that left can ask again
+	return nil
+}
