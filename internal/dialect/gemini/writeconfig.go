@@ -9,7 +9,8 @@ import (
 )
 
 // Limits of a generationConfig.
-// Source: https://ai.google.dev/api/generate-content#generationconfig, read 2026-11-21.
+// Source of the budgets: https://hexdocs.pm/gemini_ex/0.11.0/Gemini.Validation.ThinkingConfig.html, read
+// 2026-11-21. The five stop sequences are hearsay.
 const (
 	maxStops  = 5
 	maxBudget = 24576 // tokens that every 2.5 model can be told to think; Pro takes up to 32768
@@ -92,7 +93,7 @@ func (o *outgoing) format() {
 // thinking writes the members of thinkingConfig. Models from Gemini 3 on take a level, those of 2.5 a
 // budget in tokens, where 0 is off and -1 up to the model; both at once are refused.
 //
-// Source: https://ai.google.dev/gemini-api/docs/thinking, read 2026-11-21.
+// Source: https://hexdocs.pm/gemini_ex/0.13.0/Gemini.Types.GenerationConfig.ThinkingConfig.html, read 2026-11-21.
 func (o *outgoing) thinking() {
 	e := o.req.Reasoning
 	switch {
