@@ -231,6 +231,7 @@ func (a *App) Run(ctx context.Context) error {
 	wg.Go(func() { a.pool.Run(background, a.relay.Check) })
 	wg.Go(func() { pace(background) })
 	wg.Go(func() { a.trimKept(background) })
+	wg.Go(func() { a.settings.Run(background) })
 	wg.Go(func() { a.mails.Run(background) })
 	wg.Go(func() { a.notices.Run(background) })
 	if a.metricsListener != nil {

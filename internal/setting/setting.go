@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tollgate/internal/mail"
 	"tollgate/internal/mapping"
@@ -126,9 +127,11 @@ type Store interface {
 type Settings struct {
 	store Store
 	env   map[string]string // of the environment, by name
+	log   *slog.Logger
 
 	mu      sync.Mutex        // changes take turns
 	changed map[string]string // by operators; secrets as they are
+	faulty  map[string]string // what is stored and can't be read, so that it is logged once
 	now     atomic.Pointer[Values]
 }
 
@@ -136,39 +139,82 @@ type Settings struct {
 // are. A stored value that this release can't read is logged and left out: the start must not hang on
 // what only a running gateway can mend.
 func Open(ctx context.Context, store Store, env map[string]string, log *slog.Logger) (*Settings, error) {
-	s := &Settings{store: store, env: env, changed: map[string]string{}}
+	s := &Settings{store: store, env: env, log: log, faulty: map[string]string{}}
 	if _, err := s.read(nil); err != nil {
 		return nil, err // of the environment
 	}
-	stored, err := store.Settings(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read what operators changed: %w", err)
+	return s, s.Refresh(ctx)
+}
+
+// every is how often Run reads the store.
+const every = 5 * time.Second
+
+// Run takes over what other gateways at the same store change, until ctx is done.
+func (s *Settings) Run(ctx context.Context) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	failed := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := s.Refresh(ctx)
+		if err != nil && !failed && ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "the settings can't be read; those of before hold", slog.Any("error", err))
+		}
+		failed = err != nil
 	}
+}
+
+// Refresh reads what operators changed, here or at another gateway.
+func (s *Settings) Refresh(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stored, err := s.store.Settings(ctx)
+	if err != nil {
+		return fmt.Errorf("read what operators changed: %w", err)
+	}
+	changed, faulty := map[string]string{}, map[string]string{}
 	for _, f := range fields() {
 		text, ok := stored[f.name]
 		if !ok {
 			continue
 		}
-		if f.secret && text != "" {
-			plain, err := store.OpenSetting(f.name, text)
-			if err != nil {
-				log.LogAttrs(ctx, slog.LevelError, "a setting can't be opened; the environment's value is in force", slog.String("setting", f.name), slog.Any("error", err))
-				continue
+		plain, err := s.open(f, text)
+		if err == nil {
+			changed[f.name] = plain
+			if _, err = s.read(changed); err != nil {
+				delete(changed, f.name)
 			}
-			text = plain.Reveal()
 		}
-		s.changed[f.name] = text
-		if _, err := s.read(s.changed); err != nil {
-			delete(s.changed, f.name)
-			log.LogAttrs(ctx, slog.LevelError, "a setting can't be read; the environment's value is in force", slog.String("setting", f.name), slog.Any("error", err))
+		if err != nil {
+			if faulty[f.name] = text; s.faulty[f.name] != text {
+				s.log.LogAttrs(ctx, slog.LevelError, "a stored setting can't be read; the environment's value is in force", slog.String("setting", f.name), slog.Any("error", err))
+			}
 		}
 	}
-	v, err := s.read(s.changed)
+	s.faulty = faulty
+	if s.now.Load() != nil && maps.Equal(changed, s.changed) {
+		return nil
+	}
+	v, err := s.read(changed)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	s.changed = changed
 	s.now.Store(v)
-	return s, nil
+	return nil
+}
+
+// open returns a stored value as it is.
+func (s *Settings) open(f field, text string) (string, error) {
+	if !f.secret || text == "" {
+		return text, nil
+	}
+	plain, err := s.store.OpenSetting(f.name, text)
+	return plain.Reveal(), err
 }
 
 // read parses what is in force with these changes.

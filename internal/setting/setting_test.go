@@ -174,3 +174,37 @@ func TestStrangeStore(t *testing.T) {
 		t.Errorf("the log says %s", text)
 	}
 }
+
+// What another gateway at the same store changes is taken over, and a fault is logged once.
+func TestRefresh(t *testing.T) {
+	var log bytes.Buffer
+	k := &kept{values: map[string]string{}}
+	one := open(t, k)
+	two, err := setting.Open(t.Context(), k, environment(), slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := one.Change(t.Context(), map[string]string{"MODEL_MAPPER": "a=c", "EMAIL_PASS": "canary"}); err != nil {
+		t.Fatal(err)
+	}
+	before := two.Values()
+	if err := two.Refresh(t.Context()); err != nil || two.Values().Models.Map("a") != "c" || two.Values().Mail.Pass != "canary" || before.Models.Map("a") != "b" {
+		t.Errorf("%v, %+v", err, two.Values())
+	}
+	same := two.Values()
+	k.values["LEVEL_MAPPER"] = "of the future"
+	for range 3 {
+		if err := two.Refresh(t.Context()); err != nil || two.Values() != same {
+			t.Errorf("%v, %+v", err, two.Values())
+		}
+	}
+	if n := strings.Count(log.String(), "LEVEL_MAPPER"); n != 1 {
+		t.Errorf("the log says it %d times: %s", n, log.String())
+	}
+	if err := one.Reset(t.Context(), []string{"MODEL_MAPPER"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := two.Refresh(t.Context()); err != nil || two.Values().Models.Map("a") != "b" {
+		t.Errorf("%v, %+v", err, two.Values())
+	}
+}
