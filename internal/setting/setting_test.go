@@ -198,7 +198,7 @@ func TestRefresh(t *testing.T) {
 			t.Errorf("%v, %+v", err, two.Values())
 		}
 	}
-	if n := strings.Count(log.String(), "LEVEL_MAPPER"); n != 1 {
+	if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
 		t.Errorf("the log says it %d times: %s", n, log.String())
 	}
 	if err := one.Reset(t.Context(), []string{"MODEL_MAPPER"}); err != nil {
