@@ -60,11 +60,14 @@ type Receipt struct {
 	Version    string        `json:"price_version,omitempty"`
 	Tier       string        `json:"tier,omitempty" doc:"Service tier that answered."`
 	Above      int64         `json:"above,omitempty" doc:"The long-input tier that held, by the input tokens it begins above."`
+	When       string        `json:"when,omitempty" doc:"The condition of the price that held."`
 	Note       string        `json:"note,omitempty"`
 	Items      []ReceiptItem `json:"items"`
 	Total      string        `json:"total" doc:"Dollars, as the receipt says."`
 	Charged    string        `json:"charged" doc:"Dollars, as the ledger took them."`
 	Recomputed string        `json:"recomputed" doc:"Dollars, as the quantities and rates of the items give them now."`
+	Rates      string        `json:"rates,omitempty" doc:"What the account was shown prices multiplied with; missing: they were as they are."`
+	Face       string        `json:"face" doc:"Dollars, as the account sees them: charged, times rates."`
 	Equal      bool          `json:"equal" doc:"All three are the same, and so is every item."`
 	Fault      string        `json:"fault,omitempty" doc:"What is not the same."`
 	Quarantine string        `json:"quarantine,omitempty"`
@@ -99,11 +102,14 @@ func viewCall(who account.Caller) func(ledger.Call) Call {
 func viewReceipt(c ledger.Call) Receipt {
 	v := Receipt{
 		CallID: c.ID, AccountID: c.AccountID, At: time.UnixMilli(c.AtMillis).UTC(), Model: c.Model, Items: []ReceiptItem{},
-		Charged: c.Cost.String(), Quarantine: c.Quarantine,
+		Charged: c.Cost.String(), Face: c.Cost.String(), Quarantine: c.Quarantine,
 	}
 	var said, total catalog.Nanos
 	if r := c.Receipt; r != nil {
-		v.Model, v.Version, v.Tier, v.Above, v.Note, said = r.Model, r.Version, r.Tier, r.Above, r.Note, r.Total
+		v.Model, v.Version, v.Tier, v.Above, v.When, v.Note, said = r.Model, r.Version, r.Tier, r.Above, r.When, r.Note, r.Total
+		if r.Rates != 0 {
+			v.Rates, v.Face = r.Rates.String(), ledger.Multiplier(r.Rates).ToFace(c.Cost).String()
+		}
 		for _, it := range r.Items {
 			v.Items = append(v.Items, ReceiptItem{What: it.What, Quantity: it.Quantity, Rate: it.Rate.String(), Amount: it.Amount.String()})
 		}

@@ -172,7 +172,7 @@ func TestLevelsOfAccounts(t *testing.T) {
 func TestOwnPrices(t *testing.T) {
 	const bob = "sk-test-bob-0123456789abcdefghijklmnopqr"
 	g := startGateway(t, accounts(t, `  - {name: alice, credit: 10, prices: [{model: "sim-*", input: "0", output: "1000"}, {model: sim-claude, free: true}], keys: [{name: main, key: `+userKey+`}]}
-  - {name: bob, credit: 10, keys: [{name: main, key: `+bob+`}]}
+  - {name: bob, credit: 10, rates: "1.5", keys: [{name: main, key: `+bob+`}]}
 `))
 	for _, c := range []struct {
 		key, path, body string
@@ -188,6 +188,13 @@ func TestOwnPrices(t *testing.T) {
 		r := g.asRoot("GET", "/api/v1/receipts/"+id, "").decode(t, 200)
 		if r["equal"] != true || r["charged"] != cost.String() {
 			t.Errorf("%v", r)
+		}
+		face := cost
+		if c.key == bob {
+			face = cost * 3 / 2
+		}
+		if r["face"] != face.String() || (r["rates"] == "1.5") != (c.key == bob) {
+			t.Errorf("rates %v, face %v of %s", r["rates"], r["face"], cost)
 		}
 		rates := map[string]string{}
 		for _, it := range r["items"].([]any) {

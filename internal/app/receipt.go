@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,13 @@ func writeReceipt(call ledger.Call, out io.Writer) error {
 		p("%s\t%d\t%s\t%s\t\n", it.What, it.Quantity, it.Rate, it.Amount)
 	}
 	p("total\t\t\t%s\t\n", call.Receipt.Total)
+	if r := call.Receipt; r.Rates != 0 {
+		p("shown at rates %s\t\t\t%s\t\n", r.Rates, ledger.Multiplier(r.Rates).ToFace(r.Total))
+	}
+	if r := call.Receipt; r.Tier != "" || r.When != "" || r.Above > 0 {
+		p("service tier %q, input above %d tokens, %s\n", r.Tier, r.Above, cmp.Or(r.When, "no condition"))
+	}
+	p("price version %s\n", call.Receipt.Version)
 	total, err := catalog.Recompute(*call.Receipt)
 	if err != nil {
 		return errors.Join(err, w.Flush())

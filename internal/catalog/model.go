@@ -78,6 +78,10 @@ type Price struct {
 	// Services are the prices of other service tiers, by the vendor's word in lower case ("flex",
 	// "priority", "batch"). A word that is not here is priced as standard, and the receipt says so.
 	Services map[string]Service `json:"services,omitempty"`
+
+	// When are prices of certain calls: by the time of day, the length of the answer, the size and
+	// quality of images. The first that fits holds.
+	When []Condition `json:"when,omitempty"`
 }
 
 // Rates are prices of the buckets of canon.Usage, as exact decimal strings: in dollars per million

@@ -15,7 +15,8 @@ type Override struct {
 	Free  bool   `json:"free,omitempty"` // costs nothing; then no rate is said
 
 	// Rates replace those of the catalogue one by one; what is not said stays as it is there, and "0"
-	// is a price like any other. A rate that is said holds for calls of every length and service tier.
+	// is a price like any other. A rate that is said holds for every call: of any length, in any service tier
+	// and under any condition. PerRequest alone is the whole price.
 	Rates
 }
 
@@ -42,7 +43,7 @@ func (e *Entry) With(o *Override) *Entry {
 	out := *e
 	if o.Free {
 		out.Model.Free, out.Model.Price = true, nil
-		out.standard, out.services, out.reason, out.Version = free(), nil, "", "free"
+		out.prices, out.when, out.reason, out.Version = prices{standard: free()}, nil, "", "free"
 		return &out
 	}
 	own, err := o.parse("")
@@ -58,13 +59,12 @@ func (e *Entry) With(o *Override) *Entry {
 	if e.reason != "" && (own.said[input] && own.said[output] || own.flat) {
 		out.reason = ""
 	}
-	out.standard = out.standard.replaced(own)
-	out.services = nil
-	for name, list := range e.services {
-		if out.services == nil {
-			out.services = make(map[string]priceList, len(e.services))
-		}
-		out.services[name] = list.replaced(own)
+	replace := func(p priceList) (priceList, error) { return p.replaced(own), nil } // it never fails
+	out.prices, _ = out.prices.each(replace)
+	out.when = nil
+	for _, w := range e.when {
+		w.prices, _ = w.prices.each(replace)
+		out.when = append(out.when, w)
 	}
 	return &out
 }

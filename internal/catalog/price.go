@@ -31,6 +31,8 @@ type Receipt struct {
 
 	// Rates is what the account was shown prices multiplied with at that time; 0: they were as they are.
 	Rates Multiplier `json:"rates,omitempty"`
+
+	When string `json:"when,omitempty"` // the condition that held, in words
 }
 
 // Item is one line of a Receipt.
@@ -59,25 +61,35 @@ var (
 	ErrUsage    = errors.New("usage has a negative count")
 )
 
-// Price says what usage costs on e. It does not depend on anything but its arguments. Each bucket
+// Price is PriceIn for a call that nothing else is known of.
+func (e *Entry) Price(u canon.Usage) (Receipt, error) { return e.PriceIn(Case{}, u) }
+
+// PriceIn says what usage costs on e in a case. It does not depend on anything but its arguments. Each bucket
 // that is not zero is one item. The error is a *NoPriceError, ErrUsage or ErrTooLarge.
-func (e *Entry) Price(u canon.Usage) (Receipt, error) {
+func (e *Entry) PriceIn(c Case, u canon.Usage) (Receipt, error) {
 	r := Receipt{Model: e.Model.Name, Version: e.Version, Tier: u.Tier}
 	if e.reason != "" {
 		return r, &NoPriceError{Model: e.Model.Name, Reason: e.reason}
 	}
-	list := e.standard
+	counts, in, err := countsOf(u)
+	if err != nil {
+		return r, err
+	}
+	set := &e.prices
+	for i := range e.when {
+		if w := &e.when[i]; w.fits(&c, u.Out()) {
+			set, r.When = &w.prices, w.text
+			break
+		}
+	}
+	list := set.standard
 	if u.Tier != "" && !e.Model.Free {
 		tier := strings.ToLower(u.Tier)
-		if s, ok := e.services[tier]; ok {
+		if s, ok := set.services[tier]; ok {
 			list = s
 		} else if !isStandard(tier) {
 			r.Note = "no price for this service tier: standard rates"
 		}
-	}
-	counts, in, err := countsOf(u)
-	if err != nil {
-		return r, err
 	}
 	rates := list.rates
 	for _, t := range list.tiers {

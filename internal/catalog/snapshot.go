@@ -18,9 +18,9 @@ type Entry struct {
 	Model   Model
 	Version string // names the content of the price; the same content has the same version everywhere
 
-	standard priceList
-	services map[string]priceList
-	reason   string // why there is no price; "": there is one
+	prices
+	when   []condition
+	reason string // why there is no price; "": there is one
 }
 
 // Priced reports whether calls to e can be priced; if not, reason says what is missing.
@@ -226,6 +226,9 @@ func compile(m Model) (*Entry, error) {
 	default:
 		var err error
 		if e.standard, e.services, err = m.Price.compile(); err != nil {
+			errs = append(errs, err)
+		}
+		if e.when, err = compileConditions(m.Price.When, e.prices); err != nil {
 			errs = append(errs, err)
 		}
 		if e.Version, err = version(*m.Price); err != nil {

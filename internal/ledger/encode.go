@@ -169,5 +169,6 @@ func (o *object) receipt(name string, r *catalog.Receipt) {
 	}
 	o.number("total", int64(r.Total))
 	o.numberIf("rates", int64(r.Rates))
+	o.textIf("when", r.When)
 	o.close()
 }

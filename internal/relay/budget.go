@@ -11,9 +11,12 @@ import (
 	"tollgate/internal/ledger"
 )
 
+// circumstances are what the price of the call may depend on beside its usage.
+func (c *call) circumstances() catalog.Case { return catalog.Case{Began: c.began} }
+
 // reserve holds the money that the declared usage would cost, on cards and budgets.
 func (c *call) reserve(u canon.Usage) *canon.Error {
-	receipt, err := c.priced.Price(u)
+	receipt, err := c.priced.PriceIn(c.circumstances(), u)
 	if err != nil {
 		if c.caller.IsRoot() || c.unbilled || c.h.Pool.OnlyFree(c.pools, c.model) || !c.h.Pool.Serves(c.pools, c.model) {
 			// Metered, and what is not free is put in quarantine when it is settled. A model that

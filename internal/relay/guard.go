@@ -57,7 +57,7 @@ func (c *call) guard() *canon.Error {
 func (c *call) dearest(u canon.Usage, first catalog.Receipt) catalog.Nanos {
 	most := first.Total
 	for _, e := range c.also {
-		if r, err := e.Price(u); err == nil {
+		if r, err := e.PriceIn(c.circumstances(), u); err == nil {
 			most = max(most, r.Total)
 		}
 	}

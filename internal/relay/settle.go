@@ -107,7 +107,7 @@ func (c *call) bill(rec *ledger.Call) {
 		rec.Quarantine = "a background response: its usage is not known when the call ends"
 		return
 	}
-	receipt, err := c.answered().Price(rec.Usage)
+	receipt, err := c.answered().PriceIn(c.circumstances(), rec.Usage)
 	var none *catalog.NoPriceError
 	switch {
 	case err == nil:
