@@ -112,10 +112,16 @@ const flushTimeout = 2 * time.Second
 
 // usage sums the calls of accounts by day, those that ended just now included. Days are those of UTC.
 func (a *API) usage(ctx context.Context, ids []string, from, to time.Time) ([]ledger.Usage, error) {
-	wait, cancel := context.WithTimeout(ctx, flushTimeout)
-	defer cancel()
-	_ = a.Money.Flush(wait) // a report that is a moment late is better than none
+	a.flush(ctx)
 	return a.Records.Usage(ctx, ledger.UsageQuery{AccountIDs: ids, From: from, To: to})
+}
+
+// flush lets the store know of calls that ended just now. A report that is a moment late is better than
+// none, so it does not matter if that fails.
+func (a *API) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	_ = a.Money.Flush(ctx)
 }
 
 // spentSince is what an account spent since an instant, in face values.

@@ -354,6 +354,7 @@ func (a *API) views(ctx context.Context, list []*account.Account) ([]xUser, erro
 	for i, x := range list {
 		ids[i] = x.ID
 	}
+	a.flush(ctx)
 	sums, err := a.Records.Usage(ctx, ledger.UsageQuery{AccountIDs: ids, Total: true})
 	if err != nil {
 		return nil, err
