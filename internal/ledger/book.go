@@ -36,6 +36,7 @@ type Book struct {
 	work    chan struct{} // tells the drain that there is something to read
 	now     chan struct{} // tells it to read at once
 	fees    Fees
+	seen    Changes // of others at the store; of follow
 	cancel  context.CancelFunc
 	drained chan struct{}   // closed when the drain has returned
 	healing sync.WaitGroup  // and all other goroutines but the drain

@@ -29,10 +29,11 @@ type gauge struct {
 	held    catalog.Nanos
 	soft    catalog.Nanos // as of the last hold; 0: none
 
-	known bool          // Spent is known
-	ready chan struct{} // closed when it is, or when it could not be learned; nil if it always was
-	err   error         // why it could not be learned
-	late  []settled     // what was settled while it is not known
+	known    bool          // Spent is known
+	ready    chan struct{} // closed when it is, or when it could not be learned; nil if it always was
+	err      error         // why it could not be learned
+	learning bool          // the store is asked for Spent
+	late     []settled     // what was settled meanwhile
 }
 
 // settled is a cost by its place in the journal.
@@ -86,7 +87,7 @@ func (b *Book) gauge(ctx context.Context, budget *Budget, at time.Time) (*gauge,
 			s.mu.Unlock()
 			return nil, err
 		}
-		g = &gauge{Counter: Counter{Subject: s.id, Period: budget.Period, Zone: zoneName(budget.Zone)}, subject: s, zone: budget.Zone, ready: make(chan struct{})}
+		g = &gauge{Counter: Counter{Subject: s.id, Period: budget.Period, Zone: zoneName(budget.Zone)}, subject: s, zone: budget.Zone, ready: make(chan struct{}), learning: true}
 		if g.zone == nil || g.Period == PeriodTotal {
 			g.Zone, g.zone = "UTC", time.UTC
 		}
@@ -105,8 +106,8 @@ func (b *Book) gauge(ctx context.Context, budget *Budget, at time.Time) (*gauge,
 	}
 }
 
-// learn asks the store what was spent in the period of g. From the moment that g stood among the
-// gauges of its subject, what is settled is noted there with its place in the journal; so what the
+// learn asks the store for the first time what was spent in the period of g. From the moment that
+// learning was set, what is settled is noted there with its place in the journal; so what the
 // store counts and what it cannot have counted yet come together without a gap.
 func (b *Book) learn(ctx context.Context, g *gauge) {
 	err := b.Flush(ctx)
@@ -115,22 +116,31 @@ func (b *Book) learn(ctx context.Context, g *gauge) {
 	if err == nil {
 		c, pos, err = b.store.Count(ctx, b.node, g.Counter)
 	}
+	if err == nil {
+		g.learned(c, pos)
+		close(g.ready)
+		return
+	}
 	s := g.subject
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer close(g.ready)
-	if err != nil {
-		g.err = unlearned(g, err)
-		s.gauges = slices.DeleteFunc(s.gauges, func(o *gauge) bool { return o == g })
-		return
-	}
-	g.Counter, g.known = c, true
-	for _, l := range g.late {
+	s.gauges = slices.DeleteFunc(s.gauges, func(o *gauge) bool { return o == g })
+	g.err = unlearned(g, err)
+	close(g.ready)
+}
+
+// learned takes over what the store has counted up to a position of the journal, and adds what was
+// settled behind it.
+func (g *gauge) learned(c Counter, pos Position) {
+	g.subject.mu.Lock()
+	defer g.subject.mu.Unlock()
+	late := g.late
+	g.Counter, g.known, g.learning, g.late = c, true, false, nil
+	for _, l := range late {
 		if l.behind.Compare(journal.Position(pos)) > 0 {
 			g.Count(l.at, l.cost, g.zone)
 		}
 	}
-	g.late = nil
 }
 
 func unlearned(g *gauge, err error) error {
@@ -210,8 +220,10 @@ func (b *Book) count(call *Call, h *Hold, behind journal.Position) {
 		}
 		s.mu.Lock()
 		for _, g := range s.gauges {
-			if !g.known {
+			if g.learning {
 				g.late = append(g.late, settled{behind, call.AtMillis, call.Cost})
+			}
+			if !g.known {
 				continue
 			}
 			g.Count(call.AtMillis, call.Cost, g.zone)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -48,6 +49,7 @@ func OpenBook(ctx context.Context, o Options) (*Book, error) {
 	go b.drain(pos)
 	b.healing.Go(func() { b.warn(o.OnSoftLimit) })
 	b.healing.Go(b.sweep)
+	b.healing.Go(b.follow)
 	return b, nil
 }
 
@@ -58,6 +60,11 @@ func (b *Book) load(ctx context.Context) (journal.Position, error) {
 	if err != nil {
 		return journal.Position{}, err
 	}
+	seen, err := b.store.Moved(ctx, b.node, Changes{math.MaxInt64, math.MaxInt64}) // what comes later will be asked for
+	if err != nil {
+		return journal.Position{}, err
+	}
+	b.seen = seen.Now
 	for range 10 {
 		balances, err := b.store.Balances(ctx)
 		if err != nil {

@@ -64,6 +64,10 @@ type Store interface {
 	Balances(ctx context.Context) ([]Balance, error)
 	Balance(ctx context.Context, accountID string) (Balance, error)
 
+	// Moved returns what other processes at the same store moved and counted since, and the journal
+	// position of node at that moment.
+	Moved(ctx context.Context, node string, since Changes) (Moved, error)
+
 	// PutClosing keeps a closing until DropClosing; a second one of the same account changes nothing.
 	PutClosing(ctx context.Context, c Closing) error
 	Closings(ctx context.Context) ([]Closing, error)

@@ -288,6 +288,24 @@ func (s *Store) balance(id string) ledger.Balance {
 	return b
 }
 
+// Moved implements ledger.Store. It takes all changes for those of others.
+func (s *Store) Moved(ctx context.Context, node string, since ledger.Changes) (ledger.Moved, error) {
+	if err := s.begin(ctx, "Moved"); err != nil {
+		return ledger.Moved{}, err
+	}
+	defer s.mu.Unlock()
+	m := ledger.Moved{Position: s.positions[node], Now: ledger.Changes{Entries: s.head.Seq, Counters: int64(len(s.order))}}
+	for _, e := range s.entries[min(since.Entries, s.head.Seq):] {
+		if !ledger.IsSide(e.Account) && !slices.Contains(m.Accounts, e.Account) {
+			m.Accounts = append(m.Accounts, e.Account)
+		}
+	}
+	if since.Counters < m.Now.Counters {
+		m.Counters = slices.Clone(s.counters)
+	}
+	return m, nil
+}
+
 // PutClosing implements ledger.Store.
 func (s *Store) PutClosing(ctx context.Context, c ledger.Closing) error {
 	if err := s.begin(ctx, "PutClosing"); err != nil {

@@ -45,10 +45,19 @@ func addCounts(ctx context.Context, tx *txn, calls []ledger.Call) error {
 			rows = append(rows, counterRow(counters[i]))
 		}
 	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := tx.QueryRowContext(ctx, `UPDATE chain_head SET changes = changes + 1 WHERE id = 1 RETURNING changes`).Scan(&tx.change); err != nil {
+		return err
+	}
+	for i := range rows {
+		rows[i] = append(rows[i], tx.change)
+	}
 	return execMany(ctx, tx, `
-		INSERT INTO counters (subject, period, zone, start_ms, end_ms, spent, warned) VALUES {rows}
+		INSERT INTO counters (subject, period, zone, start_ms, end_ms, spent, warned, change) VALUES {rows}
 		ON CONFLICT (subject, period, zone) DO UPDATE SET
-			start_ms = excluded.start_ms, end_ms = excluded.end_ms, spent = excluded.spent, warned = excluded.warned`, rows)
+			start_ms = excluded.start_ms, end_ms = excluded.end_ms, spent = excluded.spent, warned = excluded.warned, change = excluded.change`, rows)
 }
 
 // Count begins to keep a counter, with all calls in its period that are stored, and returns it and the

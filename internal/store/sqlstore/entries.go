@@ -52,7 +52,9 @@ func appendEntries(ctx context.Context, tx *txn, head ledger.Head, entries []led
 	if len(entries) == 0 {
 		return nil
 	}
+	tx.entries[0] = head.Seq + 1
 	head = head.Chain(entries)
+	tx.entries[1] = head.Seq
 	rows := make([][]any, len(entries))
 	for i := range entries {
 		e := &entries[i]

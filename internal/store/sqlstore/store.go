@@ -42,6 +42,8 @@ type Store struct {
 	sealer *secret.Sealer
 
 	prepared prepared
+
+	ownEntries, ownCounts own // numbers of entries and of changes of counters
 }
 
 var (
@@ -106,6 +108,9 @@ type txn struct {
 	*sql.Tx
 	engine   migrations.Engine
 	prepared *prepared
+
+	entries [2]int64 // first and last that it appended
+	change  int64    // of counters that it made; 0: none
 }
 
 // tx runs f in one transaction, which is rolled back if f answers an error.
@@ -115,11 +120,18 @@ func (s *Store) tx(ctx context.Context, f func(*txn) error) error {
 		return err
 	}
 	defer tx.Rollback() // after Commit it does nothing
-	if err := f(&txn{tx, s.engine, &s.prepared}); err != nil {
+	t := &txn{Tx: tx, engine: s.engine, prepared: &s.prepared}
+	if err := f(t); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return err
+	}
+	if t.entries[0] > 0 {
+		s.ownEntries.add(t.entries[0], t.entries[1])
+	}
+	if t.change > 0 {
+		s.ownCounts.add(t.change, t.change)
 	}
 	if s.engine == migrations.SQLite {
 		s.prepared.prepare(ctx, s.write)
