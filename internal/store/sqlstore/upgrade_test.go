@@ -123,7 +123,7 @@ func TestUpgradeOfEntries(t *testing.T) {
 // TestUpgradeOfNothing brings databases without a single row from each version to the newest.
 func TestUpgradeOfNothing(t *testing.T) {
 	for _, engine := range []migrations.Engine{migrations.SQLite, migrations.Postgres} {
-		for version := int64(1); version <= 8; version++ {
+		for version := int64(1); version <= 9; version++ {
 			_, dsn := oldDatabase(t, engine, version)
 			s := openTest(t, dsn, testSealer(t))
 			if err := s.Verify(t.Context(), &ledger.Audit{}); err != nil {
