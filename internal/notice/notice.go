@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 	"time"
 
@@ -88,9 +87,10 @@ func (n *Notices) put(ctx context.Context, about string, messages ...mail.Messag
 // chunk is how many messages are made at once.
 const chunk = 500
 
-// News mails a piece of news to those it is for.
+// News mails a piece of news to those it is for, if it is root's. That of others is only shown: they
+// choose the addresses of the accounts below them, and could write to anybody in the operator's name.
 func (n *Notices) News(ctx context.Context, item news.Item) {
-	if !n.Mails.Enabled() {
+	if item.AuthorID != account.RootID || !n.Mails.Enabled() {
 		return
 	}
 	var out []mail.Message
@@ -111,9 +111,9 @@ func (n *Notices) News(ctx context.Context, item news.Item) {
 	n.put(ctx, "news", out...)
 }
 
-// KeyRotated mails that a key of an account was replaced.
+// KeyRotated mails that a key of an account was replaced, once an hour at the most.
 func (n *Notices) KeyRotated(ctx context.Context, x *account.Account, key account.Key) {
-	m, ok := n.message(x, "rotated:"+key.ID+":"+strconv.FormatInt(key.Version, 10), "A key was replaced",
+	m, ok := n.message(x, "rotated:"+x.ID+":"+n.Now().UTC().Format("2006-01-02T15"), "A key was replaced",
 		fmt.Sprintf("a key of your account %s was replaced by a new one at %s; the old one does not work any more. The new one ends in %s.\n\nIf that was not you, tell the operator at once.\n",
 			x.Name, n.Now().UTC().Format("2006-01-02 15:04 MST"), key.Hint))
 	if ok {

@@ -74,7 +74,7 @@ func TestNews(t *testing.T) {
 		{news.Target{Path: ".root.a.", Below: true}, map[string]string{"a": "alice@example.com", "b": "books@example.com"}},
 		{news.Target{Path: ".root.c."}, nil},
 	} {
-		n.News(t.Context(), news.Item{ID: "1", Target: c.target, Title: "New prices", Content: "From Monday on."})
+		n.News(t.Context(), news.Item{ID: "1", AuthorID: account.RootID, Target: c.target, Title: "New prices", Content: "From Monday on."})
 		got := k.take()
 		if len(got) != len(c.to) {
 			t.Errorf("%+v: %d mails, want %d", c.target, len(got), len(c.to))
@@ -85,6 +85,15 @@ func TestNews(t *testing.T) {
 				t.Errorf("%+v: %s got %+v", c.target, id, m)
 			}
 		}
+	}
+}
+
+// Who is not root can't write to anybody in the operator's name.
+func TestNewsOfOthers(t *testing.T) {
+	n, k := notices(time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), nil)
+	n.News(t.Context(), news.Item{ID: "1", AuthorID: "a", Target: news.Target{Path: ".root.a.", Below: true}, Title: "Win", Content: "Click here."})
+	if got := k.take(); len(got) != 0 {
+		t.Errorf("%d mails", len(got))
 	}
 }
 
@@ -100,7 +109,7 @@ func TestSoftLimitAndKey(t *testing.T) {
 	if m := got["soft:a:2026-11"]; len(got) != 2 || !strings.Contains(m.Body, "$80.24") || !strings.Contains(m.Body, "$80.00") || !strings.Contains(m.Body, "Hello Alice A.,") {
 		t.Errorf("%d mails, %+v", len(got), m)
 	}
-	if m := got["rotated:k:3"]; m.To != "books@example.com" || !strings.Contains(m.Body, "wxyz") || !strings.Contains(m.Body, "2026-11-20 09:05 UTC") {
+	if m := got["rotated:b:2026-11-20T09"]; m.To != "books@example.com" || !strings.Contains(m.Body, "wxyz") || !strings.Contains(m.Body, "2026-11-20 09:05 UTC") {
 		t.Errorf("%+v", m)
 	}
 }
