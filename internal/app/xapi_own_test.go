@@ -190,6 +190,9 @@ func TestXNews(t *testing.T) {
 	for _, body := range []string{`{}`, `{"title":"t"}`, `{"title":"t","content":"c","days":0}`, `{"title":"t","content":"c","days":1000}`, `{"title":"a\nb","content":"c"}`, `{"title":"t","content":"c","body":"x"}`, `{"title":"` + strings.Repeat("x", 300) + `","content":"c"}`} {
 		x.refused(xroot, "POST", "/x-news", body, 400, "")
 	}
+	if got := x.ok(a, "DELETE", "/x-news/.root."+aID+".", ""); got["deleted"] != 0.0 { // root's stays
+		t.Errorf("%v", got)
+	}
 	x.ok(a, "DELETE", "/x-news/alpha-1", "")
 	x.ok(xroot, "DELETE", "/x-news", "")
 	for key, want := range map[string]string{a: "Branch:32 One:3", a1: "Branch:32", b: ""} {

@@ -54,8 +54,9 @@ type Store interface {
 	// News returns what is shown at now to the account with this path, the newest first.
 	News(ctx context.Context, path string, now time.Time) ([]Item, error)
 
-	// DeleteNews removes what is for exactly this target and returns how many that were.
-	DeleteNews(ctx context.Context, target Target) (int64, error)
+	// DeleteNews removes what is for exactly this target, of one author unless that is "", and returns how
+	// many that were.
+	DeleteNews(ctx context.Context, target Target, authorID string) (int64, error)
 }
 
 // ErrFull says that a target has as much news as it may have.
@@ -110,7 +111,8 @@ func (b *Board) Shown(ctx context.Context, path string) (all, own []Item, err er
 	return all, own, err
 }
 
-// Withdraw removes the news for exactly this target and returns how many pieces that were.
-func (b *Board) Withdraw(ctx context.Context, target Target) (int64, error) {
-	return b.store.DeleteNews(ctx, target)
+// Withdraw removes the news for exactly this target, of one author unless that is "", and returns how
+// many pieces that were.
+func (b *Board) Withdraw(ctx context.Context, target Target, authorID string) (int64, error) {
+	return b.store.DeleteNews(ctx, target, authorID)
 }

@@ -89,13 +89,17 @@ func (a *API) ownNews(r *http.Request, who account.Caller) (any, error) {
 	}{true, pieces(all), pieces(own)}, nil
 }
 
-// deleteNews takes back all news for a target.
+// deleteNews takes back all news for a target; who is not root its own alone.
 func (a *API) deleteNews(r *http.Request, who account.Caller) (any, error) {
 	to, err := a.target(r, who)
 	if err != nil {
 		return nil, err
 	}
-	n, err := a.News.Withdraw(r.Context(), to)
+	author := who.Account.ID
+	if who.IsRoot() {
+		author = ""
+	}
+	n, err := a.News.Withdraw(r.Context(), to, author)
 	if err != nil {
 		return nil, err
 	}

@@ -62,8 +62,12 @@ func (s *Store) News(ctx context.Context, path string, now time.Time) ([]news.It
 }
 
 // DeleteNews implements news.Store.
-func (s *Store) DeleteNews(ctx context.Context, target news.Target) (int64, error) {
-	r, err := s.write.ExecContext(ctx, `DELETE FROM news WHERE target = $1 AND below = $2`, clean(target.Path), target.Below)
+func (s *Store) DeleteNews(ctx context.Context, target news.Target, authorID string) (int64, error) {
+	query, args := `DELETE FROM news WHERE target = $1 AND below = $2`, []any{clean(target.Path), target.Below}
+	if authorID != "" {
+		query, args = query+` AND author_id = $3`, append(args, authorID)
+	}
+	r, err := s.write.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, fmt.Errorf("delete news: %w", err)
 	}

@@ -108,9 +108,14 @@ func testNews(t *testing.T, s Stores) {
 	must(t, err)
 	same(t, "news a day later", []news.Item{below}, got)
 
-	n, err := s.DeleteNews(ctx, alone.Target)
+	for author, want := range map[string]int64{"somebody": 0, "root": 1} {
+		n, err := s.DeleteNews(ctx, alone.Target, author)
+		must(t, err)
+		same(t, "deleted of "+author, want, n)
+	}
+	n, err := s.DeleteNews(ctx, other.Target, "")
 	must(t, err)
-	same(t, "deleted", 1, n)
+	same(t, "deleted of anybody", 1, n)
 	got, err = s.News(ctx, ".root.a.", noon.Add(5*time.Minute))
 	must(t, err)
 	same(t, "news after", []news.Item{below, all}, got)
