@@ -306,6 +306,36 @@ func TestMoveAndDeleteAccounts(t *testing.T) {
 	}
 }
 
+// A manager gives what its account has to those below, and takes from them; never upwards, nor to itself.
+func TestManagersMoveCredit(t *testing.T) {
+	g := newGate(t)
+	team, leaf, other := g.ids["team"], g.ids["leaf"], g.ids["other"]
+	for _, c := range []struct {
+		who, path, body string
+		code            int
+	}{
+		{"team", leaf + "/credit", `{"amount":"5"}`, 201}, {"team", leaf + "/credit/take", `{"amount":"2"}`, 200},
+		{"root", leaf + "/credit", `{"amount":"500"}`, 201}, {"root", team + "/credit/take", `{"amount":"3"}`, 200},
+		{"team", leaf + "/credit", `{"amount":"11"}`, 409}, {"team", leaf + "/credit/take", `{"amount":"11"}`, 409},
+		{"team", team + "/credit", `{"amount":"1"}`, 403}, {"team", "root/credit", `{"amount":"1"}`, 404}, {"team", other + "/credit", `{"amount":"1"}`, 404},
+		{"team", other + "/credit/take", `{"amount":"1"}`, 404}, {"leaf", team + "/credit", `{"amount":"1"}`, 403}, {"root", "root/credit/take", `{"amount":"1"}`, 422},
+		{"team", leaf + "/credit", `{"amount":"0"}`, 422}, {"team", leaf + "/credit", `{"amount":"-1"}`, 422}, {"team", leaf + "/credit", `{"amount":"1e3"}`, 422},
+		{"team", leaf + "/credit/take", `{"amount":"NaN"}`, 422}, {"team", leaf + "/credit/take", `{"amount":"0.0000000001"}`, 422}, {"root", leaf + "/credit", `{"amount":"10000001"}`, 422},
+	} {
+		if r := g.do(c.who, "POST", "/accounts/"+c.path, c.body); r.code != c.code {
+			t.Errorf("%s %s %s: %d %s, want %d", c.who, c.path, c.body, r.code, r.body, c.code)
+		}
+	}
+	var moved []string
+	for _, m := range g.memory.moved {
+		moved = append(moved, m.From+">"+m.To+" "+m.Parent+" "+m.Amount.String())
+	}
+	want := []string{team + ">" + leaf + "  5", leaf + ">" + team + "  2", "root>" + leaf + " " + team + " 500", team + ">root  3"}
+	if d := cmp.Diff(want, moved); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestRotate(t *testing.T) {
 	g := newGate(t)
 	key := func(name string) string { return "/keys/" + g.reg.Keys(g.ids[name])[0].ID }

@@ -55,6 +55,7 @@ type memory struct {
 	verdict  *canon.Error  // of every check of a channel
 	events   []audit.Event // newest first
 	closed   []ledger.Transfer
+	moved    []ledger.Transfer
 }
 
 func (m *memory) InsertEvent(_ context.Context, e audit.Event) error {
@@ -273,6 +274,10 @@ func (m *memory) Transfer(_ context.Context, t ledger.Transfer) (ledger.Transfer
 		m.closed = append(m.closed, t)
 		return ledger.Transferred{}, nil
 	}
+	if t.From != account.RootID && t.Amount > 10e9 {
+		return ledger.Transferred{}, &ledger.ShortError{AccountID: t.From, Need: t.Amount, Left: 10e9}
+	}
+	m.moved = append(m.moved, t)
 	have, ok := m.cards[t.ID]
 	if ok && have.Amount != t.Amount {
 		return ledger.Transferred{}, ledger.ErrReused

@@ -82,9 +82,13 @@ type grantInput struct {
 func (a *API) registerMoney() {
 	const tag = "money"
 	handle(a, route{
-		id: "grant-credit", method: http.MethodPost, path: "/accounts/{id}/credit", policy: PolicyRoot, tag: tag, summary: "Give credit to an account", status: http.StatusCreated,
-		more: "It makes a prepaid card; a debt is paid from it first.",
+		id: "grant-credit", method: http.MethodPost, path: "/accounts/{id}/credit", policy: PolicyManager, tag: tag, summary: "Give credit to an account", status: http.StatusCreated,
+		more: "It makes a prepaid card; a debt is paid from it first. Root's credit is made; a manager gives from what its own account has left, to accounts below it.",
 	}, a.grant)
+	handle(a, route{
+		id: "take-credit", method: http.MethodPost, path: "/accounts/{id}/credit/take", policy: PolicyManager, tag: tag, summary: "Take credit back from an account", status: http.StatusOK,
+		more: "What is held for calls that run, or owed, stays. It goes to the account of the caller, which is above; what root takes is gone.",
+	}, a.take)
 	handle(a, route{id: "get-balance", method: http.MethodGet, path: "/accounts/{id}/balance", policy: PolicyAnyone, tag: tag, summary: "Read the money of an account"}, a.balance)
 	handle(a, route{id: "list-entries", method: http.MethodGet, path: "/accounts/{id}/entries", policy: PolicyAnyone, tag: tag, summary: "List the ledger entries of an account", more: "Newest first."}, a.entries)
 }
@@ -108,25 +112,42 @@ func cardID(accountID, key string) (string, error) {
 	return uuid.NewSHA1(space, fmt.Appendf(nil, "%d:%s%s", len(accountID), accountID, key)).String(), nil
 }
 
+// moneyOf reads an amount of dollars that shall move to or from an account below who.
+func (a *API) moneyOf(who account.Caller, id, text string) (*account.Account, catalog.Nanos, error) {
+	x, err := a.below(who, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	if x.ID == account.RootID {
+		return nil, 0, invalid("path.id", "root needs no credit: its calls are metered and not charged")
+	}
+	amount, err := catalog.ParseNanos(text)
+	if err != nil || amount <= 0 || amount > maxGrant {
+		return nil, 0, invalid("body.amount", "must be above 0 and at most "+maxGrant.String()+" dollars")
+	}
+	return x, amount, nil
+}
+
 func (a *API) grant(ctx context.Context, who account.Caller, in *grantInput) (*one[Granted], error) {
-	x, err := a.account(who, in.ID)
+	x, amount, err := a.moneyOf(who, in.ID, in.Body.Amount)
+	about(ctx, in.ID, "", said(in.Body))
 	if err != nil {
 		return nil, err
 	}
-	if x.ID == account.RootID {
-		return nil, invalid("path.id", "root needs no credit: its calls are metered and not charged")
+	scope, parent := x.ID, x.ParentID
+	if !who.IsRoot() { // whose keys are its own
+		scope = who.Account.ID + " " + x.ID
 	}
-	amount, err := catalog.ParseNanos(in.Body.Amount)
-	if err != nil || amount <= 0 || amount > maxGrant {
-		return nil, invalid("body.amount", "must be above 0 and at most "+maxGrant.String()+" dollars")
+	if parent == who.Account.ID {
+		parent = ""
 	}
-	id, err := cardID(x.ID, in.Key)
+	id, err := cardID(scope, in.Key)
 	if err != nil {
 		return nil, fmt.Errorf("make the id of a card: %w", err)
 	}
 	now, life := a.Now().UTC().Truncate(time.Millisecond), time.Duration(in.Body.Days)*24*time.Hour
 	out, err := a.Money.Transfer(ctx, ledger.Transfer{
-		ID: id, Kind: ledger.EntryGrant, From: account.RootID, To: x.ID, Amount: amount, Reference: "admin", Note: in.Body.Note,
+		ID: id, Kind: ledger.EntryGrant, From: who.Account.ID, To: x.ID, Parent: parent, Amount: amount, Reference: "admin", Note: in.Body.Note,
 		At: now, ExpiresAt: now.Add(life),
 	})
 	if errors.Is(err, ledger.ErrReused) || err == nil && out.Repeated && out.Card.ExpiresAt.Sub(out.Card.GrantedAt) != life {
@@ -135,7 +156,48 @@ func (a *API) grant(ctx context.Context, who account.Caller, in *grantInput) (*o
 	if err != nil {
 		return nil, err
 	}
+	about(ctx, x.ID, out.Card.ID, said(in.Body))
 	return &one[Granted]{Granted{Card: viewCard(out.Card), Repeated: out.Repeated}}, nil
+}
+
+// Taken is what was taken back.
+type Taken struct {
+	ID       string `json:"id" doc:"Of the movement, as entries name it."`
+	Amount   string `json:"amount" doc:"Dollars that left the account."`
+	Fee      string `json:"fee" doc:"Dollars of it that went to the operator."`
+	Repeated bool   `json:"repeated" doc:"An earlier request with this Idempotency-Key took it; this one took nothing."`
+}
+
+func (a *API) take(ctx context.Context, who account.Caller, in *struct {
+	AccountID
+	Key  string `header:"Idempotency-Key" maxLength:"200" doc:"Any text that is new for each movement of the account."`
+	Body struct {
+		Amount string `json:"amount" maxLength:"30" pattern:"^[0-9]+(\\.[0-9]{1,9})?$" doc:"Dollars."`
+		Note   string `json:"note,omitempty" maxLength:"500"`
+	}
+},
+) (*one[Taken], error) {
+	x, amount, err := a.moneyOf(who, in.ID, in.Body.Amount)
+	about(ctx, in.ID, "", said(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	id, err := cardID("take "+who.Account.ID+" "+x.ID, in.Key)
+	if err != nil {
+		return nil, fmt.Errorf("make the id of a movement: %w", err)
+	}
+	out, err := a.Money.Transfer(ctx, ledger.Transfer{
+		ID: id, Kind: ledger.EntryTake, From: x.ID, To: who.Account.ID, Amount: amount, Reference: "admin", Note: in.Body.Note,
+		At: a.Now().UTC().Truncate(time.Millisecond),
+	})
+	if errors.Is(err, ledger.ErrReused) {
+		return nil, huma.Error409Conflict("an earlier request with this Idempotency-Key took another amount; take a new key")
+	}
+	if err != nil {
+		return nil, err
+	}
+	about(ctx, x.ID, id, said(in.Body))
+	return &one[Taken]{Taken{ID: id, Amount: out.Amount.String(), Fee: out.Fee.String(), Repeated: out.Repeated}}, nil
 }
 
 func (a *API) balance(_ context.Context, who account.Caller, in *AccountID) (*one[Balance], error) {

@@ -38,8 +38,8 @@ func TestEveryRouteHasAPolicy(t *testing.T) {
 	want := map[Policy]string{
 		PolicyAnyone: "get-account get-balance get-call get-key get-limits get-me get-model get-receipt get-usage list-accounts list-audit list-calls list-entries list-keys list-models list-providers rotate-key",
 		// What a manager may do, it may do to its own sub-tree.
-		PolicyManager: "change-account change-key create-account create-key delete-account delete-key move-account",
-		PolicyRoot:    "change-channel check-channel create-channel delete-channel delete-model get-channel get-status grant-credit lift-address list-addresses list-channels put-model",
+		PolicyManager: "change-account change-key create-account create-key delete-account delete-key grant-credit move-account take-credit",
+		PolicyRoot:    "change-channel check-channel create-channel delete-channel delete-model get-channel get-status lift-address list-addresses list-channels put-model",
 	}
 	have := map[Policy]string{}
 	for _, op := range operations(t, newGate(t).api) {
@@ -93,6 +93,7 @@ func samples(g *gate) map[string]sample {
 		"list-addresses": {},
 		"lift-address":   {},
 		"grant-credit":   {body: `{"amount":"1"}`},
+		"take-credit":    {body: `{"amount":"1"}`},
 		"get-balance":    {},
 		"list-entries":   {},
 		"list-keys":      {query: "?account_id=" + leaf},

@@ -38,6 +38,7 @@ func (a *API) problem(ctx context.Context, err error) error {
 	var inAccount *account.InputError
 	var taken *account.TakenError
 	var inChannel *pool.InputError
+	var short *ledger.ShortError
 	switch {
 	case errors.As(err, &known):
 		return err
@@ -51,6 +52,8 @@ func (a *API) problem(ctx context.Context, err error) error {
 		return invalid("body", err.Error())
 	case errors.Is(err, account.ErrNotFound), errors.Is(err, pool.ErrNotFound), errors.Is(err, catalog.ErrNotFound), errors.Is(err, ledger.ErrNotFound):
 		return huma.Error404NotFound("it is not there, or not there any more")
+	case errors.As(err, &short):
+		return huma.Error409Conflict("there is less: $" + max(short.Left, 0).String() + " is left beyond debts and what is held for calls that run")
 	case errors.Is(err, account.ErrHasBelow):
 		return huma.Error409Conflict(account.ErrHasBelow.Error())
 	case errors.As(err, &taken):

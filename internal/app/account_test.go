@@ -342,3 +342,61 @@ func TestLimitsOfChannels(t *testing.T) {
 		t.Errorf("%d %v %s", a.status, a.header, a.body)
 	}
 }
+
+// A manager funds an account below it, takes some back, and gets the rest when it deletes it; its key stops
+// at once. The trail says so.
+func TestManagerLife(t *testing.T) {
+	g := startGateway(t, accounts(t, "  - {name: team, role: manager, credit: 10, keys: [{name: main, key: "+userKey+"}]}\n"))
+	team := []string{"Authorization", "Bearer " + userKey}
+	do := func(status int, method, path, body string) map[string]any {
+		t.Helper()
+		a := g.send(method, "/api/v1"+path, body, team...)
+		if a.status != status {
+			t.Fatalf("%s %s: %d %s", method, path, a.status, a.body)
+		}
+		if a.body == "" {
+			return nil
+		}
+		return a.decode(t, status)
+	}
+	me := do(200, "GET", "/me", "")["account"].(map[string]any)["id"].(string)
+	left := func(id string) string {
+		t.Helper()
+		return do(200, "GET", "/accounts/"+id+"/balance", "")["left"].(string)
+	}
+	kid := do(201, "POST", "/accounts", `{"name":"kid","limits":{"rpm":9}}`)["id"].(string)
+	key := do(201, "POST", "/keys", `{"account_id":"`+kid+`","quota":{"day":"1"}}`)["secret"].(string)
+	do(201, "POST", "/accounts/"+kid+"/credit", `{"amount":"4"}`)
+	do(200, "POST", "/accounts/"+kid+"/credit/take", `{"amount":"1"}`)
+	if left(me) != "7" || left(kid) != "3" {
+		t.Errorf("team has %s, kid %s", left(me), left(kid))
+	}
+	a := g.send("POST", "/v1/chat/completions", hello, "Authorization", "Bearer "+key)
+	if a.status != 200 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	cost, err := catalog.ParseNanos(a.header.Get("X-Tollgate-Cost"))
+	if err != nil || cost == 0 {
+		t.Fatal(cost, err)
+	}
+	report := g.send("GET", "/api/v1/accounts/"+kid+"/limits", "", team...)
+	if !strings.Contains(report.body, `"what":"rpm","limit":9,"remaining":8`) {
+		t.Errorf("limits in use: %s", report.body)
+	}
+	do(409, "POST", "/accounts/"+kid+"/credit/take", `{"amount":"3"}`) // some of it is spent
+	do(204, "DELETE", "/accounts/"+kid, "")
+	if a := g.send("POST", "/v1/chat/completions", hello, "Authorization", "Bearer "+key); a.status != http.StatusUnauthorized {
+		t.Errorf("its key: %d %s", a.status, a.body)
+	}
+	if want := (10e9 - cost).String(); left(me) != want {
+		t.Errorf("team has %s, want %s", left(me), want)
+	}
+	var trail []string
+	for _, e := range do(200, "GET", "/audit", "")["data"].([]any) {
+		trail = append(trail, e.(map[string]any)["action"].(string)+" "+e.(map[string]any)["status"].(string))
+	}
+	want := []string{"account.delete done", "credit.take failed", "credit.take done", "credit.grant done", "key.create done", "account.create done"}
+	if !slices.Equal(trail, want) {
+		t.Errorf("the trail: %q", trail)
+	}
+}
