@@ -2,6 +2,8 @@ package proxyxai
 
 import (
 	"encoding/json"
+	"math/rand/v2"
+	"strconv"
 	"testing"
 )
 
@@ -27,6 +29,35 @@ func TestAmounts(t *testing.T) {
 	for n, want := range map[amount]string{0: "0", 125e8: "12.5", -1: "-0.000000001", 1e16: "10000000", 9223372036854775807: "9223372036.854775807"} {
 		if raw, err := json.Marshal(n); err != nil || string(raw) != want {
 			t.Errorf("%d is written as %s, %v", n, raw, err)
+		}
+	}
+}
+
+// Amounts come back as they were written, also by a client that computes in doubles.
+func TestAmountsComeBack(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 100_000 {
+		n := rng.Int64N(int64(maxAmount)) >> rng.IntN(54)
+		if rng.IntN(2) == 0 {
+			n = -n
+		}
+		raw, err := json.Marshal(amount(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back amount
+		if err := json.Unmarshal(raw, &back); err != nil || int64(back) != n {
+			t.Fatalf("%s: %d, %v, want %d", raw, back, err, n)
+		}
+		if n > -4e15 && n < 4e15 { // beyond four million dollars doubles are further apart than a nano-dollar
+			double, err := strconv.ParseFloat(string(raw), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := strconv.FormatFloat(double, 'g', -1, 64)
+			if err := json.Unmarshal([]byte(text), &back); err != nil || int64(back) != n {
+				t.Fatalf("%s by way of a double, %s: %d, %v", raw, text, back, err)
+			}
 		}
 	}
 }
