@@ -123,7 +123,9 @@ func BenchmarkHoldBudgets(b *testing.B) {
 	}
 	d := openDesk(b, store, b.TempDir(), journal.DefaultOptions())
 	store.Before = func(op string) error {
-		if op != "Apply" {
+		switch op {
+		case "Apply", "Moved", "Expired", "Closings": // by the drain and others who come round
+		default:
 			b.Errorf("the store is asked: %s", op)
 		}
 		return errDown

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tollgate/internal/catalog"
+	"tollgate/internal/jsonedit"
 )
 
 // Entry is one side of a movement of money: what it does to an account, or to a system side. The
@@ -73,24 +74,20 @@ type Charge struct {
 type Charges string
 
 // WriteCharges returns charges as an entry carries them.
-func WriteCharges(list []Charge) (Charges, error) {
+func WriteCharges(list []Charge) Charges {
 	if len(list) == 0 {
-		return "", nil
+		return ""
 	}
 	b := make([]byte, 0, 60*len(list))
 	for i, c := range list {
-		id, err := json.Marshal(c.CallID)
-		if err != nil {
-			return "", err
-		}
 		b = append(b, ",["...)
 		if i == 0 {
 			b[0] = '['
 		}
-		b = append(append(b, id...), ',')
+		b = append(jsonedit.AppendQuoted(b, c.CallID), ',')
 		b = append(strconv.AppendInt(b, int64(c.Amount), 10), ']')
 	}
-	return Charges(append(b, ']')), nil
+	return Charges(append(b, ']'))
 }
 
 // List reads charges back.

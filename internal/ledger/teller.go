@@ -104,7 +104,7 @@ func chargeable(call *Call, spent catalog.Nanos) catalog.Nanos {
 
 // Charge takes what calls are charged, each from the cards alive at its AtMillis; what no card covers
 // is a debt. All calls are one movement, with one entry for each card and account.
-func (t *Teller) Charge(calls []Call) error {
+func (t *Teller) Charge(calls []Call) {
 	for i := range calls {
 		c := &calls[i]
 		if c.Charged() == 0 {
@@ -125,21 +125,17 @@ func (t *Teller) Charge(calls []Call) error {
 		k.owed += uncovered
 		k.moved = true
 	}
-	return t.enterCharges()
+	t.enterCharges()
 }
 
-func (t *Teller) enterCharges() error {
+func (t *Teller) enterCharges() {
 	revenue := Entry{Kind: EntrySpend, Account: SideRevenue}
 	for _, k := range t.order {
 		if len(k.charges) == 0 {
 			continue
 		}
-		calls, err := WriteCharges(k.charges)
-		if err != nil {
-			return err
-		}
 		at := time.UnixMilli(k.last).UTC()
-		e := Entry{At: at, Kind: EntrySpend, Account: k.AccountID, Counter: SideRevenue, Calls: calls}
+		e := Entry{At: at, Kind: EntrySpend, Account: k.AccountID, Counter: SideRevenue, Calls: WriteCharges(k.charges)}
 		add := func(kind EntryKind, card string, amount catalog.Nanos) {
 			e.Kind, e.CardID, e.Amount = kind, card, -amount
 			t.enter(e)
@@ -172,7 +168,6 @@ func (t *Teller) enterCharges() error {
 		t.enter(revenue)
 	}
 	t.end()
-	return nil
 }
 
 // Transfer moves credit; the accounts that take part must be open with all their cards. It fails with a

@@ -134,11 +134,7 @@ func (c *carrier) flush(ctx context.Context) error {
 		}
 	}
 	if call := c.group[0].call; call != "" {
-		calls, err := ledger.WriteCharges([]ledger.Charge{{CallID: call, Amount: spent}})
-		if err != nil {
-			return err
-		}
-		list[0].Calls = calls
+		list[0].Calls = ledger.WriteCharges([]ledger.Charge{{CallID: call, Amount: spent}})
 		list = append(list, ledger.Entry{At: list[0].At, Kind: ledger.EntrySpend, Account: ledger.SideRevenue, Amount: spent})
 	}
 	for i := range list {
