@@ -29,6 +29,7 @@ type ask struct {
 	system  string // first instruction
 	user    string // last user text
 	results []result
+	said    said
 	isUser  bool // the last turn is the user's own words, not a tool's
 
 	tools  []tool
@@ -86,16 +87,29 @@ func (a *ask) read(s string) {
 
 // turn notes that a new turn of role begins.
 func (a *ask) turn(user bool) {
-	a.isUser = user
 	if user {
-		a.user = ""
-		a.results = a.results[:0]
+		a.said = said{a.user, a.results, a.isUser}
+		a.user, a.results = "", nil
 	}
+	a.isUser = user
+}
+
+// said is what was said before the turn that has begun.
+type said struct {
+	user    string
+	results []result
+	isUser  bool
 }
 
 // says notes a text of the user's.
 func (a *ask) says(s string) {
 	a.read(s)
+	if strings.HasPrefix(strings.TrimSpace(s), "<system>") { // an instruction where the dialect has no place for it
+		if a.user == "" && len(a.results) == 0 {
+			a.user, a.results, a.isUser = a.said.user, a.said.results, a.said.isUser
+		}
+		return
+	}
 	if a.user == "" || strings.HasPrefix(strings.TrimSpace(a.user), "<system-reminder>") {
 		a.user = s
 		return

@@ -36,8 +36,10 @@ type writer struct {
 	queue          []*block // what waits for cur, in order
 	held           int      // bytes that wait
 	calls          int
-	ids            map[string]bool // of calls
-	hidden         bool            // the client wants no thoughts, only their seals
+	ids            map[string]bool       // of calls
+	hidden         bool                  // the client wants no thoughts, only their seals
+	said           bool                  // what came last is text
+	tail           *canon.ReasoningDelta // another vendor's seal after text: Google signs the last part of an answer
 
 	searches []*search
 	sources  []canon.Citation // of all citations so far
@@ -82,6 +84,11 @@ func (w *writer) Write(dst []byte, e canon.Event) []byte {
 		}
 		return dst
 	}
+	if w.tail != nil && canon.IsContent(e) {
+		tail := *w.tail
+		w.tail = nil
+		dst = w.reasoning(dst, tail)
+	}
 	switch e := e.(type) {
 	case canon.Start:
 		return w.start(dst)
@@ -89,9 +96,14 @@ func (w *writer) Write(dst []byte, e canon.Event) []byte {
 		if e.Text == "" || !w.first(e.Choice) {
 			return dst
 		}
+		w.said = true
 		return w.text(dst, e.Index, e.Text)
 	case canon.ReasoningDelta:
 		if !w.first(e.Choice) {
+			return dst
+		}
+		if e.Text == "" && e.Seal != "" && w.said && w.a.Origin != canon.Anthropic {
+			w.tail = &e // it may be the last thing, and then it has no place: see end
 			return dst
 		}
 		return w.reasoning(dst, e)
@@ -106,6 +118,7 @@ func (w *writer) Write(dst []byte, e canon.Event) []byte {
 		if !w.first(e.Choice) {
 			return dst
 		}
+		w.said = false
 		return w.begin(w.start(dst), w.call(e))
 	case canon.ToolDelta:
 		if !w.first(e.Choice) {
@@ -218,6 +231,10 @@ func (w *writer) appendHead(dst []byte) []byte {
 func (w *writer) end(dst []byte) []byte {
 	if w.ended {
 		return dst
+	}
+	if w.tail != nil {
+		w.tail = nil
+		w.lose(canon.LostAt(canon.WhatAnswerSeal, "", "a message ends with what was said: clients take its last block for the answer, and nobody needs the signature of a finished text"))
 	}
 	dst = w.flush(w.start(dst))
 	dst = w.endSearches(dst)
