@@ -448,7 +448,7 @@ func TestHostileButRight(t *testing.T) {
 			"surrogate pair":       `"user":"\ud83d\ude00"`,
 			"names like ours":      `"metadata":{"model":"other","stream":true,"Model":1}`,
 			"noncharacters":        "\"user\":\"\uffff\ufffe\u202e\"",
-			"prototype":            `"__proto__":{"model":"x"},"constructor":1`,
+			"prototype":            `"__proto__":{"admin":"x"},"constructor":1`,
 			"empty names":          `"":1,"\u0000":2`,
 			"escapes of all kinds": `"user":"\"\\\/\b\f\n\r\t\u00e9"`,
 		} {
