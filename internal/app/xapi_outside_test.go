@@ -165,3 +165,27 @@ func TestXOnPostgres(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// A gateway in front of a gateway: a key of the one is an upstream key of the other.
+func TestXCascade(t *testing.T) {
+	back := startX(t)
+	paying, _ := back.user(xroot, "reseller", "100")
+	front := startXIn(t, t.TempDir(), "XAI_BASE="+back.base)
+	front.ok(xroot, "POST", "/x-keys", fmt.Sprintf(`{"SecretKey":%q}`, paying)) // without a provider: XAI_BASE
+	user, _ := front.user(xroot, "customer", "10", `"Rates":3`)
+	for _, c := range [][2]string{{"/v1/chat/completions", hello}, {"/v1/messages", `{"model":"sim-claude","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}`}} {
+		if r := front.as(user, "POST", c[0], c[1]); r.status != 200 {
+			t.Errorf("%s: %d %s", c[0], r.status, r.body)
+		}
+	}
+	paid := back.ok(paying, "GET", "/dashboard/info", "")["credit_used"].(float64)
+	charged := front.ok(user, "GET", "/dashboard/info", "")["credit_used"].(float64)
+	if paid <= 0 || charged < paid*3-1e-6 || charged > paid*3+1e-6 {
+		t.Errorf("the reseller paid %v, the customer at rates 3 %v", paid, charged)
+	}
+	// When the reseller is switched off, its customer is told without a word of its key.
+	back.ok(xroot, "PUT", "/x-users/reseller", `{"Status":false}`)
+	if r := front.as(user, "POST", "/v1/chat/completions", hello); r.status == 200 || strings.Contains(r.body, paying[31:]) {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
