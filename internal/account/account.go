@@ -107,3 +107,10 @@ type Quota struct {
 	Week  catalog.Nanos `json:"week,omitempty"`
 	Month catalog.Nanos `json:"month,omitempty"`
 }
+
+// Narrow reports whether a key was made for less than its account may do. Such a key must not manage: it
+// could widen itself, or make another one that is wider. Addresses that it may be used from do not count:
+// they guard it.
+func (k *Key) Narrow() bool {
+	return len(k.Models) > 0 || len(k.Paths) > 0 || k.Limits != (Limits{}) || k.Quota != (Quota{})
+}

@@ -274,8 +274,15 @@ func TestMoveAndDeleteAccounts(t *testing.T) {
 		who, id, to string
 		code        int
 	}{
-		{"team", leaf, other, 422}, {"team", team, sub, 403}, {"other", leaf, other, 404}, {"root", team, leaf, 422}, {"root", "root", team, 422},
-		{"team", leaf, sub, 200}, {"root", leaf, other, 200}, {"team", leaf, team, 404}, {"root", leaf, team, 200},
+		{"team", leaf, other, 422},
+		{"team", team, sub, 403},
+		{"other", leaf, other, 404},
+		{"root", team, leaf, 422},
+		{"root", "root", team, 422},
+		{"team", leaf, sub, 200},
+		{"root", leaf, other, 200},
+		{"team", leaf, team, 404},
+		{"root", leaf, team, 200},
 	} {
 		if r := g.do(c.who, "POST", "/accounts/"+c.id+"/move", `{"parent_id":"`+c.to+`"}`); r.code != c.code {
 			t.Errorf("%s moves %s to %s: %d %s", c.who, c.id, c.to, r.code, r.body)
@@ -314,13 +321,24 @@ func TestManagersMoveCredit(t *testing.T) {
 		who, path, body string
 		code            int
 	}{
-		{"team", leaf + "/credit", `{"amount":"5"}`, 201}, {"team", leaf + "/credit/take", `{"amount":"2"}`, 200},
-		{"root", leaf + "/credit", `{"amount":"500"}`, 201}, {"root", team + "/credit/take", `{"amount":"3"}`, 200},
-		{"team", leaf + "/credit", `{"amount":"11"}`, 409}, {"team", leaf + "/credit/take", `{"amount":"11"}`, 409},
-		{"team", team + "/credit", `{"amount":"1"}`, 403}, {"team", "root/credit", `{"amount":"1"}`, 404}, {"team", other + "/credit", `{"amount":"1"}`, 404},
-		{"team", other + "/credit/take", `{"amount":"1"}`, 404}, {"leaf", team + "/credit", `{"amount":"1"}`, 403}, {"root", "root/credit/take", `{"amount":"1"}`, 422},
-		{"team", leaf + "/credit", `{"amount":"0"}`, 422}, {"team", leaf + "/credit", `{"amount":"-1"}`, 422}, {"team", leaf + "/credit", `{"amount":"1e3"}`, 422},
-		{"team", leaf + "/credit/take", `{"amount":"NaN"}`, 422}, {"team", leaf + "/credit/take", `{"amount":"0.0000000001"}`, 422}, {"root", leaf + "/credit", `{"amount":"10000001"}`, 422},
+		{"team", leaf + "/credit", `{"amount":"5"}`, 201},
+		{"team", leaf + "/credit/take", `{"amount":"2"}`, 200},
+		{"root", leaf + "/credit", `{"amount":"500"}`, 201},
+		{"root", team + "/credit/take", `{"amount":"3"}`, 200},
+		{"team", leaf + "/credit", `{"amount":"11"}`, 409},
+		{"team", leaf + "/credit/take", `{"amount":"11"}`, 409},
+		{"team", team + "/credit", `{"amount":"1"}`, 403},
+		{"team", "root/credit", `{"amount":"1"}`, 404},
+		{"team", other + "/credit", `{"amount":"1"}`, 404},
+		{"team", other + "/credit/take", `{"amount":"1"}`, 404},
+		{"leaf", team + "/credit", `{"amount":"1"}`, 403},
+		{"root", "root/credit/take", `{"amount":"1"}`, 422},
+		{"team", leaf + "/credit", `{"amount":"0"}`, 422},
+		{"team", leaf + "/credit", `{"amount":"-1"}`, 422},
+		{"team", leaf + "/credit", `{"amount":"1e3"}`, 422},
+		{"team", leaf + "/credit/take", `{"amount":"NaN"}`, 422},
+		{"team", leaf + "/credit/take", `{"amount":"0.0000000001"}`, 422},
+		{"root", leaf + "/credit", `{"amount":"10000001"}`, 422},
 	} {
 		if r := g.do(c.who, "POST", "/accounts/"+c.path, c.body); r.code != c.code {
 			t.Errorf("%s %s %s: %d %s, want %d", c.who, c.path, c.body, r.code, r.body, c.code)
@@ -372,7 +390,9 @@ func TestNarrowKeyDoesNotManage(t *testing.T) {
 		made := g.must(201, g.do("team", "POST", "/keys", `{`+narrow+`}`))
 		plain, path := made["secret"].(string), "/keys/"+made["id"].(string)
 		for _, c := range []struct{ method, path, body string }{
-			{"PATCH", path, `{"models":null,"limits":null,"quota":null,"paths":null}`}, {"POST", "/keys", `{}`}, {"POST", "/accounts", `{"name":"x"}`},
+			{"PATCH", path, `{"models":null,"limits":null,"quota":null,"paths":null}`},
+			{"POST", "/keys", `{}`},
+			{"POST", "/accounts", `{"name":"x"}`},
 			{"POST", "/keys/" + g.reg.Keys(g.ids["team"])[0].ID + "/rotate", `{}`},
 		} {
 			if r := g.do(plain, c.method, c.path, c.body); r.code != 403 {

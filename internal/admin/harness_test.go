@@ -300,6 +300,7 @@ func (m *memory) Balance(id string, _ time.Time) ledger.Funds {
 	}
 	return f
 }
+
 func (m *memory) Used(ledger.Budget, time.Time) (ledger.Used, bool) {
 	return ledger.Used{Spent: 1e9, Held: 2e9}, true
 }

@@ -251,7 +251,7 @@ func (a *API) rotateKey(ctx context.Context, who account.Caller, in *struct {
 		if !PolicyManager.admits(who) {
 			return nil, huma.Error403Forbidden("only a manager may replace another key than the one it uses")
 		}
-		if narrow(who.Key) {
+		if who.Key.Narrow() {
 			return nil, errNarrow
 		}
 	}

@@ -101,7 +101,7 @@ func (a *API) guard(ctx huma.Context, next func(huma.Context)) {
 		a.writeProblem(ctx, http.StatusForbidden, "this needs the key of "+string(policy))
 		return
 	}
-	if policy != PolicyAnyone && narrow(who.Key) {
+	if policy != PolicyAnyone && who.Key.Narrow() {
 		a.writeProblem(ctx, http.StatusForbidden, errNarrow.Error())
 		return
 	}
@@ -111,12 +111,6 @@ func (a *API) guard(ctx huma.Context, next func(huma.Context)) {
 		a.Log.LogAttrs(ctx.Context(), slog.LevelInfo, "admin", slog.String("operation", ctx.Operation().OperationID), slog.String("path", r.URL.Path),
 			slog.String("account", who.Account.ID), slog.String("key", who.Key.ID), slog.Int("status", inner.Status()))
 	}
-}
-
-// narrow reports whether a key was made for less than its account may do. It must not widen itself, nor
-// make another one that is wider. Addresses that it may be used from do not count: they guard it.
-func narrow(k *account.Key) bool {
-	return len(k.Models) > 0 || len(k.Paths) > 0 || k.Limits != (account.Limits{}) || k.Quota != (account.Quota{})
 }
 
 var errNarrow = huma.Error403Forbidden("this key is narrowed to some models, paths, limits or a quota; managing needs a key of the account that is not")

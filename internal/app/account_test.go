@@ -400,3 +400,22 @@ func TestManagerLife(t *testing.T) {
 		t.Errorf("the trail: %q", trail)
 	}
 }
+
+// A narrowed key of a manager calls, and manages over neither API.
+func TestNarrowKey(t *testing.T) {
+	const narrow = "sk-test-narrow-0123456789abcdefghijklmno"
+	g := startGateway(t, accounts(t, "  - {name: team, role: manager, credit: 100, keys: [{name: main, key: "+userKey+"}, {name: ci, key: "+narrow+", quota: {day: 1}}]}\n"))
+	for _, c := range []struct {
+		key, path, body string
+		status          int
+	}{
+		{narrow, "/v1/chat/completions", hello, 200},
+		{narrow, "/api/v1/keys", `{}`, 403},
+		{narrow, "/x-users", `{"Name":"child","Email":"child@example.com","CreditGranted":10}`, 403},
+		{userKey, "/x-users", `{"Name":"child","Email":"child@example.com","CreditGranted":10}`, 200},
+	} {
+		if a := g.send("POST", c.path, c.body, "Authorization", "Bearer "+c.key); a.status != c.status {
+			t.Errorf("%s: %d %s", c.path, a.status, a.body)
+		}
+	}
+}

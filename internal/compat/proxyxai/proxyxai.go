@@ -166,6 +166,9 @@ func (a *API) serve(rootOnly bool, do operation) http.Handler {
 		case !account.Allows(caller.Key.Paths, r.URL.Path): // of the key alone: Resources of an account are about models
 			a.refuse(w, r, &fault{http.StatusForbidden, "this key may not use " + r.URL.Path})
 			return
+		case r.Method != http.MethodGet && r.URL.Path != "/x-self" && caller.Key.Narrow(): // it would not be narrow for long
+			a.refuse(w, r, &fault{http.StatusForbidden, "this key is narrowed to some models, paths, limits or a quota; managing needs a key that is not"})
+			return
 		case rootOnly && !caller.IsRoot():
 			a.refuse(w, r, &fault{http.StatusForbidden, "this needs the key of root"})
 			return
