@@ -89,6 +89,7 @@ type Key struct {
 	IPs       []netip.Prefix // as Account.IPs
 	Limits    Limits
 	Quota     Quota
+	Strict    bool // its calls are refused rather than answered with losses of translation
 
 	// After a rotation with a time of grace, the key it had before works until OldUntil.
 	OldHash  [32]byte

@@ -27,6 +27,7 @@ type Key struct {
 	IPs       []netip.Prefix `json:"ips" doc:"Narrows where it may be used from; empty: no further."`
 	Limits    account.Limits `json:"limits" doc:"Beside those of the account. 0 is no limit."`
 	Quota     Quota          `json:"quota" doc:"What may be spent with it."`
+	Strict    bool           `json:"strict" doc:"Whether its calls are refused rather than answered with losses of translation."`
 	OldUntil  time.Time      `json:"old_until,omitzero" doc:"Until then the key that it replaced works too."`
 	CreatedAt time.Time      `json:"created_at"`
 	UpdatedAt time.Time      `json:"updated_at"`
@@ -52,6 +53,7 @@ func viewKey(k account.Key) Key {
 		ID: k.ID, AccountID: k.AccountID, Name: k.Name, Hint: k.Hint, Enabled: k.Enabled, ExpiresAt: k.ExpiresAt.UTC(),
 		Models: listOf(k.Models), Paths: listOf(k.Paths), IPs: listOf(k.IPs), Limits: k.Limits,
 		Quota:     Quota{k.Quota.Total.String(), k.Quota.Day.String(), k.Quota.Week.String(), k.Quota.Month.String()},
+		Strict:    k.Strict,
 		CreatedAt: k.CreatedAt.UTC(), UpdatedAt: k.UpdatedAt.UTC(), Version: k.Version,
 	}
 	if !k.OldUntil.IsZero() {
@@ -70,6 +72,7 @@ type keyFields struct {
 	IPs       []string       `json:"ips,omitempty" maxItems:"1000" doc:"Addresses and networks."`
 	Limits    account.Limits `json:"limits,omitempty"`
 	Quota     Quota          `json:"quota,omitempty"`
+	Strict    bool           `json:"strict,omitempty"`
 }
 
 type keyChange struct {
@@ -82,6 +85,7 @@ type keyChange struct {
 	IPs       optional[[]string]     `json:"ips,omitempty" maxItems:"1000"`
 	Limits    optional[limitsChange] `json:"limits,omitempty"`
 	Quota     optional[quotaChange]  `json:"quota,omitempty"`
+	Strict    optional[bool]         `json:"strict,omitempty"`
 }
 
 // quotaChange is what a PATCH may say of a quota; what it does not name stays.
@@ -107,6 +111,7 @@ func (c *keyChange) apply(k *account.Key) error {
 	c.Paths.to(&k.Paths)
 	read(c.IPs, &k.IPs, r.ips)
 	changeLimits(c.Limits, &k.Limits)
+	c.Strict.to(&k.Strict)
 	if c.Quota.null {
 		k.Quota = account.Quota{}
 	}
@@ -193,7 +198,7 @@ func (a *API) createKey(ctx context.Context, who account.Caller, in *struct{ Bod
 	var r reader
 	k := account.Key{
 		AccountID: b.AccountID, Name: b.Name, Enabled: b.Enabled == nil || *b.Enabled, ExpiresAt: b.ExpiresAt.UTC(), Models: b.Models, Paths: b.Paths,
-		IPs: r.ips(b.IPs), Limits: b.Limits, Quota: r.quota(b.Quota),
+		IPs: r.ips(b.IPs), Limits: b.Limits, Quota: r.quota(b.Quota), Strict: b.Strict,
 	}
 	if err := r.problem(); err != nil {
 		return nil, err

@@ -206,7 +206,7 @@ func (a *App) ensureAccount(ctx context.Context, want config.Account, byName map
 		if err != nil {
 			return fmt.Errorf("key %q: %w", k.Name, err)
 		}
-		key := account.Key{AccountID: id, Name: k.Name, Enabled: true, Models: k.Models, Paths: k.Paths, IPs: ips, Limits: k.Limits, Quota: k.Quota}
+		key := account.Key{AccountID: id, Name: k.Name, Enabled: true, Models: k.Models, Paths: k.Paths, IPs: ips, Limits: k.Limits, Quota: k.Quota, Strict: k.Strict}
 		if _, err := a.registry.ImportKey(ctx, key, k.Key); err != nil {
 			return fmt.Errorf("key %q: %w", k.Name, err)
 		}

@@ -17,6 +17,9 @@ import (
 	"tollgate/internal/simulator"
 )
 
+// strictKey is a key whose calls are refused rather than answered with losses.
+const strictKey = "sk-test-strict-0123456789abcdefghijklmn"
+
 // upstreams are channels that speak one dialect each, for models named after it.
 var upstreams = []struct{ name, provider, model, dialect string }{
 	{"chat", "openai-compatible", "sim-gpt", "openaichat"},
@@ -40,7 +43,7 @@ func translated(upstream string, more string) string {
 		fmt.Fprintf(&b, "  - {name: \"%s-*\", price: {input: \"1\", output: \"2\", cache_read: \"0.1\"}}\n", u.name)
 		fmt.Fprintf(&b, "  - {name: \"%s-split\", split_thoughts: true, price: {input: \"1\", output: \"2\"}}\n", u.name)
 	}
-	fmt.Fprintf(&b, "accounts:\n  - {name: alice, credit: 10, keys: [{name: main, key: %s}]}\n", userKey)
+	fmt.Fprintf(&b, "accounts:\n  - {name: alice, credit: 10, keys: [{name: main, key: %s}, {name: exact, key: %s, strict: true}]}\n", userKey, strictKey)
 	return b.String() + more
 }
 
@@ -207,6 +210,9 @@ func TestTranslationTellsLosses(t *testing.T) {
 	strict := g.send("POST", "/v1/chat/completions", body, "X-Tollgate-Strict", "true", "Authorization", "Bearer "+userKey)
 	if strict.status != 400 || !strings.Contains(strict.body, "seed") || !strings.Contains(strict.body, `"param"`) {
 		t.Errorf("%d %s", strict.status, strict.body)
+	}
+	if a := g.send("POST", "/v1/chat/completions", body, "Authorization", "Bearer "+strictKey); a.status != 400 || !strings.Contains(a.body, "seed") {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 	if line := g.lines("call"); len(line) == 0 || line[0]["losses"] == nil {
 		t.Errorf("%v", line)

@@ -68,4 +68,5 @@ type AccountKey struct {
 	IPs     []string       `json:"ips"`
 	Limits  account.Limits `json:"limits"`
 	Quota   account.Quota  `json:"quota"`
+	Strict  bool           `json:"strict"`
 }

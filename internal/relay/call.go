@@ -132,7 +132,7 @@ func (c *call) route() (*pool.Walk, *canon.Error) {
 	}
 	if c.priced != nil {
 		c.split = c.priced.Model.SplitThoughts && c.head.Op == canon.OpGenerate
-		c.strict = c.priced.Model.Strict
+		c.strict = c.priced.Model.Strict || c.caller.Key.Strict
 	}
 	if v := c.r.Header[strictHeader]; len(v) > 0 {
 		c.strict = c.strict || v[0] == "1" || strings.EqualFold(v[0], "true")

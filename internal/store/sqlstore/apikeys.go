@@ -80,6 +80,7 @@ type keyDoc struct {
 	Paths    []string       `json:"paths,omitempty"`
 	IPs      []netip.Prefix `json:"ips,omitempty"`
 	Quota    account.Quota  `json:"quota,omitzero"`
+	Strict   bool           `json:"strict,omitempty"`
 	OldHash  string         `json:"old_hash,omitempty"` // hex
 	OldUntil int64          `json:"old_until_ms,omitempty"`
 }
@@ -88,7 +89,7 @@ type keyDoc struct {
 func keyArgs(k account.Key) ([]any, error) {
 	models, err1 := toJSON(k.Models)
 	limits, err2 := toJSON(k.Limits)
-	d := keyDoc{Tail: k.Tail, Paths: k.Paths, IPs: k.IPs, Quota: k.Quota}
+	d := keyDoc{Tail: k.Tail, Paths: k.Paths, IPs: k.IPs, Quota: k.Quota, Strict: k.Strict}
 	if !k.OldUntil.IsZero() {
 		d.OldHash, d.OldUntil = hex.EncodeToString(k.OldHash[:]), millis(k.OldUntil)
 	}
@@ -114,7 +115,7 @@ func scanKey(row scanner) (account.Key, error) {
 		fromJSON(models, "models of key "+k.ID, &k.Models),
 		fromJSON(limits, "limits of key "+k.ID, &k.Limits),
 		fromJSON(doc, "key "+k.ID, &d))
-	k.Tail, k.Paths, k.IPs, k.Quota = d.Tail, d.Paths, d.IPs, d.Quota
+	k.Tail, k.Paths, k.IPs, k.Quota, k.Strict = d.Tail, d.Paths, d.IPs, d.Quota, d.Strict
 	if d.OldUntil != 0 {
 		err = errors.Join(err, readHash(d.OldHash, k.ID, &k.OldHash))
 		k.OldUntil = instant(d.OldUntil)

@@ -172,7 +172,7 @@ func someKey(id, accountID string) account.Key {
 		ID: id, AccountID: accountID, Name: "laptop", Hash: secret.HashKey(id), Hint: "wxyz", Enabled: true, ExpiresAt: noon.AddDate(1, 0, 0),
 		Models: []string{"*"}, Limits: account.Limits{RPM: 60}, CreatedAt: noon, UpdatedAt: noon,
 		Tail: "abcdefghijklmnopwxyz", Paths: []string{"/v1/*"}, IPs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
-		Quota: account.Quota{Total: 4e9, Day: 1e9, Week: 2e9, Month: 3e9}, OldHash: secret.HashKey("old " + id), OldUntil: noon.Add(time.Hour),
+		Quota: account.Quota{Total: 4e9, Day: 1e9, Week: 2e9, Month: 3e9}, OldHash: secret.HashKey("old " + id), OldUntil: noon.Add(time.Hour), Strict: true,
 	}
 }
 
