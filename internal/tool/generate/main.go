@@ -139,5 +139,5 @@ func speaks(p provider.Provider, d canon.Dialect) string {
 			return "native"
 		}
 	}
-	return "–"
+	return "translated"
 }
