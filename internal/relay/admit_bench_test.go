@@ -88,7 +88,9 @@ func BenchmarkAdmit(b *testing.B) {
 		}
 	}
 	store.Before = func(op string) error {
-		b.Errorf("the store was asked: %s", op)
+		if op != "Moved" { // which the book asks by itself, now and then
+			b.Errorf("the store was asked: %s", op)
+		}
 		return nil
 	}
 	w := httptest.NewRecorder()
