@@ -124,6 +124,9 @@ func TestUpgradeOfEntries(t *testing.T) {
 func TestUpgradeOfNothing(t *testing.T) {
 	for _, engine := range []migrations.Engine{migrations.SQLite, migrations.Postgres} {
 		for version := int64(1); version <= 9; version++ {
+			if engine == migrations.Postgres && version%4 != 1 {
+				continue // they differ in few ways, and a new database for each takes its time
+			}
 			_, dsn := oldDatabase(t, engine, version)
 			s := openTest(t, dsn, testSealer(t))
 			if err := s.Verify(t.Context(), &ledger.Audit{}); err != nil {

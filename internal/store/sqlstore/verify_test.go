@@ -237,6 +237,9 @@ func TestVerifyFindsWhatIsMissing(t *testing.T) {
 			}},
 		} {
 			t.Run(e.name+"/"+what, func(t *testing.T) {
+				if e.name == "postgres" && what != "the end" {
+					t.Skip("what is missing is looked for alike, and a new database for each takes its time")
+				}
 				s := openTest(t, e.dsn(t), testSealer(t))
 				books(t, s)
 				var good ledger.Audit
