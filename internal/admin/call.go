@@ -108,7 +108,7 @@ func viewReceipt(c ledger.Call) Receipt {
 	if r := c.Receipt; r != nil {
 		v.Model, v.Version, v.Tier, v.Above, v.When, v.Note, said = r.Model, r.Version, r.Tier, r.Above, r.When, r.Note, r.Total
 		if r.Rates != 0 {
-			v.Rates, v.Face = r.Rates.String(), ledger.Multiplier(r.Rates).ToFace(c.Cost).String()
+			v.Rates, v.Face = r.Rates.String(), r.Rates.ToFace(c.Cost).String()
 		}
 		for _, it := range r.Items {
 			v.Items = append(v.Items, ReceiptItem{What: it.What, Quantity: it.Quantity, Rate: it.Rate.String(), Amount: it.Amount.String()})

@@ -57,7 +57,7 @@ func writeReceipt(call ledger.Call, out io.Writer) error {
 	}
 	p("total\t\t\t%s\t\n", call.Receipt.Total)
 	if r := call.Receipt; r.Rates != 0 {
-		p("shown at rates %s\t\t\t%s\t\n", r.Rates, ledger.Multiplier(r.Rates).ToFace(r.Total))
+		p("shown at rates %s\t\t\t%s\t\n", r.Rates, r.Rates.ToFace(r.Total))
 	}
 	if r := call.Receipt; r.Tier != "" || r.When != "" || r.Above > 0 {
 		p("service tier %q, input above %d tokens, %s\n", r.Tier, r.Above, cmp.Or(r.When, "no condition"))

@@ -36,5 +36,5 @@
 // # Real money and face values
 //
 // All amounts here are real money. An account whose prices are multiplied sees face values, which
-// Multiplier converts to and fro at the border.
+// catalog.Multiplier converts to and fro at the border.
 package ledger

@@ -37,7 +37,7 @@ func ParseFee(s string) (Fee, error) {
 
 // Of returns the fee of an amount.
 func (f Fee) Of(amount catalog.Nanos) catalog.Nanos {
-	return min(plus(mulDiv(amount, f.Billionths, 1e9), f.Fixed), amount)
+	return min(plus(catalog.Multiplier(f.Billionths).ToFace(amount), f.Fixed), amount)
 }
 
 // String writes f as ParseFee reads it.

@@ -20,7 +20,7 @@ type tree struct {
 	r      *rand.Rand
 	ids    []string
 	parent map[string]string
-	face   map[string]ledger.Multiplier // at least that of the account above
+	face   map[string]catalog.Multiplier // at least that of the account above
 	held   map[*ledger.Hold]string
 	now    time.Time
 	n      int
@@ -200,15 +200,15 @@ func TestRandomTrees(t *testing.T) {
 		d := openDeskWith(t, store, t.TempDir(), journal.DefaultOptions(), f)
 		for n := range 50 {
 			r := rand.New(rand.NewPCG(uint64(round), uint64(n)))
-			x := &tree{d: d, r: r, parent: map[string]string{}, face: map[string]ledger.Multiplier{}, held: map[*ledger.Hold]string{}, now: start, closed: map[string]bool{}}
+			x := &tree{d: d, r: r, parent: map[string]string{}, face: map[string]catalog.Multiplier{}, held: map[*ledger.Hold]string{}, now: start, closed: map[string]bool{}}
 			for i := range 2 + r.IntN(6) {
 				id := fmt.Sprint(round, ".", n, ".", i)
-				x.parent[id], x.face[id] = account.RootID, ledger.One
+				x.parent[id], x.face[id] = account.RootID, catalog.One
 				if i > 0 && r.IntN(4) > 0 {
 					x.parent[id] = x.ids[r.IntN(i)]
 					x.face[id] = x.face[x.parent[id]]
 				}
-				x.face[id] += ledger.Multiplier(r.IntN(2) * r.IntN(2e9))
+				x.face[id] += catalog.Multiplier(r.IntN(2) * r.IntN(2e9))
 				x.ids = append(x.ids, id)
 			}
 			for range 30 {

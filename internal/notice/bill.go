@@ -86,7 +86,7 @@ func (n *Notices) bill(x *account.Account, month time.Time, days []ledger.Usage)
 		calls int64
 		cost  catalog.Nanos
 	}
-	r := ledger.Multiplier(n.Accounts.RatesOf(x))
+	r := n.Accounts.RatesOf(x)
 	byModel := map[string]*line{}
 	var lines []*line
 	var total line

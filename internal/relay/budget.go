@@ -72,7 +72,7 @@ func Budgets(d *account.Directory, c account.Caller, list []ledger.Budget) []led
 
 // holdError says why no money is held. Amounts are as the account sees them.
 func (c *call) holdError(err error) *canon.Error {
-	face := ledger.Multiplier(account.RatesOn(c.line)).ToFace
+	face := account.RatesOn(c.line).ToFace
 	if short, ok := errors.AsType[*ledger.ShortError](err); ok {
 		return &canon.Error{
 			Kind: canon.KindQuota, Cause: err,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tollgate/internal/account"
+	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
 )
 
@@ -53,7 +54,7 @@ type bill struct {
 }
 
 // makeBill adds up days, which come in the order of time. rates are those of an account.
-func makeBill(days []ledger.Usage, rates func(accountID string) ledger.Multiplier) bill {
+func makeBill(days []ledger.Usage, rates func(accountID string) catalog.Multiplier) bill {
 	b := bill{Summary: map[string]modelUsage{}, Days: []dayCost{}}
 	var total sums
 	for _, u := range days {
@@ -173,7 +174,7 @@ func (a *API) ownBill(r *http.Request, who account.Caller) (any, error) {
 		return nil, err
 	}
 	m := a.rates(who.Account)
-	return makeBill(days, func(string) ledger.Multiplier { return m }), nil
+	return makeBill(days, func(string) catalog.Multiplier { return m }), nil
 }
 
 // dayData is a day of a bill of descendants.
@@ -238,8 +239,8 @@ func (a *API) treeBill(r *http.Request, who account.Caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rates := map[string]ledger.Multiplier{}
-	ratesOf := func(id string) ledger.Multiplier {
+	rates := map[string]catalog.Multiplier{}
+	ratesOf := func(id string) catalog.Multiplier {
 		if _, ok := rates[id]; !ok {
 			rates[id] = a.rates(byID[id])
 		}

@@ -6,7 +6,6 @@ import (
 
 	"tollgate/internal/account"
 	"tollgate/internal/catalog"
-	"tollgate/internal/ledger"
 )
 
 // The shapes of OpenAI's old billing endpoints, which chat clients still ask for a balance. They never
@@ -91,7 +90,7 @@ func (a *API) oldUsage(r *http.Request, who account.Caller) (any, error) {
 		return nil, err
 	}
 	m := a.rates(who.Account)
-	b := makeBill(days, func(string) ledger.Multiplier { return m })
+	b := makeBill(days, func(string) catalog.Multiplier { return m })
 	out := struct {
 		Object string     `json:"object"`
 		Days   []usageDay `json:"daily_costs"`

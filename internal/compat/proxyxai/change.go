@@ -118,7 +118,7 @@ func (a *API) addUser(r *http.Request, who account.Caller) (any, error) {
 	if err := in.apply(&x, a.Accounts.Directory().RatesOf(who.Account)); err != nil {
 		return nil, err
 	}
-	m := ledger.Multiplier(max(x.Rates, a.Accounts.Directory().RatesOf(who.Account)))
+	m := max(x.Rates, a.Accounts.Directory().RatesOf(who.Account))
 	if in.SoftLimit == nil {
 		hard := x.HardLimitOf(catalog.Nanos(*in.CreditGranted))
 		if in.HardLimit != nil {
@@ -160,7 +160,7 @@ func (a *API) fundNew(r *http.Request, who account.Caller, x *account.Account, t
 
 // transferOf is the movement of credit that a request asks for, in real money; nil if it asks for none.
 // m is what the account's face values are multiplied with. Who takes part is up to the caller.
-func (a *API) transferOf(who account.Caller, in *userInput, m ledger.Multiplier) (*ledger.Transfer, error) {
+func (a *API) transferOf(who account.Caller, in *userInput, m catalog.Multiplier) (*ledger.Transfer, error) {
 	life := ledger.DefaultCardLife
 	if in.Days != nil {
 		n, err := parseAmount(in.Days.String())
@@ -238,7 +238,7 @@ func (a *API) changeUser(r *http.Request, who account.Caller) (any, error) {
 		}
 		rates = max(said, above)
 	}
-	t, err := a.transferOf(who, &in, ledger.Multiplier(rates))
+	t, err := a.transferOf(who, &in, rates)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"tollgate/internal/account"
 	"tollgate/internal/catalog"
-	"tollgate/internal/ledger"
 	"tollgate/internal/mapping"
 )
 
@@ -67,7 +66,7 @@ func (in *userInput) apply(x *account.Account, above catalog.Multiplier) error {
 			return badRequest("Rates: %v", err)
 		}
 	}
-	m := ledger.Multiplier(max(x.Rates, above))
+	m := max(x.Rates, above)
 	set(&x.Name, in.Name)
 	set(&x.Email, in.Email)
 	set(&x.Alias, in.Alias)

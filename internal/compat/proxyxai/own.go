@@ -20,7 +20,7 @@ type sums struct {
 	CreditUsed amount
 }
 
-func (s *sums) add(u ledger.Usage, m ledger.Multiplier) {
+func (s *sums) add(u ledger.Usage, m catalog.Multiplier) {
 	s.Requests += u.Calls
 	s.Prompt += u.InTokens
 	s.Completion += u.OutTokens

@@ -77,8 +77,8 @@ type xUser struct {
 }
 
 // rates are what an account's face values are multiplied with.
-func (a *API) rates(x *account.Account) ledger.Multiplier {
-	return ledger.Multiplier(a.Accounts.Directory().RatesOf(x))
+func (a *API) rates(x *account.Account) catalog.Multiplier {
+	return a.Accounts.Directory().RatesOf(x)
 }
 
 // purse is an account's money in face values.
