@@ -37,6 +37,9 @@ agents: ## run Claude Code, Codex, Gemini CLI and Qwen Code through the gateway 
 xpages: build ## drive a management page as ProxyXAI's are in Chromium (needs node, npm, chromium)
 	cd test/xpages && npm install --no-package-lock --no-audit --no-fund && TOLLGATE_BIN=$(CURDIR)/bin/tollgate node run.mjs
 
+cross: ## send 100,000 generated requests and as many answers over all pairs of dialects (make test: 1,600 each)
+	$(GO) test -count=1 -timeout 60m -v -run 'RoundTrip|Broken' ./internal/dialect/crosstest -rapid.checks=6250
+
 crash: ## kill -9 the loaded gateway 200 times and compare ledgers (make test: 15 times)
 	CRASH_ROUNDS=200 $(GO) test -count=1 -timeout 30m -v -run '^TestKilled$$' ./test/crash
 
@@ -81,4 +84,4 @@ image: ## build the container image tollgate:VERSION
 clean: ## remove what was built; ./data stays
 	rm -rf bin
 
-.PHONY: help build run test test-race e2e agents xpages crash fuzz bench microbench lint fmt generate verify release image clean
+.PHONY: help build run test test-race e2e agents cross xpages crash fuzz bench microbench lint fmt generate verify release image clean
