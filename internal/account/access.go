@@ -168,7 +168,7 @@ func (l line) mayUsePool(name string, byRule bool, giver *Account) bool {
 		case given && len(up.Pools) == 0 && len(up.AllowLevels) == 0:
 		case len(up.Pools) == 0 && len(up.AllowLevels) == 0:
 			said = up.Level > 0
-			other = other || said && !(isLevel && level == up.Level)
+			other = other || said && (!isLevel || level != up.Level)
 		case slices.Contains(up.Pools, name), isLevel && slices.Contains(up.AllowLevels, level), len(up.Pools) == 0 && isLevel && level == l[i:].level():
 			other, said = false, true
 		default:

@@ -23,7 +23,7 @@ func TestNamedBeside(t *testing.T) {
 		"a conversation of somebody's":             {"/v1/responses", `{"model":"sim-gpt","input":"hi","conversation":"conv_123"}`, 404, "conv_123"},
 	} {
 		a := g.send("POST", c.path, c.body)
-		if a.status != c.status && !(c.status == 429 && (a.status == 402 || a.status == 400)) || !strings.Contains(a.body, c.says) {
+		if a.status != c.status && (c.status != 429 || a.status != 402 && a.status != 400) || !strings.Contains(a.body, c.says) {
 			t.Errorf("%s: %d %s", what, a.status, a.body)
 		}
 	}

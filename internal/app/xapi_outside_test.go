@@ -62,7 +62,10 @@ func TestXMails(t *testing.T) {
 	x.ok(a, "POST", "/x-self", `{"confirm":"`+time.Now().UTC().Format(time.DateOnly)+`-ROTATE-SELF"}`)
 	x.ok(xroot, "POST", "/x-news", `{"title":"For all","content":"Hello."}`)
 	deadline := time.Now().Add(30 * time.Second)
-	for !(got("To: <books@example.com>", "A key was replaced") && got("To: <books@example.com>", "For all") && got("To: <bravo@example.com>", "For all") && got("To: <root@example.com>", "For all")) {
+	told := func() bool {
+		return got("To: <books@example.com>", "A key was replaced") && got("To: <books@example.com>", "For all") && got("To: <bravo@example.com>", "For all") && got("To: <root@example.com>", "For all")
+	}
+	for !told() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d letters: %q", len(letters), letters)
 		}

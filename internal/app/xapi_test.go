@@ -293,7 +293,7 @@ func TestXLists(t *testing.T) {
 	for _, c := range []struct{ key, path string }{{b, "/x-dna/" + a1ID}, {b, "/x-dna/alpha-1"}, {a, "/x-users/" + a21ID}, {a, "/x-dna/" + bID}, {a, "/x-dna/alpha"}, {a, "/x-dna/root"}, {a, "/x-dna/nobody"}} {
 		x.refused(c.key, "GET", c.path, "", 404, "no such account")
 	}
-	for _, q := range []string{"size=1001", "size=0", "page=0", "level=x", "nmae=alpha"} {
+	for _, q := range []string{"size=1001", "size=0", "page=0", "level=x", "naam=alpha"} {
 		x.refused(xroot, "GET", "/x-users?"+q, "", 400, "")
 	}
 }

@@ -60,7 +60,7 @@ func (e *Entry) With(o *Override) *Entry {
 		out.reason = ""
 	}
 	replace := func(p priceList) (priceList, error) { return p.replaced(own), nil } // it never fails
-	out.prices, _ = out.prices.each(replace)
+	out.prices, _ = out.each(replace)
 	out.when = nil
 	for _, w := range e.when {
 		w.prices, _ = w.prices.each(replace)

@@ -257,6 +257,7 @@ func accepted(kind canon.MediaKind, declared string, data []byte) (string, error
 			return seen, nil
 		}
 		return "", errors.New("it is no video")
+	default:
 	}
 	switch {
 	case seen == "application/pdf":

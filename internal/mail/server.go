@@ -137,7 +137,7 @@ func (s Server) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return s.trouble(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // what was said has been answered
 	if err := c.Mail(from.Address); err != nil {
 		return fmt.Errorf("mail server: sender: %w", err) // wrong settings: they may be mended
 	}

@@ -95,7 +95,7 @@ func (n *Notices) News(ctx context.Context, item news.Item) {
 	}
 	var out []mail.Message
 	for x := range n.Accounts.Accounts {
-		if t := item.Target; t.Path != "" && x.Path != t.Path && !(t.Below && strings.HasPrefix(x.Path, t.Path)) {
+		if t := item.Target; t.Path != "" && x.Path != t.Path && (!t.Below || !strings.HasPrefix(x.Path, t.Path)) {
 			continue
 		}
 		if m, ok := n.message(x, "news:"+item.ID+":"+x.ID, item.Title, item.Content+"\n"); ok {

@@ -136,6 +136,7 @@ func tellLimits(h http.Header, d canon.Dialect, s limit.State, now time.Time) {
 				values = tell(h, values, anthropicLimits[3*i:3*i+3], itoa(g.Limit), itoa(g.Remaining), reset)
 			}
 		}
+	default:
 	}
 }
 

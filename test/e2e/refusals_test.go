@@ -35,18 +35,30 @@ type refusal struct {
 
 func refusals() []refusal {
 	return []refusal{
-		{name: "wrong key", key: "sk-nobody-knows-this-one", openaiStatus: 401, openaiType: "invalid_request_error", openaiCode: "invalid_api_key",
-			claudeStatus: 401, claudeType: anthropic.ErrorTypeAuthenticationError, geminiStatus: 401, geminiWord: "UNAUTHENTICATED", says: "API key"},
-		{name: "unknown model", gpt: "no-such-model", claude: "no-such-model", gemini: "no-such-model", openaiStatus: 404, openaiType: "invalid_request_error", openaiCode: "model_not_found",
-			claudeStatus: 404, claudeType: anthropic.ErrorTypeNotFoundError, geminiStatus: 404, geminiWord: "NOT_FOUND", says: "no-such-model"},
-		{name: "model of others", key: bobKey, gpt: "sim-gpt", claude: "sim-claude", gemini: "sim-gemini", openaiStatus: 404, openaiType: "invalid_request_error", openaiCode: "model_not_found",
-			claudeStatus: 404, claudeType: anthropic.ErrorTypeNotFoundError, geminiStatus: 404, geminiWord: "NOT_FOUND", says: "sim-"},
-		{name: "no such model upstream", gpt: "gpt-4o+nomodel", claude: claude + "+nomodel", gemini: gemini + "+nomodel", openaiStatus: 404, openaiType: "invalid_request_error", openaiCode: "model_not_found",
-			claudeStatus: 404, claudeType: anthropic.ErrorTypeNotFoundError, geminiStatus: 404, geminiWord: "NOT_FOUND", says: "nomodel"},
-		{name: "too large", prompt: strings.Repeat("x", 300<<10), openaiStatus: 413, openaiType: "invalid_request_error", openaiCode: "request_too_large",
-			claudeStatus: 413, claudeType: "request_too_large", geminiStatus: 413, geminiWord: "INVALID_ARGUMENT", says: "262144"},
-		{name: "no credit", key: brokeKey, openaiStatus: 429, openaiType: "insufficient_quota", openaiCode: "insufficient_quota",
-			claudeStatus: 402, claudeType: anthropic.ErrorTypeBillingError, geminiStatus: 429, geminiWord: "RESOURCE_EXHAUSTED", says: "credit"},
+		{
+			name: "wrong key", key: "sk-nobody-knows-this-one", openaiStatus: 401, openaiType: "invalid_request_error", openaiCode: "invalid_api_key",
+			claudeStatus: 401, claudeType: anthropic.ErrorTypeAuthenticationError, geminiStatus: 401, geminiWord: "UNAUTHENTICATED", says: "API key",
+		},
+		{
+			name: "unknown model", gpt: "no-such-model", claude: "no-such-model", gemini: "no-such-model", openaiStatus: 404, openaiType: "invalid_request_error", openaiCode: "model_not_found",
+			claudeStatus: 404, claudeType: anthropic.ErrorTypeNotFoundError, geminiStatus: 404, geminiWord: "NOT_FOUND", says: "no-such-model",
+		},
+		{
+			name: "model of others", key: bobKey, gpt: "sim-gpt", claude: "sim-claude", gemini: "sim-gemini", openaiStatus: 404, openaiType: "invalid_request_error", openaiCode: "model_not_found",
+			claudeStatus: 404, claudeType: anthropic.ErrorTypeNotFoundError, geminiStatus: 404, geminiWord: "NOT_FOUND", says: "sim-",
+		},
+		{
+			name: "no such model upstream", gpt: "gpt-4o+nomodel", claude: claude + "+nomodel", gemini: gemini + "+nomodel", openaiStatus: 404, openaiType: "invalid_request_error", openaiCode: "model_not_found",
+			claudeStatus: 404, claudeType: anthropic.ErrorTypeNotFoundError, geminiStatus: 404, geminiWord: "NOT_FOUND", says: "nomodel",
+		},
+		{
+			name: "too large", prompt: strings.Repeat("x", 300<<10), openaiStatus: 413, openaiType: "invalid_request_error", openaiCode: "request_too_large",
+			claudeStatus: 413, claudeType: "request_too_large", geminiStatus: 413, geminiWord: "INVALID_ARGUMENT", says: "262144",
+		},
+		{
+			name: "no credit", key: brokeKey, openaiStatus: 429, openaiType: "insufficient_quota", openaiCode: "insufficient_quota",
+			claudeStatus: 402, claudeType: anthropic.ErrorTypeBillingError, geminiStatus: 429, geminiWord: "RESOURCE_EXHAUSTED", says: "credit",
+		},
 	}
 }
 

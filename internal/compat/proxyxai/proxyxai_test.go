@@ -303,6 +303,7 @@ type inMemory struct{}
 func (inMemory) Settings(context.Context) (map[string]string, error)               { return nil, nil }
 func (inMemory) ChangeSettings(context.Context, map[string]string, []string) error { return nil }
 func (inMemory) SealSetting(_ string, plain secret.Secret) string                  { return plain.Reveal() }
+
 func (inMemory) OpenSetting(_, sealed string) (secret.Secret, error) {
 	return secret.Secret(sealed), nil
 }

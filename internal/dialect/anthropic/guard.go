@@ -110,7 +110,8 @@ func guardModels(head *dialect.Head, body *jsonedit.Object) *canon.Error {
 		case "messages", "system", "metadata":
 			continue
 		}
-		if value[0] == '[' {
+		switch value[0] {
+		case '[':
 			list, err := jsonfield.Array(string(value))
 			if err != nil {
 				return invalid(m.Name, "can't be read")
@@ -120,7 +121,7 @@ func guardModels(head *dialect.Head, body *jsonedit.Object) *canon.Error {
 					return err
 				}
 			}
-		} else if value[0] == '{' {
+		case '{':
 			if err := guardModel(head, m.Name, string(value)); err != nil {
 				return err
 			}

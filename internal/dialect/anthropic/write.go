@@ -99,6 +99,7 @@ func (*Protocol) Field(what canon.What) string {
 		return "metadata.user_id"
 	case canon.WhatTier:
 		return "service_tier"
+	default:
 	}
 	return ""
 }

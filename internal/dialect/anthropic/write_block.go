@@ -94,7 +94,7 @@ func (w *requestWriter) addBlock(dst []piece, where spot, path string, b canon.B
 			return dst
 		}
 		w.change(canon.WhatRefusal, path, "a refusal is text there")
-		return append(dst, piece{b: canon.Text{Text: b.Text}, path: path})
+		return append(dst, piece{b: canon.Text(b), path: path})
 	}
 	w.fail(path, "is a block that is not known")
 	return dst

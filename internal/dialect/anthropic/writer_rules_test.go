@@ -85,8 +85,11 @@ func TestWriterRules(t *testing.T) {
 // Anthropic when the client sends the conversation on: it would be refused there.
 func TestShownOnceNotSentBack(t *testing.T) {
 	_, whole, _ := both(t, canon.Gemini, nil, []canon.Event{
-		canon.Start{}, canon.HostedUse{Kind: canon.HostedWebSearch, Input: "q", Done: true, Sources: []canon.Citation{{URL: "https://a"}}},
-		canon.TextDelta{Index: 1, Text: "so"}, canon.Cited{Index: 1, Citation: canon.Citation{URL: "https://a"}}, canon.Ended{},
+		canon.Start{},
+		canon.HostedUse{Kind: canon.HostedWebSearch, Input: "q", Done: true, Sources: []canon.Citation{{URL: "https://a"}}},
+		canon.TextDelta{Index: 1, Text: "so"},
+		canon.Cited{Index: 1, Citation: canon.Citation{URL: "https://a"}},
+		canon.Ended{},
 	})
 	var m struct{ Content []json.RawMessage }
 	if err := json.Unmarshal(whole, &m); err != nil || len(m.Content) != 3 {

@@ -82,7 +82,7 @@ func DiffVia(want, got *canon.Request, via canon.Dialect, lost, further []canon.
 	note(canon.WhatNoReasoning, want.Reasoning != nil && want.Reasoning.Disabled, got.Reasoning != nil && got.Reasoning.Disabled)
 	format(want, got, via, note)
 	toolDiff(want, got, gone, note)
-	if a, b := plain(want.System), plain(got.System); a != b && !(gone[canon.WhatFormat] && strings.HasPrefix(b, a)) && !gone[canon.WhatSystemContent] && !gone[canon.WhatSystemPosition] {
+	if a, b := plain(want.System), plain(got.System); a != b && (!gone[canon.WhatFormat] || !strings.HasPrefix(b, a)) && !gone[canon.WhatSystemContent] && !gone[canon.WhatSystemPosition] {
 		diffs = append(diffs, fmt.Sprintf("system: %q became %q", a, b))
 	}
 	a, b := flatten(want, at, blocks), flatten(got, nil, nil)
@@ -254,6 +254,7 @@ func flatten(r *canon.Request, at map[string]bool, lost map[canon.What]bool) []p
 			who = string(canon.RoleUser)
 		case canon.RoleDeveloper:
 			who = string(canon.RoleSystem)
+		default:
 		}
 		for i, b := range t.Blocks {
 			p := piece{who: who, any: at[t.Path(i)] && t.Path(i) != "" || at[t.At] && t.At != ""}

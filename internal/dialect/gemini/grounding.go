@@ -273,7 +273,10 @@ func textBefore(content jsonpull.Parser, index int64) (n int) {
 			continue
 		}
 		i := int64(0)
-		for in := content.Array(); in && content.Element(); i++ {
+		if !content.Array() {
+			continue
+		}
+		for ; content.Element(); i++ {
 			text, thought := "", false
 			for in := content.Object(); in && content.Member(); {
 				switch content.Name {

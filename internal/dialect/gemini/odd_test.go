@@ -17,15 +17,38 @@ import (
 func TestWriterOfNonsense(t *testing.T) {
 	bad := "\xff\xed\xa0\x80\n\r\x00\u2028\""
 	events := []canon.Event{
-		canon.ToolDelta{Index: 7, JSON: "{"}, canon.BlockEnd{Index: 9}, canon.Used{}, canon.Start{},
-		canon.TextDelta{Text: bad}, canon.ReasoningDelta{Index: 1, Text: bad, Seal: bad}, canon.ReasoningDelta{Index: 2, Seal: bad}, canon.ReasoningDelta{Index: 3, Text: bad},
-		canon.ToolStart{Index: 4, Name: bad, ID: bad}, canon.ToolDelta{Index: 4, JSON: bad}, canon.TextDelta{Index: 5, Text: "x"}, canon.ToolDelta{Index: 4, JSON: "late"},
-		canon.ToolStart{Index: 6, Name: "f"}, canon.ToolDelta{Index: 6, JSON: "{\"a\":\n\r[1,\n2]}"}, canon.ToolStart{Index: 8, Name: "g", Custom: true}, canon.ToolDelta{Index: 8, JSON: `"text"`},
-		canon.MediaDelta{Index: 9, Data: bad}, canon.MediaDelta{Index: 9}, canon.RefusalDelta{Index: 10, Text: bad},
-		canon.HostedUse{Index: 11, Kind: canon.HostedCode, Input: bad, Output: bad, Done: true}, canon.HostedUse{Kind: "new"}, canon.HostedUse{Kind: canon.HostedWebFetch, Input: bad},
-		canon.Cited{Index: 5, Citation: canon.Citation{URL: bad, From: -5, To: 1 << 40}}, canon.Cited{Index: 99}, canon.Cited{Index: 5, Citation: canon.Citation{Title: bad, Text: bad, From: 3, To: 1}},
-		canon.TokenProbs{Tokens: []canon.TokenProb{{Token: bad, LogProb: -1e308}}}, canon.TokenProbs{},
-		canon.Other{Name: "x", Content: true}, canon.Stopped{Choice: 3, Why: "new"}, canon.Stopped{Why: canon.StopPause}, canon.Ended{}, canon.Ended{},
+		canon.ToolDelta{Index: 7, JSON: "{"},
+		canon.BlockEnd{Index: 9},
+		canon.Used{},
+		canon.Start{},
+		canon.TextDelta{Text: bad},
+		canon.ReasoningDelta{Index: 1, Text: bad, Seal: bad},
+		canon.ReasoningDelta{Index: 2, Seal: bad},
+		canon.ReasoningDelta{Index: 3, Text: bad},
+		canon.ToolStart{Index: 4, Name: bad, ID: bad},
+		canon.ToolDelta{Index: 4, JSON: bad},
+		canon.TextDelta{Index: 5, Text: "x"},
+		canon.ToolDelta{Index: 4, JSON: "late"},
+		canon.ToolStart{Index: 6, Name: "f"},
+		canon.ToolDelta{Index: 6, JSON: "{\"a\":\n\r[1,\n2]}"},
+		canon.ToolStart{Index: 8, Name: "g", Custom: true},
+		canon.ToolDelta{Index: 8, JSON: `"text"`},
+		canon.MediaDelta{Index: 9, Data: bad},
+		canon.MediaDelta{Index: 9},
+		canon.RefusalDelta{Index: 10, Text: bad},
+		canon.HostedUse{Index: 11, Kind: canon.HostedCode, Input: bad, Output: bad, Done: true},
+		canon.HostedUse{Kind: "new"},
+		canon.HostedUse{Kind: canon.HostedWebFetch, Input: bad},
+		canon.Cited{Index: 5, Citation: canon.Citation{URL: bad, From: -5, To: 1 << 40}},
+		canon.Cited{Index: 99},
+		canon.Cited{Index: 5, Citation: canon.Citation{Title: bad, Text: bad, From: 3, To: 1}},
+		canon.TokenProbs{Tokens: []canon.TokenProb{{Token: bad, LogProb: -1e308}}},
+		canon.TokenProbs{},
+		canon.Other{Name: "x", Content: true},
+		canon.Stopped{Choice: 3, Why: "new"},
+		canon.Stopped{Why: canon.StopPause},
+		canon.Ended{},
+		canon.Ended{},
 	}
 	p := gemini.New()
 	for _, origin := range origins {
@@ -68,8 +91,10 @@ func TestOtherAnswers(t *testing.T) {
 		w := p.NewWriter(dialect.Answer{Head: dialect.Head{Op: op}, Request: &canon.Request{}, Origin: canon.OpenAIChat})
 		var out []byte
 		for _, e := range []canon.Event{
-			canon.Embedding{Number: 1, Values: json.RawMessage("[1,\n-2e-3]")}, canon.Embedding{Values: json.RawMessage("[0.25]")},
-			canon.Used{Usage: canon.Usage{Input: 7, CacheRead: 2, InputImage: 3}}, canon.Ended{},
+			canon.Embedding{Number: 1, Values: json.RawMessage("[1,\n-2e-3]")},
+			canon.Embedding{Values: json.RawMessage("[0.25]")},
+			canon.Used{Usage: canon.Usage{Input: 7, CacheRead: 2, InputImage: 3}},
+			canon.Ended{},
 		} {
 			out = w.Write(out, e)
 		}
@@ -89,9 +114,13 @@ func TestSealsTravel(t *testing.T) {
 			asked.Reasoning.Show = canon.ThoughtsShown
 		}
 		out, _ := crosstest.WriteAnswer(p, asked, canon.Anthropic, false, []canon.Event{
-			canon.ReasoningDelta{Text: "Thinking "}, canon.ReasoningDelta{Text: "hard ö?>"}, canon.ReasoningDelta{Seal: "sig/+=\xfb"},
+			canon.ReasoningDelta{Text: "Thinking "},
+			canon.ReasoningDelta{Text: "hard ö?>"},
+			canon.ReasoningDelta{Seal: "sig/+=\xfb"},
 			canon.ReasoningDelta{Index: 1, Seal: "redacted"},
-			canon.ToolStart{Index: 2, ID: "toolu_1", Name: "f"}, canon.Stopped{Why: canon.StopTools}, canon.Ended{},
+			canon.ToolStart{Index: 2, ID: "toolu_1", Name: "f"},
+			canon.Stopped{Why: canon.StopTools},
+			canon.Ended{},
 		})
 		var answer struct {
 			Candidates []struct {

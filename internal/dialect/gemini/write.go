@@ -60,6 +60,7 @@ func (*Protocol) Field(what canon.What) string {
 		return "outputDimensionality"
 	case canon.WhatTool:
 		return "tools"
+	default:
 	}
 	return ""
 }

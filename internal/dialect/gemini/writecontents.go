@@ -169,6 +169,7 @@ func (o *outgoing) user(t *canon.Turn) {
 	switch t.Role {
 	case canon.RoleSystem, canon.RoleDeveloper:
 		o.change(canon.WhatSystemPosition, t.At, "Gemini models take instructions before the conversation only; here they stand as marked text of the user")
+	default:
 	}
 	for i, b := range t.Blocks {
 		path := t.Path(i)

@@ -194,6 +194,7 @@ func (w *answering) Close(dst []byte) []byte {
 		return w.counted(dst)
 	case canon.OpEmbed, canon.OpBatchEmbed:
 		return w.embedded(dst)
+	default:
 	}
 	return w.chunk(dst, w.ends())
 }
@@ -273,6 +274,7 @@ func (c *saying) reason() string {
 		return "SAFETY"
 	case canon.StopPause, canon.StopCancelled, canon.StopOther:
 		return "OTHER"
+	default:
 	}
 	return "STOP" // the end, a stop sequence, calls: to Google they are one
 }

@@ -130,8 +130,11 @@ func (o *outgoing) hosted(t *canon.Tool) {
 		name string
 		said bool
 	}{
-		{"the domains allowed", len(h.Allowed) > 0}, {"the domains blocked", len(h.Blocked) > 0}, {"the limit of uses", h.MaxUses > 0},
-		{"the size of the context", h.ContextSize != ""}, {"the user's place", h.City+h.Region+h.Country+h.Timezone != ""},
+		{"the domains allowed", len(h.Allowed) > 0},
+		{"the domains blocked", len(h.Blocked) > 0},
+		{"the limit of uses", h.MaxUses > 0},
+		{"the size of the context", h.ContextSize != ""},
+		{"the user's place", h.City+h.Region+h.Country+h.Timezone != ""},
 	} {
 		if f.said {
 			without = append(without, f.name)

@@ -66,7 +66,8 @@ func TestContinue(t *testing.T) {
 		Turns: []canon.Turn{
 			{Role: canon.RoleUser, Blocks: []canon.Block{canon.Text{Text: "one"}}},
 			{Role: canon.RoleAssistant, Blocks: []canon.Block{
-				canon.Reasoning{Text: "Hm.", Seal: "c2ln", Origin: canon.Anthropic}, canon.Text{Text: "Calling."},
+				canon.Reasoning{Text: "Hm.", Seal: "c2ln", Origin: canon.Anthropic},
+				canon.Text{Text: "Calling."},
 				canon.ToolUse{ID: "toolu_1", Name: "f", Input: json.RawMessage(`{"a":1}`)},
 			}},
 			{Role: canon.RoleTool, Blocks: []canon.Block{canon.ToolResult{ID: "toolu_1", Name: "f", Blocks: []canon.Block{canon.Text{Text: "2"}}}}},

@@ -184,7 +184,7 @@ func checkStream(stream, whole string) error {
 		name, data, ok := strings.Cut(frame, "\ndata: ")
 		var e streamEvent
 		if err := json.Unmarshal([]byte(data), &e); err != nil || !ok || name != "event: "+e.Type {
-			return fmt.Errorf("frame %q: %v", frame, err)
+			return fmt.Errorf("frame %q: %w", frame, err)
 		}
 		if e.Sequence != n {
 			return fmt.Errorf("event %d is numbered %d", n, e.Sequence)
@@ -229,7 +229,7 @@ func checkStream(stream, whole string) error {
 	}
 	var end struct{ Output []json.RawMessage }
 	if err := json.Unmarshal(last.Response, &end); err != nil || len(end.Output) != len(items) {
-		return fmt.Errorf("%d items ended, the response has %d: %v", len(items), len(end.Output), err)
+		return fmt.Errorf("%d items ended, the response has %d: %w", len(items), len(end.Output), err)
 	}
 	for i, it := range end.Output {
 		a, b := plain(it), plain(items[i])

@@ -200,6 +200,7 @@ func (w *requestWriter) thinks() bool {
 	switch w.to.Thinking {
 	case dialect.ThinkingUnknown, dialect.ThinkingNone:
 		return false
+	default:
 	}
 	return w.req.Reasoning == nil || !w.req.Reasoning.Disabled
 }
@@ -327,6 +328,7 @@ func (w *requestWriter) seals() bool {
 		return false
 	case dialect.ThinkingUnknown:
 		return w.req.Reasoning != nil && !w.req.Reasoning.Disabled
+	default:
 	}
 	return true
 }
@@ -531,6 +533,7 @@ func (*Protocol) Field(what canon.What) string {
 		return "prompt_cache_breakpoint"
 	case canon.WhatSystemContent, canon.WhatSystemPosition:
 		return "instructions"
+	default:
 	}
 	return ""
 }

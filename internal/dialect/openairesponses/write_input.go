@@ -220,6 +220,7 @@ func what(m canon.Media) canon.What {
 		return canon.WhatAudio
 	case canon.MediaVideo:
 		return canon.WhatVideo
+	default:
 	}
 	switch {
 	case m.Data != "":
@@ -250,6 +251,7 @@ func (w *requestWriter) appendMedia(dst []byte, role canon.Role, path string, m 
 	case canon.MediaVideo:
 		w.lose(canon.WhatVideo, path, "the Responses API takes no video")
 		return dst
+	default:
 	}
 	return w.appendFile(dst, path, m)
 }

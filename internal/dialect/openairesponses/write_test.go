@@ -132,10 +132,13 @@ func TestFail(t *testing.T) {
 func TestAnswerLosses(t *testing.T) {
 	req := &canon.Request{Origin: canon.OpenAIResponses}
 	stream, _, lost := write(req, []canon.Event{
-		canon.TextDelta{Text: "a"}, canon.TextDelta{Choice: 1, Text: "hidden"}, canon.TextDelta{Choice: 1, Text: "hidden"},
+		canon.TextDelta{Text: "a"},
+		canon.TextDelta{Choice: 1, Text: "hidden"},
+		canon.TextDelta{Choice: 1, Text: "hidden"},
 		canon.MediaDelta{Index: 1, Kind: canon.MediaAudio, Data: "AAAA"},
 		canon.Cited{Citation: canon.Citation{Title: "a book"}},
-		canon.Stopped{Choice: 1, Why: canon.StopLength}, canon.Stopped{Why: canon.StopEnd},
+		canon.Stopped{Choice: 1, Why: canon.StopLength},
+		canon.Stopped{Why: canon.StopEnd},
 	}, canon.Gemini)
 	var got []string
 	for _, l := range lost {

@@ -74,8 +74,13 @@ func TestChoices(t *testing.T) {
 	s := thinksplit.New()
 	var got []canon.Event
 	for _, e := range []canon.Event{
-		canon.Start{ID: "x"}, canon.TextDelta{Choice: 0, Text: "<think>a"}, canon.TextDelta{Choice: 1, Text: "b"},
-		canon.TextDelta{Choice: 0, Text: "</think>c"}, canon.Used{}, canon.Stopped{Choice: 0}, canon.Stopped{Choice: 1},
+		canon.Start{ID: "x"},
+		canon.TextDelta{Choice: 0, Text: "<think>a"},
+		canon.TextDelta{Choice: 1, Text: "b"},
+		canon.TextDelta{Choice: 0, Text: "</think>c"},
+		canon.Used{},
+		canon.Stopped{Choice: 0},
+		canon.Stopped{Choice: 1},
 	} {
 		got = append(got, s.Split([]canon.Event{e})...)
 	}

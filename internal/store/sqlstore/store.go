@@ -162,7 +162,7 @@ const (
 
 // ExecContext runs a statement, prepared if it is.
 func (t *txn) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if stmt := t.known(ctx, query); stmt != nil {
+	if stmt := t.known(ctx, query); stmt != nil { //nolint:sqlclosecheck // it stays prepared; its transaction closes this one
 		return stmt.ExecContext(ctx, args...)
 	}
 	return t.Tx.ExecContext(ctx, query, args...)
@@ -170,7 +170,7 @@ func (t *txn) ExecContext(ctx context.Context, query string, args ...any) (sql.R
 
 // QueryContext runs a query, prepared if it is.
 func (t *txn) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if stmt := t.known(ctx, query); stmt != nil {
+	if stmt := t.known(ctx, query); stmt != nil { //nolint:sqlclosecheck // it stays prepared; its transaction closes this one
 		return stmt.QueryContext(ctx, args...)
 	}
 	return t.Tx.QueryContext(ctx, query, args...)
@@ -178,7 +178,7 @@ func (t *txn) QueryContext(ctx context.Context, query string, args ...any) (*sql
 
 // QueryRowContext runs a query of one row, prepared if it is.
 func (t *txn) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if stmt := t.known(ctx, query); stmt != nil {
+	if stmt := t.known(ctx, query); stmt != nil { //nolint:sqlclosecheck // it stays prepared; its transaction closes this one
 		return stmt.QueryRowContext(ctx, args...)
 	}
 	return t.Tx.QueryRowContext(ctx, query, args...)
