@@ -177,10 +177,10 @@ func (c *call) walk(walk *pool.Walk) *canon.Error {
 		if c.unrecorded {
 			return err // between us and our disk; no upstream is at fault
 		}
-		if !again {
-			return public(err)
-		}
 		last = c.foreign(err)
+		if !again {
+			return public(last)
+		}
 	}
 }
 

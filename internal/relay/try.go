@@ -213,8 +213,10 @@ func (c *call) readError(resp *http.Response) *canon.Error {
 	return c.masked(e)
 }
 
-// masked returns an upstream's error without the channel's key, which some quote.
+// masked returns an upstream's error without the channel's key, which some quote, and with the client's name
+// of the model.
 func (c *call) masked(e *canon.Error) *canon.Error {
+	e.Message = renamed(e.Message, c.lease.Upstream, c.head.Model)
 	if key := c.lease.Channel.Secret.Reveal(); key != "" {
 		e.Message = strings.ReplaceAll(e.Message, key, "***")
 		e.Code = strings.ReplaceAll(e.Code, key, "***")
@@ -224,6 +226,33 @@ func (c *call) masked(e *canon.Error) *canon.Error {
 		e.Status = http.StatusBadGateway // the upstream's words, not ours: see public
 	}
 	return e
+}
+
+// renamed returns s with another name wherever name stands in it as a word.
+func renamed(s, name, other string) string {
+	if name == "" || other == "" || name == other {
+		return s
+	}
+	part := func(b byte) bool {
+		return b == '-' || b == '_' || '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
+	}
+	var b strings.Builder
+	for from := 0; ; {
+		at := strings.Index(s[from:], name)
+		if at < 0 {
+			b.WriteString(s[from:])
+			return b.String()
+		}
+		at += from
+		end := at + len(name)
+		b.WriteString(s[from:at])
+		if at > 0 && part(s[at-1]) || end < len(s) && part(s[end]) {
+			b.WriteString(name) // a longer name
+		} else {
+			b.WriteString(other)
+		}
+		from = end
+	}
 }
 
 // whole reads an answer that is not streamed, all of it before the client sees any: a broken one can

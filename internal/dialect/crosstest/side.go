@@ -68,7 +68,7 @@ func ReadAnswer(s Side, stream bool, raw []byte, n int) ([]canon.Event, error) {
 		return r.Read("", raw, nil)
 	}
 	var pool sse.Pool
-	frames := pool.Get(pieces(raw, n), 1<<20)
+	frames := pool.Get(pieces(raw, n), 64<<20)
 	defer pool.Put(frames)
 	var out []canon.Event
 	for {

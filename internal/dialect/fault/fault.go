@@ -114,7 +114,40 @@ const maxMessage = 1000
 // 'api_key:AIza…' has been suspended."
 var secretMarks = [...]string{"AIza", "AQ.", "sk-", "key=", "Bearer"}
 
-// Clean makes an upstream's words fit to be shown: one line of bounded length, without credentials.
+// Mask hides in s what tells of our account at a vendor: keys, organizations, projects, users.
+func Mask(s string) string {
+	inWord := func(c byte) bool {
+		return c == '-' || c == '_' || c == '*' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		if !inWord(s[i]) {
+			b.WriteByte(s[i])
+			i++
+			continue
+		}
+		end := i
+		for end < len(s) && inWord(s[end]) {
+			end++
+		}
+		word := s[i:end]
+		for _, prefix := range accountMarks {
+			if strings.HasPrefix(word, prefix) && len(word) >= len(prefix)+6 {
+				word = prefix + "***"
+				break
+			}
+		}
+		b.WriteString(word)
+		i = end
+	}
+	return b.String()
+}
+
+// accountMarks begin the ids and keys of an account at a vendor.
+var accountMarks = [...]string{"sk-", "org-", "proj_", "gsk_", "xai-", "AIza", "key-", "user-"}
+
+// Clean makes an upstream's words fit to be shown: one line of bounded length, without credentials and
+// without ids of our account.
 func Clean(s string) string {
 	if len(s) > 8*maxMessage {
 		s = s[:8*maxMessage]
@@ -128,7 +161,7 @@ func Clean(s string) string {
 			}
 		}
 	}
-	s = strings.Join(words, " ")
+	s = Mask(strings.Join(words, " "))
 	if len(s) <= maxMessage {
 		return s
 	}

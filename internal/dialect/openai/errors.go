@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tollgate/internal/canon"
+	"tollgate/internal/dialect/fault"
 	"tollgate/internal/dialect/jsonpull"
 )
 
@@ -320,32 +321,7 @@ func describe(status int, h http.Header, body []byte) string {
 
 // Scrub bounds an upstream's text and masks what tells of our account there: keys, organizations, projects.
 func Scrub(s string) string {
-	s = clip(s, maxMessage)
-	inWord := func(c byte) bool {
-		return c == '-' || c == '_' || c == '*' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		if !inWord(s[i]) {
-			b.WriteByte(s[i])
-			i++
-			continue
-		}
-		end := i
-		for end < len(s) && inWord(s[end]) {
-			end++
-		}
-		word := s[i:end]
-		for _, prefix := range [...]string{"sk-", "org-", "proj_", "gsk_", "xai-", "AIza", "key-", "user-"} {
-			if strings.HasPrefix(word, prefix) && len(word) >= len(prefix)+6 {
-				word = prefix + "***"
-				break
-			}
-		}
-		b.WriteString(word)
-		i = end
-	}
-	return b.String()
+	return fault.Mask(clip(s, maxMessage))
 }
 
 // clip bounds s to n bytes of valid UTF-8 and marks the cut.

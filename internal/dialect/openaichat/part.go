@@ -125,7 +125,11 @@ func readPicture(q *openai.Request, path, kind string, v gjson.Result) (m canon.
 		m.Kind = canon.MediaVideo
 	}
 	if !v.IsObject() {
-		return openai.Located(m, q.String(path, v)), false
+		url := q.String(path, v)
+		if url == "" {
+			q.Fail(path, "Missing required parameter: '%s'.", path)
+		}
+		return openai.Located(m, url), false
 	}
 	m.Detail = q.String(path+".detail", v.Get("detail"))
 	url := q.String(path+".url", v.Get("url"))

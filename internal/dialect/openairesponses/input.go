@@ -123,7 +123,11 @@ func readContent(q *openai.Request, path string, v gjson.Result) (out placed) {
 				q.Fail(path, "Invalid type for '%s': expected a part of a message.", path)
 				return
 			}
-			out.blocks, out.paths = append(out.blocks, readPart(q, path, v)), append(out.paths, path)
+			part := readPart(q, path, v)
+			out.blocks, out.paths = append(out.blocks, part), append(out.paths, path)
+			if _, whole := part.(canon.Foreign); whole {
+				return // its mark goes home with it
+			}
 			if mark := v.Get("prompt_cache_breakpoint"); !openai.Absent(mark) { // since gpt-5.6
 				at := path + ".prompt_cache_breakpoint"
 				ttl, _ := time.ParseDuration(q.String(at+".ttl", mark.Get("ttl"))) // 30m or 12h; else the default
