@@ -261,6 +261,9 @@ func TestTranslatedCounts(t *testing.T) {
 			if a.status != 200 || !strings.Contains(strings.ToLower(a.body), "tokens") {
 				t.Errorf("%s on %s: %d %s", path, u.name, a.status, a.body)
 			}
+			if estimated := a.header.Get("X-Tollgate-Estimate") == "tokens"; estimated != (u.name == "chat") { // the one that counts nothing itself
+				t.Errorf("%s on %s: estimated %v", path, u.name, estimated)
+			}
 		}
 	}
 	for _, c := range counted(t, sim) {

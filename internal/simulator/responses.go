@@ -16,6 +16,44 @@ var responsesMembers = set(`background client_metadata context_management conver
 	moderation parallel_tool_calls previous_response_id prompt prompt_cache_key prompt_cache_retention prompt_cache_options reasoning safety_identifier
 	service_tier store stream stream_options temperature text tool_choice tools top_logprobs top_p truncation user`)
 
+// inputMembers are those of a count: what decides what is read, and nothing of the answer.
+// Source: openai-go v3.95.0, responses/inputtoken.go, read 2026-11-21.
+var inputMembers = set(`conversation input instructions model parallel_tool_calls personality previous_response_id reasoning text tool_choice tools truncation`)
+
+// serveInputTokens counts what a response would read.
+func serveInputTokens(c *call) *fault {
+	a, done, f := c.responsesHead(inputMembers)
+	if done || f != nil {
+		return f
+	}
+	if _, f := c.readResponses(a); f != nil {
+		return f
+	}
+	var b jsonBuf
+	b.raw(`{"object":"response.input_tokens","input_tokens":`).int(a.promptTokens()).raw(`}`)
+	c.plain("application/json", b)
+	return nil
+}
+
+// responsesHead checks what both endpoints share.
+func (c *call) responsesHead(members map[string]bool) (a *ask, done bool, f *fault) {
+	model := c.top.get("model")
+	if model.Type != gjson.String || model.Str == "" {
+		if !model.Exists() {
+			return nil, false, invalid("model", "missing_required_parameter", "Missing required parameter: 'model'.")
+		}
+		return nil, false, openAIModel(model)
+	}
+	stream := c.top.get("stream").Bool()
+	if done, f := c.begin(model.Str, stream); done || f != nil {
+		return nil, done, f
+	}
+	if name := c.unknown(members); name != "" {
+		return nil, false, unknownParameter(name)
+	}
+	return &ask{model: model.Str, family: family(model.Str), stream: stream}, false, nil
+}
+
 // reply is a response object: what was asked, and what the answer is.
 type reply struct {
 	id         string
@@ -43,21 +81,11 @@ type outItem struct {
 }
 
 func serveResponses(c *call) *fault {
-	model := c.top.get("model")
-	if model.Type != gjson.String || model.Str == "" {
-		if !model.Exists() {
-			return invalid("model", "missing_required_parameter", "Missing required parameter: 'model'.")
-		}
-		return openAIModel(model)
-	}
-	stream := c.top.get("stream").Bool()
-	if done, f := c.begin(model.Str, stream); done || f != nil {
+	a, done, f := c.responsesHead(responsesMembers)
+	if done || f != nil {
 		return f
 	}
-	if name := c.unknown(responsesMembers); name != "" {
-		return unknownParameter(name)
-	}
-	a := &ask{model: model.Str, family: family(model.Str), stream: stream}
+	stream := a.stream
 	keep := !c.top.get("store").Exists() || c.top.get("store").Type == gjson.Null || c.top.get("store").Bool()
 	background := c.top.get("background").Bool()
 	if background && !keep {

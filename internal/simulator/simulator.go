@@ -118,6 +118,8 @@ func find(r *http.Request) route {
 		return route{dialect: anthropic, endpoint: "count_tokens", method: http.MethodPost, serve: serveCountTokens}
 	case "/v1/responses":
 		return route{dialect: responses, endpoint: "responses", method: http.MethodPost, serve: serveResponses}
+	case "/v1/responses/input_tokens":
+		return route{dialect: responses, endpoint: "input_tokens", method: http.MethodPost, serve: serveInputTokens}
 	case "/v1/completions":
 		return route{dialect: openAI, endpoint: "completions", method: http.MethodPost, serve: serveCompletions}
 	case "/v1/embeddings":
