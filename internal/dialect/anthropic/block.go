@@ -36,7 +36,7 @@ func readContent(at, raw string) (blocks []canon.Block, paths []string, err erro
 
 // readBlock appends what one block is: itself, then what canon has no word for, then its cache point.
 func readBlock(dst []canon.Block, raw string) ([]canon.Block, error) {
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func readCachePoint(raw string) (point *canon.CachePoint, more bool, err error) 
 	if raw == "" {
 		return nil, false, nil
 	}
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return nil, false, err
 	}
@@ -176,7 +176,7 @@ func readMedia(o jsonfield.Object, kind canon.MediaKind) (canon.Block, error) {
 			return nil, err
 		}
 	}
-	source, err := jsonfield.ReadObject(o.Find("source"))
+	source, err := jsonfield.Nested(o.Find("source"))
 	if err != nil {
 		return nil, jsonfield.Within(err, "source")
 	}
@@ -232,7 +232,7 @@ func readToolUse(o jsonfield.Object) (canon.Block, error) {
 // isDirect reports whether the model itself made a call, which is what a call without a caller is too.
 // Code in a container can make others.
 func isDirect(caller string) bool {
-	o, err := jsonfield.ReadObject(caller)
+	o, err := jsonfield.Nested(caller)
 	return err == nil && len(o) == 1 && o[0] == jsonfield.Member{Name: "type", Raw: `"direct"`}
 }
 

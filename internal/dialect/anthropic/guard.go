@@ -66,7 +66,7 @@ func guardContainer(head *dialect.Head, raw string) *canon.Error {
 		head.Refs = append(head.Refs, dialect.Ref{Path: "container", ID: text(raw)})
 		return nil
 	}
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return bad
 	}
@@ -80,7 +80,7 @@ func guardContainer(head *dialect.Head, raw string) *canon.Error {
 				return bad
 			}
 			for i, one := range list {
-				skill, err := jsonfield.ReadObject(one)
+				skill, err := jsonfield.Nested(one)
 				path := "container.skills" + jsonfield.Index(i)
 				if err != nil {
 					return invalid(path, "must be an object")

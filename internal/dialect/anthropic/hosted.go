@@ -65,7 +65,7 @@ func readOwnTool(kind, raw string, o jsonfield.Object) (tool canon.Tool, err err
 }
 
 func readLocation(h *canon.Hosted, raw string) error {
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 // ReadRequest reads a whole request of messages or count_tokens, which are the same but for what must
 // be there.
 func (*Protocol) ReadRequest(_ canon.Op, raw []byte) (*canon.Request, error) {
-	o, err := jsonfield.ReadObject(string(raw))
+	o, err := jsonfield.Nested(string(raw))
 	if err != nil {
 		return nil, place(err)
 	}
@@ -103,7 +103,7 @@ func readMessages(raw string) ([]canon.Turn, error) {
 
 func readMessage(at, raw string) (turn canon.Turn, err error) {
 	turn.At = at
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return turn, err
 	}
@@ -151,7 +151,7 @@ func readTools(raw string) ([]canon.Tool, error) {
 // readTool reads a tool of the client's. All other types are Anthropic's own, run there or known to
 // the model, and stay as they are.
 func readTool(raw string) (tool canon.Tool, err error) {
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return tool, err
 	}
@@ -193,7 +193,7 @@ func readTool(raw string) (tool canon.Tool, err error) {
 }
 
 func readToolChoice(req *canon.Request, raw string) error {
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func effort(req *canon.Request) *canon.Effort {
 
 // readThinking reads how to think.
 func readThinking(req *canon.Request, raw string) error {
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return err
 	}
@@ -285,7 +285,7 @@ func readThinking(req *canon.Request, raw string) error {
 
 // readOutputConfig reads effort, which steers all output and not thinking alone, and the format.
 func readOutputConfig(req *canon.Request, raw string) error {
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return err
 	}
@@ -306,7 +306,7 @@ func readOutputConfig(req *canon.Request, raw string) error {
 }
 
 func readFormat(req *canon.Request, path, raw string) error {
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return err
 	}
@@ -332,7 +332,7 @@ func readFormat(req *canon.Request, path, raw string) error {
 }
 
 func readMetadata(req *canon.Request, raw string) error {
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return err
 	}

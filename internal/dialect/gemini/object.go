@@ -35,7 +35,7 @@ func list(raw string) ([]string, error) {
 
 // fields reads an object of Google's with its names in camel case. Two spellings of one name are an error.
 func fields(raw string) (jsonfield.Object, error) {
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return nil, err
 	}

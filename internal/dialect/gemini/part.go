@@ -237,7 +237,7 @@ func readResponse(t *canon.Turn, path, raw string) error {
 		return err
 	}
 	if response := o.Find("response"); response != "" {
-		inner, err := jsonfield.ReadObject(response)
+		inner, err := jsonfield.Nested(response)
 		if err != nil {
 			return jsonfield.Within(err, "response")
 		}

@@ -91,7 +91,7 @@ func readTier(req *canon.Request, raw string) error {
 
 // readLabels reads what Vertex breaks its bills down by.
 func readLabels(req *canon.Request, raw string) error {
-	o, err := jsonfield.ReadObject(raw) // the names in it are the client's
+	o, err := jsonfield.Nested(raw) // the names in it are the client's
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func appendEach(dst []byte, raw string, depth int) ([]byte, error) {
 	if raw[0] != '{' {
 		return append(dst, raw...), nil
 	}
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,10 @@
 // It owns the checks of a value's type and the path in an error that says where a wrong one stands. It
 // knows no protocol: which members there are, and what they mean, belongs to the dialects. All errors
 // are *canon.Error of KindInvalid with the path in Param.
+//
+// Only ReadObject looks whether a text is JSON at all. The others are for values that are known to be: they
+// were handed out by an Object or an Array, or are part of a body that jsonedit.Scan has passed. Each level
+// of a request would otherwise check again all that is below it.
 package jsonfield
 
 import (
@@ -22,13 +26,17 @@ type Member struct{ Name, Raw string }
 // requests this way take null for absent.
 type Object []Member
 
-// ReadObject reads raw if it is an object.
-func ReadObject(raw string) (Object, error) {
-	p := jsonpull.NewString(raw)
+// ReadObject reads raw if it is an object. raw may be anything.
+func ReadObject(raw string) (Object, error) { return object(jsonpull.NewString(raw), raw) }
+
+// Nested is ReadObject for a value that is known to be JSON.
+func Nested(raw string) (Object, error) { return object(jsonpull.NewChecked(raw), raw) }
+
+func object(p jsonpull.Parser, raw string) (Object, error) {
 	if p.Kind() != '{' {
 		return nil, Wrong("an object", raw)
 	}
-	var o Object
+	o := make(Object, 0, 4)
 	p.Object()
 	for p.Member() {
 		name := p.Name
@@ -44,7 +52,7 @@ func ReadObject(raw string) (Object, error) {
 
 // Array reads raw if it is an array.
 func Array(raw string) ([]string, error) {
-	p := jsonpull.NewString(raw)
+	p := jsonpull.NewChecked(raw)
 	if p.Kind() != '[' {
 		return nil, Wrong("an array", raw)
 	}
@@ -61,7 +69,7 @@ func Array(raw string) ([]string, error) {
 
 // String reads raw if it is a string.
 func String(raw string) (string, error) {
-	p := jsonpull.NewString(raw)
+	p := jsonpull.NewChecked(raw)
 	if p.Kind() != '"' {
 		return "", Wrong("a string", raw)
 	}

@@ -3,6 +3,7 @@ package jsonpull_test
 import (
 	"encoding/json"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -140,6 +141,34 @@ func FuzzValid(f *testing.F) {
 		want, err := json.Marshal(w)
 		if err == nil && string(got) != string(want) {
 			t.Fatalf("%q reads as %s, want %s", s, got, want)
+		}
+	})
+}
+
+// What is known to be JSON reads the same without being checked on the way, and what was wrongly said to be
+// JSON costs no more than a wrong value: no panic, no endless loop.
+func FuzzChecked(f *testing.F) {
+	for _, s := range []string{
+		`{"a":[1,{"b":"}]\"\\"},"\\\\"],"c":{"d":null},"e":-1.5e3,"\"":"\u00e9\ud83d\ude00\ud800x"}`, `[[[]]]`, `"\n\t\"\\"`, `"\u12"`, `"\`, `{"a":"\`, `[{]}`, `"` + strings.Repeat(`\\`, 40) + `"`,
+		`{"long":"` + strings.Repeat("plain text without an escape ", 9) + `\n"}`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		checked := jsonpull.NewChecked(s)
+		fast := tree(&checked)
+		skipped := jsonpull.NewChecked(s)
+		skipped.Skip()
+		p := jsonpull.NewString(s)
+		slow := tree(&p)
+		if p.End() != nil {
+			return
+		}
+		if checked.End() != nil || skipped.End() != nil {
+			t.Fatalf("%q: %v, %v", s, checked.End(), skipped.End())
+		}
+		if !reflect.DeepEqual(fast, slow) {
+			t.Fatalf("%q reads as %v, checked as %v", s, fast, slow)
 		}
 	})
 }

@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// unescape returns what the inside of a valid JSON string stands for. Half a surrogate pair, which
-// stands for nothing, becomes U+FFFD.
+// unescape returns what the inside of a JSON string stands for. Half a surrogate pair, which stands for
+// nothing, becomes U+FFFD, and so does what is no escape, of a text that is no JSON.
 func unescape(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
 	for {
-		i := strings.IndexByte(s, '\\')
-		if i < 0 {
+		i := slant(s)
+		if i < 0 || i == len(s)-1 {
 			b.WriteString(s)
 			return b.String()
 		}
@@ -21,19 +21,22 @@ func unescape(s string) string {
 		c := s[i+1]
 		s = s[i+2:]
 		switch c {
+		case 'n':
+			b.WriteByte('\n')
+		case 't':
+			b.WriteByte('\t')
+		case 'r':
+			b.WriteByte('\r')
 		case 'b':
 			b.WriteByte('\b')
 		case 'f':
 			b.WriteByte('\f')
-		case 'n':
-			b.WriteByte('\n')
-		case 'r':
-			b.WriteByte('\r')
-		case 't':
-			b.WriteByte('\t')
 		case 'u':
-			r := hex4(s[:4])
-			s = s[4:]
+			r := rune(-1)
+			if len(s) >= 4 {
+				r = hex4(s[:4])
+				s = s[4:]
+			}
 			if utf16.IsSurrogate(r) {
 				low := rune(-1)
 				if len(s) >= 6 && s[0] == '\\' && s[1] == 'u' {
@@ -48,6 +51,24 @@ func unescape(s string) string {
 			b.WriteByte(c)
 		}
 	}
+}
+
+// slant returns where the first backslash of s is, -1 if there is none. In code, most are near.
+func slant(s string) int {
+	const near = 16
+	for i := range min(near, len(s)) {
+		if s[i] == '\\' {
+			return i
+		}
+	}
+	if len(s) <= near {
+		return -1
+	}
+	i := strings.IndexByte(s[near:], '\\')
+	if i < 0 {
+		return -1
+	}
+	return near + i
 }
 
 // hex4 returns the value of four hexadecimal digits, -1 if they are not.

@@ -147,7 +147,7 @@ func unquoted(raw string) string {
 
 // memberOf is the value of a member of an object; "" if it is absent or null.
 func memberOf(raw, name string) string {
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return ""
 	}
@@ -224,7 +224,7 @@ func (g *guardWalk) tool(path, raw string) { g.any(path, raw, true) }
 
 // item reads an item of the input. What a model said before is history and opens nothing.
 func (g *guardWalk) item(path, raw string) {
-	o, err := jsonfield.ReadObject(raw)
+	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return
 	}
@@ -258,7 +258,7 @@ func (g *guardWalk) any(path, raw string, tool bool) {
 	case '[':
 		g.list(path, raw, func(path, raw string) { g.any(path, raw, tool) })
 	case '{':
-		o, err := jsonfield.ReadObject(raw)
+		o, err := jsonfield.Nested(raw)
 		if err != nil {
 			return
 		}
