@@ -2,8 +2,8 @@ package openai
 
 import (
 	"encoding/json"
-	"fmt"
 	"mime"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -64,6 +64,15 @@ func (q *Request) String(path string, v gjson.Result) string {
 		return ""
 	}
 	return v.Str
+}
+
+// Text reads the string called name of the object v; "" if it is absent.
+func (q *Request) Text(path string, v gjson.Result, name string) string {
+	m := Member(v, name)
+	if m.Type == gjson.String {
+		return m.Str
+	}
+	return q.String(path+"."+name, m)
 }
 
 // Float reads a number; nil if it is absent.
@@ -143,12 +152,11 @@ func (q *Request) Each(path string, v gjson.Result, f func(path string, v gjson.
 		q.want(path, "an array", v)
 		return
 	}
-	i := 0
-	v.ForEach(func(_, e gjson.Result) bool {
-		f(fmt.Sprintf("%s[%d]", path, i), e)
-		i++
-		return q.Err == nil
-	})
+	p := jsonpull.NewChecked(v.Raw)
+	p.Array()
+	for i := 0; q.Err == nil && p.Element(); i++ {
+		f(path+"["+strconv.Itoa(i)+"]", next(&p))
+	}
 }
 
 // Members calls f with each member of the object v, until something is wrong.
@@ -160,10 +168,56 @@ func (q *Request) Members(path string, v gjson.Result, f func(name string, v gjs
 		q.want(path, "an object", v)
 		return
 	}
-	v.ForEach(func(name, e gjson.Result) bool {
-		f(name.Str, e)
-		return q.Err == nil
-	})
+	p := jsonpull.NewChecked(v.Raw)
+	p.Object()
+	for q.Err == nil && p.Member() {
+		name := p.Name
+		f(name, next(&p))
+	}
+}
+
+// next takes the next value. Objects and arrays are left to be read; unlike gjson's own loops, this one
+// looks only for where they end.
+func next(p *jsonpull.Parser) gjson.Result {
+	kind := p.Kind()
+	v := gjson.Result{Raw: p.Raw()}
+	if v.Raw == "" { // no JSON
+		return gjson.Result{}
+	}
+	switch kind {
+	case '"':
+		v.Type = gjson.String
+		inner := jsonpull.NewChecked(v.Raw)
+		v.Str = inner.String()
+	case '0':
+		v.Type = gjson.Number
+		v.Num, _ = strconv.ParseFloat(v.Raw, 64) // infinite if it is too large
+	case 't':
+		v.Type = gjson.True
+	case 'f':
+		v.Type = gjson.False
+	case 'n':
+		v.Type = gjson.Null
+	default:
+		v.Type = gjson.JSON
+	}
+	return v
+}
+
+// Member returns the member of v called name, a value that does not exist if v is no object or has none.
+func Member(v gjson.Result, name string) gjson.Result {
+	if !v.IsObject() {
+		return gjson.Result{}
+	}
+	p := jsonpull.NewChecked(v.Raw)
+	p.Object()
+	for p.Member() {
+		if p.Name == name {
+			return next(&p)
+		}
+		p.Skip()
+	}
+	return gjson.Result{}
 }
 
 // Extra keeps a member that canon has no word for. path may name one inside another member, with dots:

@@ -55,8 +55,8 @@ func readMessage(q *openai.Request, path string, v gjson.Result) {
 		q.Fail(path, "Invalid type for '%s': expected an object.", path)
 		return
 	}
-	t := canon.Turn{At: path, Name: q.String(path+".name", v.Get("name"))}
-	switch role := q.String(path+".role", v.Get("role")); role {
+	t := canon.Turn{At: path, Name: q.Text(path, v, "name")}
+	switch role := q.Text(path, v, "role"); role {
 	case "system", "developer":
 		t.Role = canon.Role(role)
 	case "user":
@@ -95,7 +95,7 @@ func readMessage(q *openai.Request, path string, v gjson.Result) {
 		case "reasoning_details":
 			thought.details(q, at, v)
 		case "audio": // what this assistant said before, by id
-			if a := v.Get("id"); a.Type == gjson.String {
+			if a := openai.Member(v, "id"); a.Type == gjson.String {
 				said.add(at, canon.Media{Kind: canon.MediaAudio, FileID: a.Str})
 			}
 		case "tool_call_id":
@@ -171,8 +171,8 @@ func readToolCall(q *openai.Request, path string, v gjson.Result, out *blocks) {
 	}
 	switch {
 	case custom.IsObject():
-		input := q.String(path+".custom.input", custom.Get("input"))
-		out.add(path, canon.ToolUse{ID: id, Name: q.String(path+".custom.name", custom.Get("name")), Input: jsonedit.Quote(input), Custom: true})
+		input := q.String(path+".custom.input", openai.Member(custom, "input"))
+		out.add(path, canon.ToolUse{ID: id, Name: q.String(path+".custom.name", openai.Member(custom, "name")), Input: jsonedit.Quote(input), Custom: true})
 	case function.Exists():
 		u, odd := toolUse(q, id, path+".function", function)
 		out.add(path, u)

@@ -39,7 +39,7 @@ func readPart(q *openai.Request, path string, v gjson.Result, out *blocks) {
 		q.Fail(path, "Invalid type for '%s': expected a part of a message.", path)
 		return
 	}
-	kind := q.String(path+".type", v.Get("type"))
+	kind := q.Text(path, v, "type")
 	var inner, source, title, cached, marked gjson.Result
 	var foreign []byte
 	v.ForEach(func(name, e gjson.Result) bool {
@@ -72,8 +72,8 @@ func readPart(q *openai.Request, path string, v gjson.Result, out *blocks) {
 	case "image_url", "video_url":
 		b, odd = readPicture(q, path+"."+kind, kind, inner)
 	case "input_audio":
-		format := q.String(path+".input_audio.format", inner.Get("format"))
-		b = canon.Media{Kind: canon.MediaAudio, MIME: openai.AudioMIME(format), Data: q.String(path+".input_audio.data", inner.Get("data"))}
+		format := q.String(path+".input_audio.format", openai.Member(inner, "format"))
+		b = canon.Media{Kind: canon.MediaAudio, MIME: openai.AudioMIME(format), Data: q.String(path+".input_audio.data", openai.Member(inner, "data"))}
 		odd = others(inner, "format", "data")
 	case "file":
 		b, odd = readFile(q, path+".file", inner)
@@ -131,8 +131,8 @@ func readPicture(q *openai.Request, path, kind string, v gjson.Result) (m canon.
 		}
 		return openai.Located(m, url), false
 	}
-	m.Detail = q.String(path+".detail", v.Get("detail"))
-	url := q.String(path+".url", v.Get("url"))
+	m.Detail = q.Text(path, v, "detail")
+	url := q.Text(path, v, "url")
 	if url == "" {
 		q.Fail(path+".url", "Missing required parameter: '%s.url'.", path)
 	}
@@ -142,10 +142,10 @@ func readPicture(q *openai.Request, path, kind string, v gjson.Result) (m canon.
 func readFile(q *openai.Request, path string, v gjson.Result) (m canon.Media, odd bool) {
 	m = canon.Media{
 		Kind:   canon.MediaFile,
-		FileID: q.String(path+".file_id", v.Get("file_id")),
-		Name:   q.String(path+".filename", v.Get("filename")),
+		FileID: q.Text(path, v, "file_id"),
+		Name:   q.Text(path, v, "filename"),
 	}
-	data := q.String(path+".file_data", v.Get("file_data"))
+	data := q.Text(path, v, "file_data")
 	switch {
 	case isURL(data): // OpenRouter takes one here
 		m.URL = data
@@ -168,22 +168,22 @@ func isURL(s string) bool {
 // readSource reads a document or an image in Anthropic's form; nil if canon has no word for it.
 // https://docs.claude.com/en/api/messages, read 2026-11-20.
 func readSource(q *openai.Request, path, kind string, v, title gjson.Result) canon.Block {
-	m := canon.Media{Kind: canon.MediaFile, Name: q.String(path+".title", title), MIME: q.String(path+".source.media_type", v.Get("media_type"))}
+	m := canon.Media{Kind: canon.MediaFile, Name: q.String(path+".title", title), MIME: q.String(path+".source.media_type", openai.Member(v, "media_type"))}
 	if kind == "image" {
 		m.Kind = canon.MediaImage
 	}
-	switch q.String(path+".source.type", v.Get("type")) {
+	switch q.String(path+".source.type", openai.Member(v, "type")) {
 	case "base64":
-		m.Data = q.String(path+".source.data", v.Get("data"))
+		m.Data = q.String(path+".source.data", openai.Member(v, "data"))
 	case "text":
-		m.Data = base64.StdEncoding.EncodeToString([]byte(q.String(path+".source.data", v.Get("data"))))
+		m.Data = base64.StdEncoding.EncodeToString([]byte(q.String(path+".source.data", openai.Member(v, "data"))))
 		if m.MIME == "" {
 			m.MIME = "text/plain"
 		}
 	case "url":
-		m.URL = q.String(path+".source.url", v.Get("url"))
+		m.URL = q.String(path+".source.url", openai.Member(v, "url"))
 	case "file":
-		m.FileID = q.String(path+".source.file_id", v.Get("file_id"))
+		m.FileID = q.String(path+".source.file_id", openai.Member(v, "file_id"))
 	default:
 		return nil
 	}
@@ -198,7 +198,7 @@ func cachePoint(v gjson.Result) (canon.CachePoint, bool) {
 	if !v.IsObject() {
 		return canon.CachePoint{}, false
 	}
-	d, err := time.ParseDuration(v.Get("ttl").Str)
+	d, err := time.ParseDuration(openai.Member(v, "ttl").Str)
 	if err != nil {
 		d = 0 // the vendor's default
 	}

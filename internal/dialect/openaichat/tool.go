@@ -86,11 +86,11 @@ func readCustom(q *openai.Request, t *canon.Tool, path string, v gjson.Result) {
 		case "description":
 			t.Description = q.String(at, v)
 		case "format":
-			if v.Get("type").Str == "text" {
+			if openai.Member(v, "type").Str == "text" {
 				return
 			}
-			if g := v.Get("grammar"); g.Get("definition").Type == gjson.String {
-				t.Grammar = &canon.Grammar{Syntax: g.Get("syntax").Str, Definition: g.Get("definition").Str}
+			if g := openai.Member(v, "grammar"); openai.Member(g, "definition").Type == gjson.String {
+				t.Grammar = &canon.Grammar{Syntax: openai.Member(g, "syntax").Str, Definition: openai.Member(g, "definition").Str}
 				return
 			}
 			t.Extra = append(t.Extra, canon.Field{Name: "custom.format", Value: json.RawMessage(v.Raw)})
@@ -122,7 +122,7 @@ func hosted(kind string, v gjson.Result) *canon.Hosted {
 // openai/openai-python, types/chat/completion_create_params.py (WebSearchOptions), read 2026-11-20.
 func readSearch(v gjson.Result) *canon.Hosted {
 	h := &canon.Hosted{Kind: canon.HostedWebSearch, ContextSize: v.Get("search_context_size").String(), MaxUses: v.Get("max_uses").Int()}
-	where := v.Get("user_location")
+	where := openai.Member(v, "user_location")
 	if inner := where.Get("approximate"); inner.IsObject() {
 		where = inner
 	}
@@ -155,7 +155,7 @@ func readToolChoice(q *openai.Request, path string, v gjson.Result) {
 	default:
 		name := v.Get("function.name")
 		if path == "function_call" {
-			name = v.Get("name")
+			name = openai.Member(v, "name")
 		} else if c := v.Get("custom.name"); c.Exists() {
 			name = c
 		}
@@ -170,9 +170,9 @@ func readToolChoice(q *openai.Request, path string, v gjson.Result) {
 // readAllowed reads the choice of some tools of all: openai/openai-python,
 // types/chat/chat_completion_allowed_tools_param.py, read 2026-11-20.
 func readAllowed(q *openai.Request, v gjson.Result) bool {
-	a := v.Get("allowed_tools")
-	mode, ok := openai.ToolMode(a.Get("mode").Str)
-	if v.Get("type").Str != "allowed_tools" || !ok || mode == canon.ToolNone {
+	a := openai.Member(v, "allowed_tools")
+	mode, ok := openai.ToolMode(openai.Member(a, "mode").Str)
+	if openai.Member(v, "type").Str != "allowed_tools" || !ok || mode == canon.ToolNone {
 		return false
 	}
 	c := canon.ToolChoice{Mode: mode}

@@ -56,10 +56,10 @@ func readItemIn(q *openai.Request, path string, v gjson.Result) {
 		q.Fail(path, "Invalid type for '%s': expected an object.", path)
 		return
 	}
-	get := func(name string) string { return q.String(path+"."+name, v.Get(name)) }
+	get := func(name string) string { return q.Text(path, v, name) }
 	kind := get("type")
 	switch {
-	case kind == "message", kind == "" && v.Get("role").Exists():
+	case kind == "message", kind == "" && openai.Member(v, "role").Exists():
 		readMessage(q, path, v)
 	case kind == "function_call":
 		say(q, canon.RoleAssistant, path, blocksAt(path, canon.ToolUse{
@@ -71,20 +71,20 @@ func readItemIn(q *openai.Request, path string, v gjson.Result) {
 		}))
 	case kind == "function_call_output", kind == "custom_tool_call_output":
 		r := canon.ToolResult{ID: get("call_id"), Custom: kind == "custom_tool_call_output"}
-		r.Blocks = readContent(q, path+".output", v.Get("output")).blocks
+		r.Blocks = readContent(q, path+".output", openai.Member(v, "output")).blocks
 		say(q, canon.RoleTool, path, blocksAt(path, r))
-	case kind == "tool_search_call" && v.Get("call_id").Type == gjson.String:
-		input := v.Get("arguments").Raw
+	case kind == "tool_search_call" && openai.Member(v, "call_id").Type == gjson.String:
+		input := openai.Member(v, "arguments").Raw
 		if input == "" {
 			input = "{}"
 		}
 		say(q, canon.RoleAssistant, path, blocksAt(path, canon.ToolUse{ID: get("call_id"), Name: homeSearch, Input: json.RawMessage(input)}))
-	case kind == "tool_search_output" && v.Get("call_id").Type == gjson.String:
-		q.Each(path+".tools", v.Get("tools"), func(path string, v gjson.Result) { readTool(q, path, v, homeFound) })
-		found := canon.Text{Text: v.Get("tools").Raw}
+	case kind == "tool_search_output" && openai.Member(v, "call_id").Type == gjson.String:
+		q.Each(path+".tools", openai.Member(v, "tools"), func(path string, v gjson.Result) { readTool(q, path, v, homeFound) })
+		found := canon.Text{Text: openai.Member(v, "tools").Raw}
 		say(q, canon.RoleTool, path, blocksAt(path, canon.ToolResult{ID: get("call_id"), Name: homeSearch, Blocks: []canon.Block{found}}))
 	case kind == "additional_tools":
-		q.Each(path+".tools", v.Get("tools"), func(path string, v gjson.Result) { readTool(q, path, v, homeAdditional) })
+		q.Each(path+".tools", openai.Member(v, "tools"), func(path string, v gjson.Result) { readTool(q, path, v, homeAdditional) })
 	case kind == "reasoning":
 		say(q, canon.RoleAssistant, path, blocksAt(path, readReasoning(q, path, v)))
 	case strings.HasSuffix(kind, "_output"), kind == "mcp_approval_response":
@@ -95,8 +95,8 @@ func readItemIn(q *openai.Request, path string, v gjson.Result) {
 }
 
 func readMessage(q *openai.Request, path string, v gjson.Result) {
-	content := readContent(q, path+".content", v.Get("content"))
-	switch role := q.String(path+".role", v.Get("role")); role {
+	content := readContent(q, path+".content", openai.Member(v, "content"))
+	switch role := q.Text(path, v, "role"); role {
 	case "user", "assistant":
 		say(q, canon.Role(role), path, content)
 	case "system", "developer":
@@ -128,9 +128,9 @@ func readContent(q *openai.Request, path string, v gjson.Result) (out placed) {
 			if _, whole := part.(canon.Foreign); whole {
 				return // its mark goes home with it
 			}
-			if mark := v.Get("prompt_cache_breakpoint"); !openai.Absent(mark) { // since gpt-5.6
+			if mark := openai.Member(v, "prompt_cache_breakpoint"); !openai.Absent(mark) { // since gpt-5.6
 				at := path + ".prompt_cache_breakpoint"
-				ttl, _ := time.ParseDuration(q.String(at+".ttl", mark.Get("ttl"))) // 30m or 12h; else the default
+				ttl, _ := time.ParseDuration(q.Text(at, mark, "ttl")) // 30m or 12h; else the default
 				out.blocks, out.paths = append(out.blocks, canon.CachePoint{TTL: ttl}), append(out.paths, at)
 			}
 		})
@@ -141,7 +141,7 @@ func readContent(q *openai.Request, path string, v gjson.Result) (out placed) {
 }
 
 func readPart(q *openai.Request, path string, v gjson.Result) canon.Block {
-	get := func(name string) string { return q.String(path+"."+name, v.Get(name)) }
+	get := func(name string) string { return q.Text(path, v, name) }
 	switch get("type") {
 	case "input_text", "output_text", "text":
 		return canon.Text{Text: get("text")}
@@ -164,9 +164,9 @@ func readPart(q *openai.Request, path string, v gjson.Result) canon.Block {
 		}
 		return m
 	case "input_audio":
-		a := v.Get("input_audio")
-		format := q.String(path+".input_audio.format", a.Get("format"))
-		return canon.Media{Kind: canon.MediaAudio, MIME: openai.AudioMIME(format), Data: q.String(path+".input_audio.data", a.Get("data"))}
+		a := openai.Member(v, "input_audio")
+		format := q.String(path+".input_audio.format", openai.Member(a, "format"))
+		return canon.Media{Kind: canon.MediaAudio, MIME: openai.AudioMIME(format), Data: q.String(path+".input_audio.data", openai.Member(a, "data"))}
 	}
 	return q.Foreign(v.Raw)
 }
@@ -174,11 +174,11 @@ func readPart(q *openai.Request, path string, v gjson.Result) canon.Block {
 // readReasoning reads a reasoning item. One that is but a reference to what the upstream keeps has
 // neither text nor seal; it stays foreign, as its id is all it is.
 func readReasoning(q *openai.Request, path string, v gjson.Result) canon.Block {
-	text := parts(v.Get("summary").Raw)
-	if open := parts(v.Get("content").Raw); open != "" {
+	text := parts(openai.Member(v, "summary").Raw)
+	if open := parts(openai.Member(v, "content").Raw); open != "" {
 		text = open // the thoughts themselves, where the model shows them
 	}
-	seal := q.String(path+".encrypted_content", v.Get("encrypted_content"))
+	seal := q.Text(path, v, "encrypted_content")
 	if text == "" && seal == "" {
 		return q.Foreign(v.Raw)
 	}

@@ -49,7 +49,7 @@ func readTool(q *openai.Request, path string, v gjson.Result, home string) {
 		q.Fail(path, "Invalid type for '%s': expected an object.", path)
 		return
 	}
-	kind := q.String(path+".type", v.Get("type"))
+	kind := q.Text(path, v, "type")
 	if kind == "namespace" {
 		readNamespace(q, path, v, home)
 		return
@@ -63,20 +63,20 @@ func readTool(q *openai.Request, path string, v gjson.Result, home string) {
 
 // readNamespace reads a group of tools as tools of their own, each with the group in its name.
 func readNamespace(q *openai.Request, path string, v gjson.Result, home string) {
-	group := q.String(path+".name", v.Get("name"))
-	about := q.String(path+".description", v.Get("description"))
+	group := q.Text(path, v, "name")
+	about := q.Text(path, v, "description")
 	if group == "" {
 		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
 	}
 	if home == "" {
 		home = homeNamespace
 	}
-	q.Each(path+".tools", v.Get("tools"), func(path string, e gjson.Result) {
+	q.Each(path+".tools", openai.Member(v, "tools"), func(path string, e gjson.Result) {
 		if !e.IsObject() {
 			q.Fail(path, "Invalid type for '%s': expected an object.", path)
 			return
 		}
-		t, _ := readOne(q, path, q.String(path+".type", e.Get("type")), e)
+		t, _ := readOne(q, path, q.Text(path, e, "type"), e)
 		t.Home = &canon.Home{Kind: home, Group: group, Name: t.Name, Raw: json.RawMessage(v.Raw)}
 		t.Name = flatName(group, t.Name)
 		if about != "" { // what is said of the group, once, where a model will read it
@@ -148,12 +148,12 @@ func readCustom(q *openai.Request, path string, v gjson.Result) canon.Tool {
 		case "description":
 			t.Description = q.String(path+".description", v)
 		case "format":
-			switch q.String(path+".format.type", v.Get("type")) {
+			switch q.String(path+".format.type", openai.Member(v, "type")) {
 			case "text":
 			case "grammar":
 				t.Grammar = &canon.Grammar{
-					Syntax:     q.String(path+".format.syntax", v.Get("syntax")),
-					Definition: q.String(path+".format.definition", v.Get("definition")),
+					Syntax:     q.String(path+".format.syntax", openai.Member(v, "syntax")),
+					Definition: q.String(path+".format.definition", openai.Member(v, "definition")),
 				}
 			default:
 				toolExtra(&t, name, v)
@@ -171,11 +171,11 @@ func readCustom(q *openai.Request, path string, v gjson.Result) canon.Tool {
 
 // readSearch reads the search for tools that the client runs itself. One that OpenAI runs is its own.
 func readSearch(q *openai.Request, path string, v gjson.Result) (canon.Tool, bool) {
-	if q.String(path+".execution", v.Get("execution")) != "client" {
+	if q.Text(path, v, "execution") != "client" {
 		return canon.Tool{}, false
 	}
-	t := canon.Tool{Name: homeSearch, Description: q.String(path+".description", v.Get("description"))}
-	if p := v.Get("parameters"); p.IsObject() {
+	t := canon.Tool{Name: homeSearch, Description: q.Text(path, v, "description")}
+	if p := openai.Member(v, "parameters"); p.IsObject() {
 		t.Schema = json.RawMessage(p.Raw)
 	}
 	t.Home = &canon.Home{Kind: homeSearch, Name: homeSearch, Raw: json.RawMessage(v.Raw)}
@@ -186,10 +186,10 @@ func readSearch(q *openai.Request, path string, v gjson.Result) (canon.Tool, boo
 func readHosted(q *openai.Request, path, kind string, v gjson.Result, t *canon.Tool) {
 	switch {
 	case strings.HasPrefix(kind, "web_search"): // also web_search_preview, and both with a date behind them
-		h := canon.Hosted{Kind: canon.HostedWebSearch, ContextSize: q.String(path+".search_context_size", v.Get("search_context_size"))}
+		h := canon.Hosted{Kind: canon.HostedWebSearch, ContextSize: q.Text(path, v, "search_context_size")}
 		h.Allowed = q.Strings(path+".filters.allowed_domains", v.Get("filters.allowed_domains"))
 		h.Blocked = q.Strings(path+".filters.blocked_domains", v.Get("filters.blocked_domains"))
-		where := v.Get("user_location")
+		where := openai.Member(v, "user_location")
 		for name, to := range map[string]*string{"city": &h.City, "region": &h.Region, "country": &h.Country, "timezone": &h.Timezone} {
 			*to = q.String(path+".user_location."+name, where.Get(name))
 		}
@@ -199,7 +199,7 @@ func readHosted(q *openai.Request, path, kind string, v gjson.Result, t *canon.T
 		}
 	case kind == "code_interpreter":
 		t.Hosted = &canon.Hosted{Kind: canon.HostedCode}
-		if c := v.Get("container"); c.Type == gjson.String || c.Get("file_ids").Exists() {
+		if c := openai.Member(v, "container"); c.Type == gjson.String || openai.Member(c, "file_ids").Exists() {
 			toolExtra(t, "container", c)
 		}
 	}
@@ -218,7 +218,7 @@ func readToolChoice(q *openai.Request, path string, v gjson.Result) {
 		switch name := chosen(v); {
 		case name != "":
 			q.Out.ToolChoice = canon.ToolChoice{Mode: canon.ToolNamed, Name: name}
-		case v.Get("type").Str == "allowed_tools":
+		case openai.Member(v, "type").Str == "allowed_tools":
 			readAllowed(q, path, v)
 		default:
 			q.Extra(path, v) // hosted tools
@@ -230,21 +230,21 @@ func readToolChoice(q *openai.Request, path string, v gjson.Result) {
 
 // chosen is the name of the function or custom tool that v chooses; "" if it is none.
 func chosen(v gjson.Result) string {
-	if kind := v.Get("type").Str; kind != "function" && kind != "custom" {
+	if kind := openai.Member(v, "type").Str; kind != "function" && kind != "custom" {
 		return ""
 	}
-	return flatName(v.Get("namespace").Str, v.Get("name").Str)
+	return flatName(openai.Member(v, "namespace").Str, openai.Member(v, "name").Str)
 }
 
 // readAllowed reads the only tools that may be called. If one of them is no function, all go home as they are.
 func readAllowed(q *openai.Request, path string, v gjson.Result) {
-	mode, ok := openai.ToolMode(q.String(path+".mode", v.Get("mode")))
+	mode, ok := openai.ToolMode(q.Text(path, v, "mode"))
 	if !ok {
 		mode = canon.ToolAuto
 	}
 	c := canon.ToolChoice{Mode: mode}
 	all := true
-	q.Each(path+".tools", v.Get("tools"), func(_ string, v gjson.Result) {
+	q.Each(path+".tools", openai.Member(v, "tools"), func(_ string, v gjson.Result) {
 		name := chosen(v)
 		all = all && name != ""
 		c.Allowed = append(c.Allowed, name)
