@@ -20,9 +20,6 @@ import (
 	"tollgate/internal/sse"
 )
 
-// maxDepth is the nesting that the gateway allows a request body.
-const maxDepth = 256
-
 // BenchmarkTranslate runs what a call costs the dialects, for every client on every upstream: the request
 // (scan, head, and the edits of passthrough or the reading and writing of translation) and the answer
 // (frames, reading for the meter, and the framer or the writer). Where client and upstream speak the same
