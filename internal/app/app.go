@@ -189,7 +189,9 @@ func (a *App) openServer() error {
 		deps.Fetch = a.fetcher.Media
 	}
 	a.kept = kept.New(a.store, kept.Defaults(), time.Now)
-	deps.Kept = conversations{a.kept}
+	if c.KeepResponses == "on" {
+		deps.Kept = conversations{a.kept}
+	}
 	a.relay = relay.New(deps)
 	if err := a.watch(); err != nil {
 		return err

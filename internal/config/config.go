@@ -66,6 +66,8 @@ type Config struct {
 
 	SharedObjects string `section:"Upstream objects" env:"SHARED_OBJECTS" default:"off" one:"on|off" doc:"Whether any account may name files, caches, containers and conversations that an upstream account keeps. Whoever knows such an id can use it, so leave this off where tenants must not see each other's. Root always may."`
 
+	KeepResponses string `env:"KEEP_RESPONSES" default:"on" one:"on|off" doc:"Whether the gateway keeps the conversation of a Responses client whose channel speaks another dialect, so that previous_response_id works: for 30 days, 64 MiB an account, in the database. Clients that say store: false are never kept."`
+
 	TimeoutConnect     time.Duration `section:"Timeouts" env:"TIMEOUT_CONNECT" default:"10s" min:"10ms" max:"10m" doc:"To connect to a provider, TLS included."`
 	TimeoutFirstByte   time.Duration `env:"TIMEOUT_FIRST_BYTE" default:"5m" min:"10ms" max:"24h" doc:"From the request sent to the first byte of the answer."`
 	TimeoutIdle        time.Duration `env:"TIMEOUT_IDLE" default:"2m" min:"10ms" max:"24h" doc:"Between two reads of an answer."`
