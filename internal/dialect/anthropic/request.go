@@ -246,6 +246,12 @@ func readThinking(req *canon.Request, raw string) error {
 	if err != nil {
 		return err
 	}
+	if len(o) > 0 && o.Find("type") == "" && o.Find("budget_tokens") == "" && o.Find("display") == "" {
+		for _, m := range o { // models that always think take block_binding alone, since 2026-09
+			extra(req, "thinking."+m.Name, m.Raw)
+		}
+		return nil
+	}
 	kind, err := o.Needed("type")
 	if err != nil {
 		return err

@@ -245,8 +245,10 @@ func (w *requestWriter) appendThinking(dst []byte) []byte {
 		dst = append(dst, `"display":`...)
 		dst = jsonedit.AppendQuoted(dst, t.display)
 	}
+	said := len(dst)
 	dst = w.appendExtras(dst, "thinking.")
-	if len(dst) == empty || t.kind == "" && w.extra("thinking.type") == nil {
+	alone := said == empty && w.req.Reasoning == nil // as it came: members without a type
+	if len(dst) == empty || t.kind == "" && w.extra("thinking.type") == nil && !alone {
 		return dst[:from]
 	}
 	return append(dst, '}')

@@ -34,11 +34,22 @@ func (o *blockWriter) open(dst []byte, b *block) []byte {
 	case blockTool:
 		dst = appendCall(dst, b, nil)
 	case blockRaw:
-		dst = append(dst, b.raw...)
+		dst = appendLine(dst, b.raw)
 	}
 	dst = append(dst, "}\n\n"...)
 	if b.input != "" {
 		dst = o.delta(dst, deltaInput, b.input)
+	}
+	return dst
+}
+
+// appendLine appends JSON without line breaks, which would end a field of an event. In JSON they stand only
+// between tokens.
+func appendLine(dst []byte, raw string) []byte {
+	for i := range len(raw) {
+		if c := raw[i]; c != '\n' && c != '\r' {
+			dst = append(dst, c)
+		}
 	}
 	return dst
 }
@@ -88,7 +99,7 @@ func (o *blockWriter) delta(dst []byte, kind deltaKind, text string) []byte {
 		dst = append(dst, `,"delta":{"type":"input_json_delta","partial_json":`...)
 	case deltaCitation:
 		dst = append(dst, `,"delta":{"type":"citations_delta","citation":`...)
-		dst = append(dst, text...)
+		dst = appendLine(dst, text)
 		return append(dst, "}}\n\n"...)
 	}
 	dst = jsonedit.AppendQuoted(dst, text)
