@@ -2,6 +2,7 @@ package openairesponses
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -405,7 +406,7 @@ func (w *writer) cite(dst []byte, e canon.Cited) []byte {
 func (w *writer) annotate(dst []byte, it *outItem, p *outPart, c canon.Citation) []byte {
 	raw := annotation(c)
 	if w.a.Origin == canon.OpenAIResponses && len(c.Raw) > 0 {
-		raw = c.Raw
+		raw = slices.DeleteFunc(slices.Clone(c.Raw), func(b byte) bool { return b == '\n' || b == '\r' }) // which would end a field of an event
 	}
 	p.cites = append(p.cites, raw)
 	if !w.sse {
