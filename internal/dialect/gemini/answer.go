@@ -30,6 +30,7 @@ type reader struct {
 	usage    counters
 	choices  []choice
 	searched searches
+	model    string // as the last chunk that said so named it
 }
 
 // choice is what is known of one candidate.
@@ -170,6 +171,9 @@ func (r *reader) chunk(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, er
 	if c.fault != "" && c.fault != "null" {
 		return append(out, canon.Failed{Err: readError(0, `{"error":`+c.fault+`}`)}), nil
 	}
+	if c.start.Model != "" {
+		r.model = c.start.Model
+	}
 	if bad != nil {
 		return out, fmt.Errorf("usage: %w", bad)
 	}
@@ -196,7 +200,7 @@ func (r *reader) chunk(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, er
 	}
 	if c.usage && r.usage.said || r.searched.count != searched {
 		u := r.usage.usage()
-		u.WebSearches = r.searched.count
+		u.WebSearches = r.searched.billed(r.model)
 		out = append(out, canon.Used{Usage: u})
 	}
 	return out, nil

@@ -3,6 +3,7 @@ package gemini
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"tollgate/internal/canon"
@@ -10,14 +11,22 @@ import (
 )
 
 // searches counts the web searches behind an answer. Google bills models from Gemini 3 on by search
-// query and earlier ones by grounded request; we count distinct queries and at least one where an
-// answer is grounded in the web, and leave the price of a count to the catalogue. Chunks repeat what
+// query and earlier ones by grounded request; we count distinct queries, at least one where an
+// answer is grounded in the web, and of the earlier models no more than one. Chunks repeat what
 // earlier ones said.
 //
 // Source: https://ai.google.dev/gemini-api/docs/google-search#pricing, read 2026-11.
 type searches struct {
 	count int64
 	seen  map[string]struct{}
+}
+
+// billed is the count that Google bills model for, by its name in modelVersion.
+func (s *searches) billed(model string) int64 {
+	if strings.HasPrefix(model, "gemini-1.") || strings.HasPrefix(model, "gemini-2.") {
+		return min(s.count, 1)
+	}
+	return s.count
 }
 
 // maxQueries bounds the queries that are remembered; a model makes a handful.
