@@ -27,6 +27,7 @@ var families = []struct {
 	rate  rate
 }{
 	{"gpt-4o", "GPT under test", "generate, complete", rate{2500, 1250, 2500, 2500, 10000}},
+	{"gpt-4o-codex", "Codex under test", "generate", rate{2500, 1250, 2500, 2500, 10000}},
 	{"claude-sonnet-4-5", "Claude under test", "generate, count_tokens", rate{3000, 300, 3750, 6000, 15000}},
 	{"gemini-2.5-flash", "Gemini under test", "generate, count_tokens", rate{300, 30, 300, 300, 2500}},
 	{"house/large", "A name with a slash", "generate", rate{100, 10, 100, 100, 400}},
@@ -50,16 +51,20 @@ const modelPatterns = `["sim-*", "gpt-*", "claude-*", "gemini-*", "text-embeddin
 // models is the catalogue's part of a configuration. A name with + is a model with behaviours.
 func models() string {
 	var b strings.Builder
-	dollars := func(thousandths int64) string { return fmt.Sprintf("%d.%03d", thousandths/1000, thousandths%1000) }
 	b.WriteString("models:\n")
 	for _, f := range families {
 		for _, name := range []string{f.name, f.name + "+*"} {
-			r := f.rate
-			fmt.Fprintf(&b, "  - {name: %q, title: %q, ops: [%s], context_tokens: 128000, output_tokens: 16384, price: {input: %q, cache_read: %q, cache_write_5m: %q, cache_write_1h: %q, output: %q}}\n",
-				name, f.title, f.ops, dollars(r.input), dollars(r.cacheRead), dollars(r.write5m), dollars(r.write1h), dollars(r.output))
+			fmt.Fprintf(&b, "  - {name: %q, title: %q, ops: [%s], context_tokens: 128000, output_tokens: 16384, price: %s}\n", name, f.title, f.ops, f.rate)
 		}
 	}
 	return b.String()
+}
+
+// String is r as a configuration has it.
+func (r rate) String() string {
+	dollars := func(thousandths int64) string { return fmt.Sprintf("%d.%03d", thousandths/1000, thousandths%1000) }
+	return fmt.Sprintf("{input: %q, cache_read: %q, cache_write_5m: %q, cache_write_1h: %q, output: %q}",
+		dollars(r.input), dollars(r.cacheRead), dollars(r.write5m), dollars(r.write1h), dollars(r.output))
 }
 
 // mainConfig is the configuration of the gateway that most tests use.
