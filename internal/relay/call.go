@@ -154,14 +154,14 @@ func (c *call) walk(walk *pool.Walk) *canon.Error {
 	for {
 		now := time.Now()
 		if last != nil && !now.Before(deadline) {
-			return public(last)
+			return c.foreign(public(last))
 		}
 		lease, none := walk.Next(now)
 		if lease == nil {
 			if c.head.Op == canon.OpCountTokens {
 				return c.estimate()
 			}
-			return worse(last, none)
+			return c.foreign(worse(last, none))
 		}
 		if full := c.enter(lease, now); full != nil {
 			if last == nil {
@@ -177,10 +177,10 @@ func (c *call) walk(walk *pool.Walk) *canon.Error {
 		if c.unrecorded {
 			return err // between us and our disk; no upstream is at fault
 		}
-		last = c.foreign(err)
 		if !again {
-			return public(last)
+			return c.foreign(public(err))
 		}
+		last = err
 	}
 }
 

@@ -95,6 +95,44 @@ func TestWorse(t *testing.T) {
 	}
 }
 
+// What an upstream of another dialect said of itself, and what it calls things, is not told in translation
+// either.
+func TestForeign(t *testing.T) {
+	c := &call{translated: true}
+	for _, e := range []*canon.Error{
+		{Kind: canon.KindUpstream, Message: "see https://vendor.example/status", Status: 500},
+		{Kind: canon.KindInvalid, Message: "too long", Code: "vendor_code", Param: "contents[0]", Status: 400},
+	} {
+		told := c.foreign(public(e))
+		if told.Kind != e.Kind || strings.Contains(told.Message+told.Code+told.Param, "vendor") || told.Param != "" || told.Status != 0 {
+			t.Errorf("%+v is told as %+v", e, told)
+		}
+	}
+	if told := c.foreign(public(&canon.Error{Kind: canon.KindNotFound, Message: "no model", Code: "NOT_FOUND", Status: 404})); told.Code != "model_not_found" || told.Param != "model" {
+		t.Errorf("%+v", told)
+	}
+	own := &canon.Error{Kind: canon.KindInvalid, Message: "too many files", Param: "messages[0]"}
+	if told := c.foreign(public(own)); told.Param != own.Param || told.Message != own.Message {
+		t.Errorf("%+v", told)
+	}
+}
+
+func TestRenamed(t *testing.T) {
+	for _, c := range []struct{ text, from, want string }{
+		{"model: gpt-5 is gone", "gpt-5", "model: house is gone"},
+		{"models/gpt-5+x, gpt-5", "gpt-5", "models/house+x, house"},
+		{"`gpt-5`", "gpt-5", "`house`"},
+		{"gpt-5-mini and my-gpt-5 and gpt-55", "gpt-5", "gpt-5-mini and my-gpt-5 and gpt-55"},
+		{"gpt-5gpt-5", "gpt-5", "gpt-5gpt-5"},
+		{"nothing here", "", "nothing here"},
+		{"house", "house", "house"},
+	} {
+		if got := renamed(c.text, c.from, "house"); got != c.want {
+			t.Errorf("%q became %q, want %q", c.text, got, c.want)
+		}
+	}
+}
+
 func TestRetryable(t *testing.T) {
 	for kind, want := range map[canon.Kind]bool{
 		canon.KindInvalid: false, canon.KindTooLarge: false, canon.KindUnsupported: false, canon.KindCanceled: false, canon.KindInternal: false,

@@ -264,14 +264,17 @@ func printable(s string) string {
 	}, s)
 }
 
-// foreign returns an upstream's error as a client of another dialect may see it: its places and codes are
-// another vendor's.
+// foreign returns an upstream's error, which public has judged, as a client of another dialect may see it:
+// its places and codes are another vendor's.
 func (c *call) foreign(e *canon.Error) *canon.Error {
-	if e == nil || !c.translated || c.tooStrict || e.Status == 0 && e.Code == "" {
+	if e == nil || !c.translated || c.tooStrict || e.Status == 0 && e.Code == "" { // our own words
 		return e
 	}
 	told := *e
 	told.Param, told.Code, told.Status = "", "", 0
+	if e.Kind == canon.KindNotFound && !stored(c.head.Op) { // by the caller's own name: see masked
+		told.Param, told.Code = "model", "model_not_found"
+	}
 	return &told
 }
 
