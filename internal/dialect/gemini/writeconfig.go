@@ -112,9 +112,11 @@ func (o *outgoing) thinking() {
 	o.extrasIn("generationConfig.thinkingConfig.")
 }
 
-// show asks for thoughts where the caller did. Without a word they stay hidden.
+// show asks for thoughts where the caller did. Without a word they stay hidden, but for those who give a
+// budget to think with: where budgets come from (Claude Messages, OpenRouter), thoughts are shown unless one
+// says otherwise. https://platform.claude.com/docs/en/build-with-claude/extended-thinking, read 2026-11-21.
 func (o *outgoing) show(e *canon.Effort) {
-	if e.Show == canon.ThoughtsShown {
+	if e.Show == canon.ThoughtsShown || e.Show == canon.ThoughtsNotSaid && e.Budget > 0 {
 		o.bool("includeThoughts", true)
 	}
 }
