@@ -107,6 +107,10 @@ func readMessage(q *openai.Request, path string, v gjson.Result) {
 			if p, ok := cachePoint(v); ok {
 				after.add(at, p)
 			}
+		case "annotations": // an answer that goes back as it came has an empty list, which says nothing
+			if len(v.Array()) > 0 {
+				foreign = appendMember(foreign, name, v)
+			}
 		default:
 			if !openai.Absent(v) {
 				foreign = appendMember(foreign, name, v)

@@ -275,6 +275,18 @@ func TestRefuse(t *testing.T) {
 }
 
 // TestWriteRefuses pins that a legacy completion is asked of no upstream that only has those.
+// An answer that goes back as it came says nothing but what it said: its empty lists are no losses.
+func TestAnswerGoesBack(t *testing.T) {
+	req, err := openaichat.New().ReadRequest(canon.OpGenerate, []byte(`{"model":"m","messages":[{"role":"user","content":"hi"},`+
+		`{"role":"assistant","content":"hello","refusal":null,"annotations":[],"audio":null},{"role":"user","content":"go on"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(req.Turns) != 3 || len(req.Turns[1].Blocks) != 1 {
+		t.Errorf("%+v", req.Turns)
+	}
+}
+
 func TestWriteRefuses(t *testing.T) {
 	_, _, e := openaichat.New().WriteRequest(&canon.Request{Origin: canon.Anthropic}, dialect.Target{Op: canon.OpComplete})
 	if e == nil || e.Kind != canon.KindUnsupported {
