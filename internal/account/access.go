@@ -320,23 +320,12 @@ func (d *Directory) ZoneOn(l []*Account) *time.Location {
 }
 
 // SoftLimitOf is the monthly spend at which the owner of an account is told: what is laid down for it,
-// or 80 % of its hard limit.
-func (a *Account) SoftLimitOf(granted catalog.Nanos) catalog.Nanos {
+// or 80 % of its hard limit; 0 if it has neither.
+func (a *Account) SoftLimitOf() catalog.Nanos {
 	if a.SoftLimit > 0 {
 		return a.SoftLimit
 	}
-	return a.HardLimitOf(granted) / 5 * 4
-}
-
-// HardLimitOf is the hard limit to show for an account that was granted so much: what is laid down for
-// it, or granted rounded up to a hundred dollars. The latter is no bound of its own: an account cannot
-// spend more than it was granted.
-func (a *Account) HardLimitOf(granted catalog.Nanos) catalog.Nanos {
-	const hundred = 100 * 1e9
-	if a.HardLimit > 0 {
-		return a.HardLimit
-	}
-	return (max(granted, 0) + hundred - 1) / hundred * hundred
+	return a.HardLimit * 4 / 5 // of at most maxMoney
 }
 
 // LimitsFor returns the limits that an account has of its own for a model by any of its names, and the

@@ -330,3 +330,45 @@ func TestXCardsAndChildren(t *testing.T) {
 		t.Errorf("%v", x.balance(a))
 	}
 }
+
+// A new account may spend its first credit rounded up to a hundred in a month, unless more is said.
+func TestXHardLimitByDefault(t *testing.T) {
+	x := startX(t)
+	key, id := x.user(xroot, "alpha", "100", `"Rates":3`)
+	_, noneID := x.user(xroot, "bravo", "5", `"HardLimit":0`)
+	x.ok(xroot, "PUT", "/x-users/alpha", `{"CreditGranted":900}`)
+	for who, want := range map[string][2]float64{id: {100, 80}, noneID: {0, 0}} {
+		u := x.list(xroot, "/x-users/"+who)[0]
+		if u["HardLimit"] != want[0] || u["SoftLimit"] != want[1] {
+			t.Errorf("%s: limits %v and %v, want %v", u["Name"], u["HardLimit"], u["SoftLimit"], want)
+		}
+	}
+	if r := x.send("PATCH", "/api/v1/accounts/"+id, `{"prices":[{"model":"sim-gpt","per_request":"20"}]}`, "Authorization", "Bearer "+xroot); r.status != 200 { // $60 at rates 3
+		t.Fatal(r)
+	}
+	if r := x.as(key, "POST", "/v1/chat/completions", hello); r.status != 200 {
+		t.Fatal(r)
+	}
+	if r := x.as(key, "POST", "/v1/chat/completions", hello); r.status != 429 || !strings.Contains(r.body, "monthly limit of this account is $100 ") {
+		t.Errorf("over the limit: %d %s", r.status, r.body)
+	}
+	x.ok(xroot, "PUT", "/x-users/alpha", `{"HardLimit":0}`)
+	if r := x.as(key, "POST", "/v1/chat/completions", hello); r.status != 200 {
+		t.Errorf("without a limit: %d %s", r.status, r.body)
+	}
+}
+
+// Amounts that rates do not divide are shown as they were said, and what is shown can be taken back.
+func TestXShownAmounts(t *testing.T) {
+	x := startX(t)
+	key, _ := x.user(xroot, "alpha", "100", `"Rates":3`)
+	u := x.list(xroot, "/x-users/alpha")[0]
+	if c := u["CreditBalance"].([]any)[0].(map[string]any); u["Balance"] != 100.0 || u["CreditGranted"] != 100.0 || c["amount"] != 100.0 || c["balance"] != 100.0 || x.balance(key) != 100 {
+		t.Errorf("100 granted at rates 3: %v", u)
+	}
+	x.ok(xroot, "PUT", "/x-users/alpha", `{"CreditGranted":0.1}`)
+	x.ok(xroot, "PUT", "/x-users/alpha", fmt.Sprintf(`{"CreditGranted":-%v}`, x.balance(key)))
+	if left := x.balance(key); left != 0 {
+		t.Errorf("%v is left", left)
+	}
+}

@@ -10,6 +10,25 @@ import (
 // of what an amount can be.
 func (m Multiplier) ToFace(real Nanos) Nanos { return mulDiv(real, int64(m), int64(One)) }
 
+// Shown returns the roundest of the face values that stand for an amount of real money, those that ToReal
+// makes that amount of: $100 granted at 3 are kept as 33.333333333 and shown as 100 again, not as
+// 99.999999999. What is shown can be moved back as it is, and nothing comes of it. Below zero it is
+// ToFace.
+func (m Multiplier) Shown(real Nanos) Nanos {
+	if real <= 0 || real == math.MaxInt64 {
+		return m.ToFace(real)
+	}
+	least, most := -m.ToFace(-real), -m.ToFace(-real-1)-1 // both count
+	if least <= 0 || least > math.MaxInt64/2 || most < least {
+		return m.ToFace(real) // far more than there is, or a multiplier below one that shows less than a nano
+	}
+	shown := least
+	for unit := Nanos(10); unit < 1e18 && (least-1)/unit*unit+unit <= most; unit *= 10 {
+		shown = (least-1)/unit*unit + unit
+	}
+	return shown
+}
+
 // ToReal returns the real money that a face value stands for: rounded down to a nano, so that
 // m.ToFace(m.ToReal(x)) <= x and m.ToReal(m.ToFace(x)) <= x: nothing grows by going back and forth. A
 // transfer converts once and moves the real amount on both sides.

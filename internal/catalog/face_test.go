@@ -72,3 +72,46 @@ func TestFaceValuesNeverGrow(t *testing.T) {
 		}
 	})
 }
+
+// TestShown is what an account sees of amounts that its multiplier does not divide.
+func TestShown(t *testing.T) {
+	for _, c := range []struct{ rates, granted, shown string }{
+		{"3", "100", "100"}, {"3", "0.1", "0.1"}, {"7", "1000000", "1000000"}, {"1.1", "12.34", "12.34"}, {"1", "99.999999999", "99.999999999"},
+		{"999999.999999999", "5", "5"}, {"1", "0.000000001", "0.000000001"}, {"3", "10000000", "10000000"}, {"6", "0", "0"},
+	} {
+		m := multiplier(t, c.rates)
+		face, err := catalog.ParseNanos(c.granted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Shown(m.ToReal(face)).String(); got != c.shown {
+			t.Errorf("%s granted at rates %s are shown as %s", c.granted, c.rates, got)
+		}
+	}
+	if got := multiplier(t, "3").Shown(-10); got != -30 {
+		t.Errorf("a debt of 10 at 3 is shown as %d", got)
+	}
+}
+
+// TestShownIsNoMoney moves what is shown back: exactly what there is moves, however often, and more is shown for more. What was
+// granted in whole cents is shown as it was granted.
+func TestShownIsNoMoney(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		m := catalog.Multiplier(rapid.Int64Range(1e9, 1e15).Draw(rt, "multiplier"))
+		real := catalog.Nanos(rapid.Int64Range(0, min(1e18, math.MaxInt64/int64(m)*5e8)).Draw(rt, "amount"))
+		shown := m.Shown(real)
+		if back := m.ToReal(shown); back != real {
+			rt.Errorf("%d at %s is shown as %d, which stands for %d", real, m, shown, back)
+		}
+		if next := m.Shown(real + 1); next <= shown {
+			rt.Errorf("%d at %s is shown as %d, one more as %d", real, m, shown, next)
+		}
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		m := catalog.Multiplier(rapid.Int64Range(1e9, 9e9).Draw(rt, "multiplier"))
+		face := catalog.Nanos(rapid.Int64Range(1, 1e9).Draw(rt, "cents")) * 1e7
+		if shown := m.Shown(m.ToReal(face)); shown != face {
+			rt.Errorf("%d granted at %s is shown as %d", face, m, shown)
+		}
+	})
+}

@@ -130,7 +130,7 @@ func (n *Notices) SoftLimit(ctx context.Context, s ledger.SoftLimit) {
 	r := n.Accounts.RatesOf(x)
 	m, ok := n.message(x, "soft:"+x.ID+":"+s.Start.UTC().Format("2006-01"), "The soft limit is reached",
 		fmt.Sprintf("your account %s has spent $%s this month, which reaches its soft limit of $%s. Calls go on until the hard limit or the end of the credit.\n",
-			x.Name, short(r.ToFace(s.Spent)), short(r.ToFace(s.Soft))))
+			x.Name, short(r.Shown(s.Spent)), short(r.Shown(s.Soft))))
 	if ok {
 		n.put(ctx, "a soft limit", m)
 	}

@@ -63,7 +63,7 @@ func Budgets(d *account.Directory, c account.Caller, list []ledger.Budget) []led
 		}
 		b := ledger.Budget{Subject: a.ID, Period: ledger.PeriodMonth, Zone: d.ZoneOn(line[i:]), Limit: ledger.NoLimit, Soft: a.SoftLimit}
 		if a.HardLimit > 0 {
-			b.Limit, b.Soft = a.HardLimit, a.SoftLimitOf(0)
+			b.Limit, b.Soft = a.HardLimit, a.SoftLimitOf()
 		}
 		list = append(list, b)
 	}
@@ -72,7 +72,7 @@ func Budgets(d *account.Directory, c account.Caller, list []ledger.Budget) []led
 
 // holdError says why no money is held. Amounts are as the account sees them.
 func (c *call) holdError(err error) *canon.Error {
-	face := account.RatesOn(c.line).ToFace
+	face := account.RatesOn(c.line).Shown
 	if short, ok := errors.AsType[*ledger.ShortError](err); ok {
 		return &canon.Error{
 			Kind: canon.KindQuota, Cause: err,

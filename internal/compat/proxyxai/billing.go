@@ -48,7 +48,7 @@ func (a *API) subscription(r *http.Request, who account.Caller) (any, error) {
 		HardLimit   amount `json:"hard_limit_usd"`
 		SystemLimit amount `json:"system_hard_limit_usd"`
 		Until       int64  `json:"access_until"` // seconds; 0: there is no credit
-	}{"billing_subscription", true, amount(a.softLimit(x, p)), total, total, until}, nil
+	}{"billing_subscription", true, amount(a.softLimit(x)), total, total, until}, nil
 }
 
 // usageDay is a day of the old usage answer. Costs are in cents.

@@ -119,12 +119,8 @@ func (a *API) addUser(r *http.Request, who account.Caller) (any, error) {
 		return nil, err
 	}
 	m := max(x.Rates, a.Accounts.Directory().RatesOf(who.Account))
-	if in.SoftLimit == nil {
-		hard := x.HardLimitOf(catalog.Nanos(*in.CreditGranted))
-		if in.HardLimit != nil {
-			hard = catalog.Nanos(*in.HardLimit)
-		}
-		x.SoftLimit = m.ToReal(hard / 5 * 4)
+	if in.HardLimit == nil {
+		x.HardLimit = m.ToReal(defaultHardLimit(catalog.Nanos(*in.CreditGranted)))
 	}
 	t, err := a.transferOf(who, &in, m)
 	if err != nil {
@@ -145,6 +141,13 @@ func (a *API) addUser(r *http.Request, who account.Caller) (any, error) {
 	return changedUser{"add", a.parentView(a.current(who.Account)), userView{
 		ID: x.ID, Name: x.Name, Alias: a.view(&x, 0).Alias, SecretKey: key, Updates: a.updates(&x, in.CreditGranted),
 	}}, nil
+}
+
+// defaultHardLimit is what a new account may spend in a month when nobody says: its first credit rounded
+// up to a hundred dollars.
+func defaultHardLimit(granted catalog.Nanos) catalog.Nanos {
+	const hundred = 100 * 1e9
+	return (granted + hundred - 1) / hundred * hundred
 }
 
 // fundNew moves the first credit of an account to it and makes its key.
@@ -197,7 +200,7 @@ func (a *API) transferOf(who account.Caller, in *userInput, m catalog.Multiplier
 // tooLittle says that an account has not enough, in its face values.
 func (a *API) tooLittle(x *account.Account, short *ledger.ShortError) error {
 	m := a.rates(x)
-	return badRequest("the balance of %s does not cover this: %s is needed, %s is left", x.Name, m.ToFace(short.Need), m.ToFace(max(short.Left, 0)))
+	return badRequest("the balance of %s does not cover this: %s is needed, %s is left", x.Name, m.Shown(short.Need), m.Shown(max(short.Left, 0)))
 }
 
 // changeUser changes an account below the caller's and moves credit to or from it; both, or nothing. Of

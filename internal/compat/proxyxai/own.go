@@ -92,7 +92,7 @@ func (a *API) info(r *http.Request, who account.Caller) (any, error) {
 	out := info{
 		ID: x.ID, Name: x.Name, Alias: cmp.Or(x.Alias, x.Name), Email: x.Email, BillingEmail: x.BillingEmail, DNA: x.Path, Level: e.Level, Rates: json.Number(e.Rates.String()),
 		Child: dir.CountChildren(x.ID), ChildLimit: e.ChildLimit, Balance: amount(p.balance), CreditUsed: amount(p.used), CreditGranted: amount(p.granted), CreditBalance: p.cards,
-		HardLimit: amount(a.hardLimit(x, p)), SoftLimit: amount(a.softLimit(x, p)),
+		HardLimit: amount(a.hardLimit(x)), SoftLimit: amount(a.softLimit(x)),
 		lowLimits: lowLimits{e.Limits.RPM, e.Limits.RPH, e.Limits.RPD, e.Limits.TPM, e.Limits.TPH, e.Limits.TPD},
 		AllowIPs:  ipsText(x.IPs), AllowModels: listText(x.Models), Resources: listText(x.Paths), Status: e.Enabled, QRCode: x.Labels[labelQRCode], CreateAt: x.CreatedAt.UTC(),
 	}

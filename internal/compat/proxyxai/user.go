@@ -93,36 +93,26 @@ type purse struct {
 func (a *API) purse(x *account.Account) purse {
 	m := a.rates(x)
 	funds := a.Money.Balance(x.ID, a.Now())
-	p := purse{cards: make([]card, 0, len(funds.Cards)), used: m.ToFace(funds.Spent)}
+	p := purse{cards: make([]card, 0, len(funds.Cards)), used: m.Shown(funds.Spent)}
 	var newest time.Time
 	var left catalog.Nanos
 	for _, c := range funds.Cards {
 		p.cards = append(p.cards, card{
-			Amount: amount(m.ToFace(c.Amount)), Balance: amount(m.ToFace(c.Balance)), Reference: c.Reference, GrantedAt: c.GrantedAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(),
+			Amount: amount(m.Shown(c.Amount)), Balance: amount(m.Shown(c.Balance)), Reference: c.Reference, GrantedAt: c.GrantedAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(),
 		})
 		left += c.Balance
 		if !c.GrantedAt.Before(newest) {
-			newest, p.granted = c.GrantedAt, m.ToFace(c.Amount)
+			newest, p.granted = c.GrantedAt, m.Shown(c.Amount)
 		}
 	}
-	p.balance = m.ToFace(left)
+	p.balance = m.Shown(left)
 	return p
 }
 
-// hardLimit and softLimit are the monthly limits to show of an account, in face values.
-func (a *API) hardLimit(x *account.Account, p purse) catalog.Nanos {
-	if x.HardLimit > 0 {
-		return a.rates(x).ToFace(x.HardLimit)
-	}
-	return x.HardLimitOf(p.granted)
-}
+// hardLimit and softLimit are the monthly limits of an account in face values; 0 is none.
+func (a *API) hardLimit(x *account.Account) catalog.Nanos { return a.rates(x).Shown(x.HardLimit) }
 
-func (a *API) softLimit(x *account.Account, p purse) catalog.Nanos {
-	if x.SoftLimit > 0 {
-		return a.rates(x).ToFace(x.SoftLimit)
-	}
-	return a.hardLimit(x, p) / 5 * 4
-}
+func (a *API) softLimit(x *account.Account) catalog.Nanos { return a.rates(x).Shown(x.SoftLimitOf()) }
 
 // view shows an account; requests is how many calls it made in all time.
 func (a *API) view(x *account.Account, requests int64) xUser {
@@ -131,7 +121,7 @@ func (a *API) view(x *account.Account, requests int64) xUser {
 	u := xUser{
 		ID: x.ID, ParentID: x.ParentID, Level: e.Level, Name: x.Name, Alias: cmp.Or(x.Alias, x.Name), Rates: json.Number(e.Rates.String()),
 		CreditUsed: amount(p.used), Balance: amount(p.balance), CreditBalance: p.cards, CreditGranted: amount(p.granted),
-		HardLimit: amount(a.hardLimit(x, p)), SoftLimit: amount(a.softLimit(x, p)), RateLimit: e.Limits.RPM, limits: limitsOf(e.Limits),
+		HardLimit: amount(a.hardLimit(x)), SoftLimit: amount(a.softLimit(x)), RateLimit: e.Limits.RPM, limits: limitsOf(e.Limits),
 		ChildLimit: e.ChildLimit, Child: dir.CountChildren(x.ID), Requests: requests, Status: x.Enabled, Email: x.Email, BillingEmail: x.BillingEmail,
 		SecretKey: "***", AllowIPs: ipsText(x.IPs), AllowModels: listText(x.Models), AllowLevels: levelsText(x.AllowLevels), Resources: listText(x.Paths),
 		ModelMapper: x.Mapping.String(), LevelMapper: x.Levels.String(), ModelLimits: x.ModelLimits, Role: roleOf(x), Gear: x.Gear, Tier: x.Tier, Factor: x.Factor,
