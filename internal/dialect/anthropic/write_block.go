@@ -300,9 +300,8 @@ func appendMedia(dst []byte, m canon.Media, mime string) []byte {
 	case m.Data != "":
 		dst = append(dst, `"type":"base64","media_type":`...)
 		dst = jsonedit.AppendQuoted(dst, mime)
-		dst = append(dst, `,"data":"`...)
-		dst = append(dst, m.Data...) // base64 needs no escapes
-		dst = append(dst, '"')
+		dst = append(dst, `,"data":`...)
+		dst = jsonedit.AppendQuoted(dst, m.Data) // at home nobody has looked whether it is base64
 	case m.FileID != "":
 		dst = append(dst, `"type":"file","file_id":`...)
 		dst = jsonedit.AppendQuoted(dst, m.FileID)

@@ -2,12 +2,7 @@ package crosstest_test
 
 import (
 	"encoding/json"
-	"io/fs"
-	"os"
-	"strings"
 	"testing"
-
-	"golang.org/x/tools/txtar"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
@@ -18,41 +13,10 @@ import (
 // maxDepth is the nesting that the gateway takes of a client.
 const maxDepth = 256
 
-// goldens calls add for every section of that name in the dialects' golden files.
-func goldens(f *testing.F, name string, add func(side int, raw []byte)) {
-	f.Helper()
-	for i, s := range sides() {
-		dir := os.DirFS("../" + string(s.Dialect()) + "/testdata")
-		err := fs.WalkDir(dir, ".", func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			raw, err := fs.ReadFile(dir, path)
-			if err != nil {
-				return err
-			}
-			if strings.HasPrefix(path, "feature/") && strings.HasSuffix(path, ".json") && name == "client.json" {
-				add(i, raw)
-			}
-			if strings.HasSuffix(path, ".txtar") {
-				for _, part := range txtar.Parse(raw).Files {
-					if part.Name == name {
-						add(i, part.Data)
-					}
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			f.Fatal(err)
-		}
-	}
-}
-
 // FuzzTranslate feeds what the scan lets through to the dialect numbered by from: whatever it reads, every
 // dialect writes as JSON that it reads itself, with losses that can be named, or refuses.
 func FuzzTranslate(f *testing.F) {
-	goldens(f, "client.json", func(i int, raw []byte) { f.Add(byte(i), raw) })
+	goldens(f, "client.json", func(i int, _ string, raw []byte) { f.Add(byte(i), raw) })
 	all := sides()
 	f.Fuzz(func(t *testing.T, from byte, raw []byte) {
 		if _, err := jsonedit.Scan(raw, maxDepth); err != nil {
@@ -97,8 +61,8 @@ func FuzzTranslate(f *testing.F) {
 // FuzzAnswer feeds bytes to the reader of the dialect numbered by from, as a stream and as a whole answer:
 // whatever it reads, every dialect writes as an answer that its own clients can read.
 func FuzzAnswer(f *testing.F) {
-	goldens(f, "stream.sse", func(i int, raw []byte) { f.Add(byte(i), true, raw) })
-	goldens(f, "answer.json", func(i int, raw []byte) { f.Add(byte(i), false, raw) })
+	goldens(f, "stream.sse", func(i int, _ string, raw []byte) { f.Add(byte(i), true, raw) })
+	goldens(f, "answer.json", func(i int, _ string, raw []byte) { f.Add(byte(i), false, raw) })
 	all := sides()
 	asked := &canon.Request{Model: "m", Tools: []canon.Tool{{Name: "tool_0"}, {Name: "tool_1", Custom: true}}}
 	f.Fuzz(func(t *testing.T, from byte, stream bool, raw []byte) {

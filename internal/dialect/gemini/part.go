@@ -187,6 +187,9 @@ func readMedia(t *canon.Turn, path, kind, raw string) error {
 			return jsonfield.Within(err, f.Name)
 		}
 	}
+	if m.Data == "" && m.URL == "" {
+		return jsonfield.Within(jsonfield.Missing(), map[string]string{"inlineData": "data", "fileData": "fileUri"}[kind])
+	}
 	switch {
 	case m.MIME != "":
 		m.Kind = mediaKind(m.MIME)

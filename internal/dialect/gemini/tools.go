@@ -51,7 +51,7 @@ func readTools(req *canon.Request, raw, path string) error {
 // readBuiltIn reads a tool of Google's own. It goes home as it came; what Hosted has no word for is Extra
 // besides, so that it is no silent loss elsewhere.
 func readBuiltIn(req *canon.Request, m jsonfield.Member, path string) error {
-	tool := canon.Tool{Name: m.Name, Raw: json.RawMessage(`{"` + m.Name + `":` + m.Raw + `}`), At: path}
+	tool := canon.Tool{Name: m.Name, Raw: json.RawMessage(`{` + string(appendString(nil, m.Name)) + `:` + m.Raw + `}`), At: path}
 	if kind := hosted(m.Name); kind != "" {
 		tool.Hosted = &canon.Hosted{Kind: kind}
 		o, err := fields(m.Raw)

@@ -164,10 +164,10 @@ func (o *outgoing) comma() {
 	}
 }
 
-// name begins a member. n needs no escape.
+// name begins a member.
 func (o *outgoing) name(n string) {
 	o.comma()
-	o.b = append(append(append(o.b, '"'), n...), '"', ':')
+	o.b = append(appendString(o.b, n), ':') // it may be the client's
 }
 
 func (o *outgoing) str(n, v string) {

@@ -151,9 +151,7 @@ func key(b []byte, name string) []byte {
 	if n := len(b); n > 0 && b[n-1] != '{' {
 		b = append(b, ',')
 	}
-	b = append(b, '"')
-	b = append(b, name...)
-	return append(b, '"', ':')
+	return append(jsonedit.AppendQuoted(b, name), ':') // it may be the client's
 }
 
 func (w *requestWriter) str(name, value string) {

@@ -98,9 +98,7 @@ func (w *requestWriter) name(name string) {
 	if c := w.b[len(w.b)-1]; c != '{' && c != '[' && c != ',' {
 		w.b = append(w.b, ',')
 	}
-	w.b = append(w.b, '"')
-	w.b = append(w.b, name...)
-	w.b = append(w.b, '"', ':')
+	w.b = append(jsonedit.AppendQuoted(w.b, name), ':') // it may be the client's
 }
 
 func (w *requestWriter) str(name, s string) {
