@@ -204,6 +204,9 @@ func TestAnswersAreWrittenOn(t *testing.T) {
 					if diff := crosstest.DiffAnswers(want, have, from.Dialect(), to.Dialect(), lost); diff != "" {
 						t.Errorf("stream %v: %s\nlosses %v\nclient %s", stream, diff, lost, client)
 					}
+					if kind := silent(came, got, lost, to.Dialect() == from.Dialect()); kind != "" {
+						t.Errorf("stream %v: %s is lost without a word, losses %v\nclient %s", stream, kind, lost, client)
+					}
 					if r.About["Model"] == "" {
 						continue
 					}
@@ -272,6 +275,41 @@ func rank(e canon.Event) int {
 		return 1
 	}
 	return 2
+}
+
+// silent returns what of the sources and of the vendor's own tools got lost although lost does not say so.
+func silent(came, got []canon.Event, lost []canon.Loss, home bool) canon.What {
+	count := func(events []canon.Event) map[canon.What]int {
+		n := map[canon.What]int{}
+		for _, e := range events {
+			switch e := e.(type) {
+			case canon.Cited:
+				n[canon.WhatAnswerCitation]++
+			case canon.HostedUse:
+				if !e.Open {
+					n[canon.WhatAnswerHosted]++
+				}
+			}
+		}
+		return n
+	}
+	declared := map[canon.What]bool{}
+	for _, l := range lost {
+		declared[l.What] = true
+	}
+	have := count(got)
+	for what, n := range count(came) {
+		if declared[what] {
+			if home {
+				return what
+			}
+			continue
+		}
+		if home && have[what] != n || have[what] == 0 {
+			return what
+		}
+	}
+	return ""
 }
 
 // sayable is have with what not all dialects have words for put back from want: how long a cache keeps what was
