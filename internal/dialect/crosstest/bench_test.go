@@ -303,7 +303,7 @@ func agentAsk() *canon.Request {
 				canon.ToolUse{ID: id, Name: "tool_1", Input: json.RawMessage(fmt.Sprintf(`{"param_0":"internal/relay/file_%d.go","limit":%d}`, i, i))},
 			}},
 			canon.Turn{Role: canon.RoleTool, Blocks: []canon.Block{
-				canon.ToolResult{ID: id, Name: "tool_1", Blocks: []canon.Block{canon.Text{Text: strings.Repeat("\tif err != nil {\n\t\treturn \"\", err\n\t}\n", 22)}}},
+				canon.ToolResult{ID: id, Name: "tool_1", Blocks: []canon.Block{canon.Text{Text: strings.Repeat("\tif err != nil {\n\t\treturn fmt.Errorf(\"read %s: %w\", path, err) // what the caller can do about it\n\t}\n", 9)}}},
 			}},
 		)
 	}

@@ -90,12 +90,12 @@ func gateway(ctx context.Context, o options, dir, upstream string, env ...string
 	file := filepath.Join(dir, "tollgate.yaml")
 	conf := fmt.Sprintf(`channels:
   - {name: bench, provider: simulator, base_url: %q, key: sk-upstream, models: ["sim-*"]}
-accounts:
+%saccounts:
   - name: bench
     credit: 1000000
     limits: {rpm: 100000000, tpm: 1000000000000, concurrent: 100000}
     keys: [{name: bench, key: %s}]
-`, upstream, clientKey)
+`, upstream, translatedChannels(upstream), clientKey)
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		return nil, err
 	}
@@ -123,9 +123,13 @@ func measure(ctx context.Context, o options) error {
 	if o.before != "" {
 		head += "before\tratio\tnow to before\t"
 	}
-	fmt.Fprintln(out, head)
+	told := false
 	for _, s := range scenarios() {
 		if wanted(s.name) {
+			if !told {
+				told = true
+				fmt.Fprintln(out, head)
+			}
 			if err := f.cpuOf(ctx, o, s, out); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -133,6 +137,11 @@ func measure(ctx context.Context, o options) error {
 	}
 	if err := out.Flush(); err != nil {
 		return err
+	}
+	if wanted("translated") {
+		if err := f.translated(ctx, o, os.Stdout); err != nil {
+			return fmt.Errorf("translated: %w", err)
+		}
 	}
 	if wanted("latency") {
 		if err := f.latency(ctx, os.Stdout); err != nil {
@@ -176,24 +185,11 @@ func (f *field) cpuOf(ctx context.Context, o options, s scenario, out io.Writer)
 			if t.proc == nil {
 				continue
 			}
-			before, err := t.proc.cpu()
+			spent, n, err := t.spend(ctx, clients[i], s, o.round)
 			if err != nil {
 				return err
 			}
-			n, err := t.load(ctx, clients[i], s, o.round)
-			if err != nil {
-				return err
-			}
-			select { // what the gateway gathers for its store belongs to the round
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(drainTime):
-			}
-			after, err := t.proc.cpu()
-			if err != nil {
-				return err
-			}
-			each[i] = append(each[i], float64(after-before)/float64(n)/1e3)
+			each[i] = append(each[i], spent)
 			count += n
 		}
 	}
@@ -235,7 +231,7 @@ func (f *field) latency(ctx context.Context, out io.Writer) error {
 		<-tick.C
 		i := n % len(f.targets)
 		wg.Go(func() {
-			d, err := f.targets[i].one(ctx, c, s.body)
+			d, err := f.targets[i].one(ctx, c, s.path, s.body)
 			if err != nil {
 				failed.CompareAndSwap(nil, &err)
 				return
@@ -273,7 +269,7 @@ func startUp(ctx context.Context, o options, upstream string, out io.Writer) err
 			return err
 		}
 		t := target{"tollgate", p.base, clientKey, p}
-		_, err = t.one(ctx, client(), scenarios()[0].body)
+		_, err = t.one(ctx, client(), chatPath, scenarios()[0].body)
 		took := time.Since(began)
 		time.Sleep(time.Second)
 		if err == nil {
@@ -346,7 +342,7 @@ func (f *field) streams(ctx context.Context, o options, out io.Writer) error {
 		wg.Go(func() {
 			open.Add(1)
 			defer open.Add(-1)
-			if _, err := t.one(ctx, c, body); err != nil && ctx.Err() == nil {
+			if _, err := t.one(ctx, c, chatPath, body); err != nil && ctx.Err() == nil {
 				failed.Add(1)
 			}
 		})

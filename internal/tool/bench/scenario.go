@@ -15,10 +15,13 @@ import (
 // scenario is one kind of request.
 type scenario struct {
 	name    string
+	path    string
 	body    []byte
 	workers int
 	aim     float64 // CPU relative to the bare proxy
 }
+
+const chatPath = "/v1/chat/completions"
 
 func scenarios() []scenario {
 	big := bytes.Buffer{}
@@ -32,9 +35,9 @@ func scenarios() []scenario {
 	}
 	big.WriteString(`]}`)
 	return []scenario{
-		{name: "plain request", workers: 8, aim: 1.1, body: []byte(`{"model":"sim-gpt","max_tokens":50,"messages":[{"role":"system","content":"You are a helpful assistant."},{"role":"user","content":"What is the capital of France, and why was it chosen?"}]}`)},
-		{name: "100-event stream", workers: 4, aim: 1.15, body: []byte(`{"model":"sim-gpt+events=100","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Tell me a story."}]}`)},
-		{name: "1 MB request", workers: 2, aim: 1.3, body: big.Bytes()},
+		{name: "plain request", path: chatPath, workers: 8, aim: 1.1, body: []byte(`{"model":"sim-gpt","max_tokens":50,"messages":[{"role":"system","content":"You are a helpful assistant."},{"role":"user","content":"What is the capital of France, and why was it chosen?"}]}`)},
+		{name: "100-event stream", path: chatPath, workers: 4, aim: 1.15, body: []byte(`{"model":"sim-gpt+events=100","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Tell me a story."}]}`)},
+		{name: "1 MB request", path: chatPath, workers: 2, aim: 1.3, body: big.Bytes()},
 	}
 }
 
@@ -52,26 +55,36 @@ func client() *http.Client {
 }
 
 // one sends a request and reads the answer to its last byte.
-func (t target) one(ctx context.Context, c *http.Client, body []byte) (time.Duration, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url+"/v1/chat/completions", bytes.NewReader(body))
+func (t target) one(ctx context.Context, c *http.Client, path string, body []byte) (time.Duration, error) {
+	_, whole, err := t.timed(ctx, c, path, body)
+	return whole, err
+}
+
+// timed is one that also says when the first bytes of the answer's body were there.
+func (t target) timed(ctx context.Context, c *http.Client, path string, body []byte) (first, whole time.Duration, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url+path, bytes.NewReader(body))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+t.key)
 	began := time.Now()
 	resp, err := c.Do(req)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
+	var one [1]byte
+	got, rerr := io.ReadFull(resp.Body, one[:])
+	first = time.Since(began)
 	n, err := io.Copy(io.Discard, resp.Body)
-	if err = errors.Join(err, resp.Body.Close()); err != nil {
-		return 0, fmt.Errorf("%s after %d bytes: %w", t.name, n, err)
+	n += int64(got)
+	if err = errors.Join(rerr, err, resp.Body.Close()); err != nil {
+		return 0, 0, fmt.Errorf("%s after %d bytes of an answer with status %d: %w", t.name, n, resp.StatusCode, err)
 	}
-	if resp.StatusCode != http.StatusOK || n == 0 {
-		return 0, fmt.Errorf("%s answered %d with %d bytes", t.name, resp.StatusCode, n)
+	if resp.StatusCode != http.StatusOK {
+		return 0, 0, fmt.Errorf("%s answered %d with %d bytes", t.name, resp.StatusCode, n)
 	}
-	return time.Since(began), nil
+	return first, time.Since(began), nil
 }
 
 // load keeps workers busy for d and returns how many requests were answered.
@@ -84,7 +97,7 @@ func (t target) load(ctx context.Context, c *http.Client, s scenario, d time.Dur
 	for range s.workers {
 		wg.Go(func() {
 			for time.Now().Before(end) && ctx.Err() == nil {
-				if _, err := t.one(ctx, c, s.body); err != nil {
+				if _, err := t.one(ctx, c, s.path, s.body); err != nil {
 					cancel(err)
 					return
 				}
