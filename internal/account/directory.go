@@ -160,6 +160,10 @@ type Caller struct {
 	Key     *Key
 	Account *Account
 
+	// Replaced says that the caller came with the plain key that a rotation replaced, in its time of grace.
+	// It calls; but it must not replace the one that took its place.
+	Replaced bool
+
 	line line // as it was when the caller was authenticated; nil: not known
 }
 
@@ -189,13 +193,13 @@ func (d *Directory) Authenticate(hash [32]byte, now time.Time) (Caller, Refusal)
 	if a == nil {
 		return Caller{}, Unknown
 	}
-	c := Caller{Key: k, Account: a}
+	c := Caller{Key: k, Account: a, Replaced: hash != k.Hash}
 	switch {
 	case !k.Enabled:
 		return c, KeyDisabled
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
 		return c, KeyExpired
-	case hash != k.Hash && !now.Before(k.OldUntil):
+	case c.Replaced && !now.Before(k.OldUntil):
 		return c, KeyRotated
 	}
 	l := make(line, 0, 4) // few are deeper

@@ -355,8 +355,9 @@ const maxGrace = 90 * 24 * time.Hour
 
 // RotateKey replaces the plain form of a key by a new one, plain or, if that is "", one that is made and
 // returned. The old one works on for grace, and with 0 stops at once; one that an earlier rotation left
-// stops in any case. Everything else of the key stays.
-func (r *Registry) RotateKey(ctx context.Context, id string, plain secret.Secret, grace time.Duration) (Key, secret.Secret, error) {
+// stops in any case. Everything else of the key stays. version is the one of the key that was read: of two
+// who replace the same key at once one is refused, or it would be given a key that is dead. 0 is any.
+func (r *Registry) RotateKey(ctx context.Context, id string, version int64, plain secret.Secret, grace time.Duration) (Key, secret.Secret, error) {
 	if grace < 0 || grace > maxGrace {
 		return Key{}, "", bad("grace", "must be between 0 and %d days", int(maxGrace.Hours()/24))
 	}
@@ -368,6 +369,9 @@ func (r *Registry) RotateKey(ctx context.Context, id string, plain secret.Secret
 	k, err := r.store.Key(ctx, id)
 	if err != nil {
 		return Key{}, "", err
+	}
+	if version != 0 && version != k.Version {
+		return Key{}, "", ErrConflict
 	}
 	old := k.Hash
 	if err := r.name(&k, plain); err != nil {

@@ -305,14 +305,14 @@ func TestRotateKey(t *testing.T) {
 	}
 	k, first, err := r.CreateKey(ctx, Key{AccountID: RootID, Enabled: true, Models: []string{"gpt-*"}, Quota: Quota{Day: 1}})
 	must(t, err)
-	_, second, err := r.RotateKey(ctx, k.ID, "", 0)
+	_, second, err := r.RotateKey(ctx, k.ID, 0, "", 0)
 	must(t, err)
 	if auth(first) != Unknown || auth(second) != "" {
 		t.Errorf("without grace: %q, %q", auth(first), auth(second))
 	}
-	_, third, err := r.RotateKey(ctx, k.ID, "", time.Hour)
+	_, third, err := r.RotateKey(ctx, k.ID, 0, "", time.Hour)
 	must(t, err)
-	if auth(second) != "" || auth(third) != "" {
+	if c, refusal := r.Directory().Authenticate(secret.HashKey(second.Reveal()), now); !c.Replaced || refusal != "" || auth(third) != "" {
 		t.Errorf("in grace: %q, %q", auth(second), auth(third))
 	}
 	// The hash stays after a restart, and so does its end.
@@ -327,8 +327,15 @@ func TestRotateKey(t *testing.T) {
 	if auth(second) != KeyRotated || auth(third) != "" {
 		t.Errorf("after grace: %q, %q", auth(second), auth(third))
 	}
+	if c, _ := r.Directory().Authenticate(secret.HashKey(third.Reveal()), now); c.Replaced {
+		t.Error("the new key counts as replaced")
+	}
+	seen := r.Directory().Key(secret.HashKey(third.Reveal())).Version
+	if _, _, err := r.RotateKey(ctx, k.ID, seen-1, "", 0); !errors.Is(err, ErrConflict) || auth(third) != "" {
+		t.Errorf("a key that was replaced in the meantime: %v, %q", err, auth(third))
+	}
 	chosen := secret.Secret("sk-somebody-chose-this-one-0123456789")
-	got, _, err := r.RotateKey(ctx, k.ID, chosen, time.Hour)
+	got, _, err := r.RotateKey(ctx, k.ID, seen, chosen, time.Hour)
 	must(t, err)
 	if auth(second) != Unknown || auth(third) != "" || auth(chosen) != "" || got.Tail != "" || got.Hint != "6789" {
 		t.Errorf("chosen: %+v", got)
@@ -339,10 +346,10 @@ func TestRotateKey(t *testing.T) {
 	if _, err := r.ImportKey(ctx, Key{AccountID: RootID}, third); !errors.Is(err, ErrConflict) {
 		t.Errorf("a key in its time of grace, given to another one: %v", err)
 	}
-	_, _, err = r.RotateKey(ctx, k.ID, "", maxGrace+1)
+	_, _, err = r.RotateKey(ctx, k.ID, 0, "", maxGrace+1)
 	wantField(t, err, "grace")
 	m.refuse = errStore
-	if _, _, err := r.RotateKey(ctx, k.ID, "", 0); !errors.Is(err, errStore) || auth(chosen) != "" {
+	if _, _, err := r.RotateKey(ctx, k.ID, 0, "", 0); !errors.Is(err, errStore) || auth(chosen) != "" {
 		t.Errorf("%v, %q", err, auth(chosen))
 	}
 	m.refuse = nil

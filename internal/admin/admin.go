@@ -45,7 +45,7 @@ type Accounts interface {
 	Keys(accountID string) []account.Key
 	CreateKey(ctx context.Context, k account.Key) (account.Key, secret.Secret, error)
 	UpdateKey(ctx context.Context, id string, change func(*account.Key) error) (account.Key, error)
-	RotateKey(ctx context.Context, id string, plain secret.Secret, grace time.Duration) (account.Key, secret.Secret, error)
+	RotateKey(ctx context.Context, id string, version int64, plain secret.Secret, grace time.Duration) (account.Key, secret.Secret, error)
 	DeleteKey(ctx context.Context, id string) error
 }
 

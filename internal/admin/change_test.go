@@ -370,6 +370,9 @@ func TestRotate(t *testing.T) {
 	if g.do(new, "GET", "/me", "").code != 200 || g.do(kept["secret"].(string), "GET", "/me", "").code != 200 || kept["old_until"] == nil {
 		t.Error("the time of grace")
 	}
+	if r := g.do(new, "POST", "/keys/"+second.ID+"/rotate", `{}`); r.code != 403 || g.do(kept["secret"].(string), "GET", "/me", "").code != 200 {
+		t.Errorf("a replaced key replaces the new one: %d %s", r.code, r.body)
+	}
 	if r := g.do("other", "POST", "/keys/"+second.ID+"/rotate", `{}`); r.code != 404 {
 		t.Errorf("a stranger: %d", r.code)
 	}

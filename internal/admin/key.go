@@ -252,7 +252,13 @@ func (a *API) rotateKey(ctx context.Context, who account.Caller, in *struct {
 		return nil, err
 	}
 	about(ctx, k.AccountID, k.ID, map[string]any{"grace_seconds": in.Body.Grace})
-	if k.ID != who.Key.ID {
+	version := int64(0)
+	switch {
+	case k.ID == who.Key.ID && who.Replaced:
+		return nil, huma.Error403Forbidden("this key was replaced and works on for a while; only the new one can be replaced")
+	case k.ID == who.Key.ID:
+		version = who.Key.Version
+	default:
 		if !PolicyManager.admits(who) {
 			return nil, huma.Error403Forbidden("only a manager may replace another key than the one it uses")
 		}
@@ -260,7 +266,7 @@ func (a *API) rotateKey(ctx context.Context, who account.Caller, in *struct {
 			return nil, errNarrow
 		}
 	}
-	k, plain, err := a.Accounts.RotateKey(ctx, k.ID, "", time.Duration(in.Body.Grace)*time.Second)
+	k, plain, err := a.Accounts.RotateKey(ctx, k.ID, version, "", time.Duration(in.Body.Grace)*time.Second)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,6 +154,35 @@ func TestXRotate(t *testing.T) {
 	}
 	if strings.Contains(x.logs.String(), fresh) || strings.Contains(x.logs.String(), root2) {
 		t.Error("a key is in the log")
+	}
+}
+
+// Of several who replace a key at once one gets the new one; nobody is given a key that is dead.
+func TestXRotateAtOnce(t *testing.T) {
+	x := startX(t)
+	key, _ := x.user(xroot, "alpha", "100")
+	body := `{"confirm":"` + time.Now().UTC().Format(time.DateOnly) + `-ROTATE-SELF"}`
+	answers := make([]answer, 8)
+	var wg sync.WaitGroup
+	for i := range answers {
+		wg.Go(func() { answers[i] = x.as(key, "POST", "/x-self", body) })
+	}
+	wg.Wait()
+	given := 0
+	for _, a := range answers {
+		switch a.status {
+		case 200:
+			given++
+			if fresh := a.decode(t, 200)["rotate"].(map[string]any)["key"].(string); x.balance(fresh) != 100 {
+				t.Error("the new key sees another balance")
+			}
+		case 400, 401:
+		default:
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+	if given != 1 {
+		t.Errorf("%d were given a key", given)
 	}
 }
 

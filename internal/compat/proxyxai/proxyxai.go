@@ -45,7 +45,7 @@ type Accounts interface {
 	DeleteAccount(ctx context.Context, id string, withBelow bool, refund func(context.Context, account.Account) error) error
 	CreateKey(ctx context.Context, k account.Key) (account.Key, secret.Secret, error)
 	ImportKey(ctx context.Context, k account.Key, plain secret.Secret) (account.Key, error)
-	RotateKey(ctx context.Context, id string, plain secret.Secret, grace time.Duration) (account.Key, secret.Secret, error)
+	RotateKey(ctx context.Context, id string, version int64, plain secret.Secret, grace time.Duration) (account.Key, secret.Secret, error)
 }
 
 // Money is what accounts have, and how it moves. *ledger.Book implements it.

@@ -40,7 +40,10 @@ func (a *API) rotateSelf(r *http.Request, who account.Caller) (any, error) {
 	if err := a.confirm(in.Confirm, "ROTATE-SELF"); err != nil {
 		return nil, err
 	}
-	return a.rotate(r, who, who.Account, who.Key.ID, "")
+	if who.Replaced {
+		return nil, errReplaced
+	}
+	return a.rotate(r, who, who.Account, who.Key, "")
 }
 
 // rotateRoot replaces root's own key or that of another account.
@@ -59,30 +62,35 @@ func (a *API) rotateRoot(r *http.Request, who account.Caller) (any, error) {
 	if in.Key != "" && !secret.WellFormed(in.Key) {
 		return nil, badRequest("key must have 51 characters and begin with sk-Xvs, as GET /x-gkey makes them; leave it out and one is made")
 	}
-	x, id := who.Account, who.Key.ID
+	x, k := who.Account, who.Key
 	if called := strings.TrimSpace(in.Name); called != "" && a.Accounts.Directory().Find(called) != who.Account {
 		var err error
 		if x, err = a.descendant(who, called); err != nil {
 			return nil, err
 		}
-		id = ""
-		for _, k := range a.Accounts.Directory().KeysOf(x.ID) {
-			if id == "" || k.Name == mainKey {
-				id = k.ID
+		k = nil
+		for _, its := range a.Accounts.Directory().KeysOf(x.ID) {
+			if k == nil || its.Name == mainKey {
+				k = &its
 			}
 		}
+	} else if who.Replaced {
+		return nil, errReplaced
 	}
-	return a.rotate(r, who, x, id, secret.Secret(in.Key))
+	return a.rotate(r, who, x, k, secret.Secret(in.Key))
 }
 
-// rotate gives an account a new key in the place of the one with this id, or the first one if that is "".
-func (a *API) rotate(r *http.Request, who account.Caller, x *account.Account, id string, plain secret.Secret) (any, error) {
+// errReplaced keeps whoever has a key that was replaced, and still works, from taking the account over.
+var errReplaced error = &fault{http.StatusForbidden, "this key was replaced and works on for a while; only the new one can be replaced"}
+
+// rotate gives an account a new key in the place of old as it was read, or the first one if that is nil.
+func (a *API) rotate(r *http.Request, who account.Caller, x *account.Account, old *account.Key, plain secret.Secret) (any, error) {
 	ctx := r.Context()
 	var k account.Key
 	var err error
 	switch {
-	case id != "":
-		k, plain, err = a.Accounts.RotateKey(ctx, id, plain, 0)
+	case old != nil:
+		k, plain, err = a.Accounts.RotateKey(ctx, old.ID, old.Version, plain, 0)
 	case plain != "":
 		k, err = a.Accounts.ImportKey(ctx, account.Key{AccountID: x.ID, Name: mainKey, Enabled: true}, plain)
 	default:
