@@ -72,6 +72,10 @@ type Answer struct {
 	Model   string         // as the client named it
 	Origin  canon.Dialect  // that the answer is read from
 	Created time.Time
+
+	// Continues is the id of the answer kept here that the call goes on from; "" if none. Request is whole
+	// then, and does not name it.
+	Continues string
 }
 
 // Writer writes one answer. It is used by one goroutine and keeps no slice that it is given.

@@ -59,6 +59,7 @@ type call struct {
 	farHead    dialect.Head     // of the attempt's request
 	tr         *translation     // once something was translated
 	before     any              // what the gateway keeps of the conversation that this call continues
+	continues  string           // the answer kept here that this call goes on from
 
 	sent       []byte // body for sentFor
 	sentFor    *pool.Candidate

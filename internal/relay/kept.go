@@ -49,7 +49,7 @@ func (c *call) resume() *canon.Error {
 		c.lent.release()
 		c.lent = nil
 	}
-	c.body, c.obj, c.before = whole, obj, before
+	c.body, c.obj, c.before, c.continues = whole, obj, before, c.head.PreviousID
 	c.head, err = c.proto.Head(c.ep, c.r, c.obj)
 	return err
 }

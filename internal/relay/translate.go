@@ -153,7 +153,7 @@ const maxFetches = 20
 // writer returns the writer of the answer.
 func (c *call) writer(l *pool.Lease) outlet {
 	c.tr.out = c.tr.near.NewWriter(dialect.Answer{
-		Head: c.head, Request: c.tr.asked, ID: c.id, Model: c.head.Model, Origin: l.Spoken.Dialect, Created: c.began,
+		Head: c.head, Request: c.tr.asked, ID: c.id, Model: c.head.Model, Origin: l.Spoken.Dialect, Created: c.began, Continues: c.continues,
 	})
 	// Comments are part of every event stream, but Google's own SDK for JavaScript breaks on them.
 	t := &translating{Writer: c.tr.out, comments: c.head.Framing == dialect.FramingSSE && c.ep.Dialect != canon.Gemini}

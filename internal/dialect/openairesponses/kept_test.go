@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/tidwall/gjson"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
@@ -49,6 +50,20 @@ func ask(t *testing.T, body string, before *openairesponses.Kept, id string, eve
 
 // TestContinue pins that a kept response is gone on with as if the client had sent everything again: its
 // request, its answer with sealed thoughts and calls, then the new input; and instructions are the new ones.
+// A response says what it continues, though the request that its writer sees is whole.
+func TestWriterSaysWhatItContinues(t *testing.T) {
+	for _, a := range []dialect.Answer{
+		{Continues: "resp_a1", Request: &canon.Request{}},
+		{Request: &canon.Request{PreviousID: "resp_a1"}},
+	} {
+		a.Head, a.ID = dialect.Head{Op: canon.OpGenerate}, "x"
+		w := openairesponses.New().NewWriter(a)
+		if body := w.Close(w.Write(nil, canon.Ended{})); gjson.GetBytes(body, "previous_response_id").Str != "resp_a1" {
+			t.Errorf("%s", body)
+		}
+	}
+}
+
 func TestContinue(t *testing.T) {
 	first := `{"model":"m","instructions":"old","input":"one","tools":[{"type":"function","name":"f"}]}`
 	k := ask(t, first, nil, "a-1",

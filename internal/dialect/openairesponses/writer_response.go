@@ -1,6 +1,7 @@
 package openairesponses
 
 import (
+	"cmp"
 	"strconv"
 
 	"tollgate/internal/canon"
@@ -47,7 +48,7 @@ func newEcho(a *dialect.Answer) echo {
 	w.b = append(w.b, `,"parallel_tool_calls":`...)
 	w.b = strconv.AppendBool(w.b, yes(req.ParallelTools, true))
 	w.b = append(w.b, `,"previous_response_id":`...)
-	w.b = appendOrNull(w.b, req.PreviousID)
+	w.b = appendOrNull(w.b, cmp.Or(a.Continues, req.PreviousID))
 	w.b = append(w.b, `,"prompt_cache_key":`...)
 	w.b = appendOrNull(w.b, req.CacheKey)
 	w.echoReasoning()
