@@ -3,9 +3,17 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tollgate/internal/account"
+	"tollgate/internal/secret"
+	"tollgate/internal/store/sqlstore"
 )
 
 // What must not happen is refused clearly, and nothing of it happens.
@@ -370,5 +378,75 @@ func TestXShownAmounts(t *testing.T) {
 	x.ok(xroot, "PUT", "/x-users/alpha", fmt.Sprintf(`{"CreditGranted":-%v}`, x.balance(key)))
 	if left := x.balance(key); left != 0 {
 		t.Errorf("%v is left", left)
+	}
+}
+
+// What a gateway left of an account that died while it made it is in nobody's way: sent again, the same
+// request makes the account, and what was moved to the first one is back. An account that somebody is at
+// work on, or took as it is, is left alone.
+func TestXUnfinishedAccounts(t *testing.T) {
+	dir := t.TempDir()
+	_, url := simulate(t)
+	x := startXIn(t, dir, "INIT_KEYS=sk-up-1::"+url)
+	a, aID := x.user(xroot, "alpha", "1000")
+	b, _ := x.user(xroot, "bravo", "1000")
+	x.stop()
+	data := filepath.Join(dir, "data")
+	master, err := secret.LoadMaster(data, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, err := secret.NewSealer(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlstore.Open(t.Context(), sqlstore.Config{DataDir: data, Sealer: sealer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]string{}
+	for name, age := range map[string]time.Duration{"dead": time.Hour, "taken": time.Hour, "under-way": time.Second} {
+		id := uuid.Must(uuid.NewV7()).String()
+		ids[name] = id
+		at := time.Now().Add(-age).UTC().Truncate(time.Millisecond)
+		if err := store.InsertAccount(t.Context(), account.Account{
+			ID: id, ParentID: aID, Path: ".root." + aID + "." + id + ".", Name: name, Email: name + "@example.com", Role: account.RoleManager,
+			Labels: map[string]string{"unfinished": "true"}, CreatedAt: at, UpdatedAt: at, Version: 1,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	x = startXIn(t, dir, "INIT_KEYS=sk-up-1::"+url)
+	x.ok(a, "PUT", "/x-users/dead", `{"CreditGranted":30,"Status":false}`)
+	x.ok(a, "PUT", "/x-users/taken", `{"CreditGranted":30,"Status":false}`)
+	// A change takes the mark away; the one of dead is set again, as if its first credit had come so.
+	patch := func(id, body string) {
+		t.Helper()
+		if r := x.send("PATCH", "/api/v1/accounts/"+id, body, "Authorization", "Bearer "+xroot); r.status != 200 {
+			t.Fatal(r)
+		}
+	}
+	patch(ids["dead"], `{"labels":{"unfinished":"true"}}`)
+	body := func(name, mail string) string {
+		return fmt.Sprintf(`{"Name":%q,"Email":"%s@example.com","CreditGranted":50}`, name, mail)
+	}
+	for _, c := range []struct{ key, body, says string }{
+		{a, body("taken", "taken"), "Name"}, {a, body("under-way", "under-way"), "Name"}, {b, body("dead", "dead"), "Name"}, {a, body("dead", "other"), "Name"}, {a, body("other", "dead"), "Email"},
+	} {
+		x.refused(c.key, "POST", "/x-users", c.body, 400, c.says)
+	}
+	made := x.ok(a, "POST", "/x-users", body("dead", "dead"))["User"].(map[string]any)
+	key := made["SecretKey"].(string)
+	if r := x.as(key, "POST", "/v1/chat/completions", hello); r.status != 200 || made["ID"] == ids["dead"] {
+		t.Errorf("%v: %d %s", made["ID"], r.status, r.body)
+	}
+	if got := x.balance(a); got != 1000-30-50 {
+		t.Errorf("%v is left of 1000, 30 went to taken and 50 to the new account", got)
+	}
+	if r := x.send("GET", "/api/v1/accounts/"+made["ID"].(string), "", "Authorization", "Bearer "+xroot); r.status != 200 || strings.Contains(r.body, "unfinished") {
+		t.Errorf("the mark is left: %s", r.body)
 	}
 }

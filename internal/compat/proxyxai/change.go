@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -91,7 +92,8 @@ func checkName(name string) error {
 }
 
 // addUser makes an account right below the caller's, gives it a key and funds it. All of it happens, or
-// nothing.
+// nothing: until then the account is disabled and marked. What a process leaves that dies on the way gives
+// its place to the same request, sent again.
 func (a *API) addUser(r *http.Request, who account.Caller) (any, error) {
 	if err := a.mayManage(who); err != nil {
 		return nil, err
@@ -127,13 +129,23 @@ func (a *API) addUser(r *http.Request, who account.Caller) (any, error) {
 		return nil, err
 	}
 	ctx := r.Context()
-	x, err = a.Accounts.CreateAccount(ctx, x)
+	enabled := x.Enabled
+	x.Enabled, x.Labels[labelUnfinished] = false, "true"
+	made, err := a.Accounts.CreateAccount(ctx, x)
+	if left := a.abandoned(who, &x); left != nil && errors.Is(err, account.ErrConflict) {
+		err = a.Accounts.DeleteAccount(ctx, left.ID, false, a.refund("undone: it was never finished"))
+		a.record(r, who, "account.delete", left.ID, "", map[string]any{"name": left.Name}, err)
+		if err == nil {
+			made, err = a.Accounts.CreateAccount(ctx, x)
+		}
+	}
+	x = made
 	a.record(r, who, "account.create", x.ID, "", map[string]any{"name": *in.Name}, err)
 	if err != nil {
 		return nil, err
 	}
 	t.To = x.ID
-	key, err := a.fundNew(r, who, &x, t)
+	key, err := a.fundNew(r, who, &x, t, enabled)
 	if err != nil {
 		undo := context.WithoutCancel(ctx)
 		return nil, errors.Join(err, a.Accounts.DeleteAccount(undo, x.ID, false, a.refund("undone: the account could not be made")))
@@ -150,15 +162,43 @@ func defaultHardLimit(granted catalog.Nanos) catalog.Nanos {
 	return (granted + hundred - 1) / hundred * hundred
 }
 
-// fundNew moves the first credit of an account to it and makes its key.
-func (a *API) fundNew(r *http.Request, who account.Caller, x *account.Account, t *ledger.Transfer) (string, error) {
-	_, err := a.Money.Transfer(r.Context(), *t)
+// abandonedAfter is how old an unfinished account is that nobody can be at work on any more.
+const abandonedAfter = time.Minute
+
+// abandoned returns the account right below who's with the name and mail address of x that was never
+// finished, or nil.
+func (a *API) abandoned(who account.Caller, x *account.Account) *account.Account {
+	have := a.Accounts.Directory().Find(x.Name)
+	if have == nil || have.ParentID != who.Account.ID || !strings.EqualFold(have.Email, x.Email) || have.Enabled ||
+		have.Labels[labelUnfinished] == "" || a.Now().Sub(have.CreatedAt) < abandonedAfter {
+		return nil
+	}
+	return have
+}
+
+// fundNew makes the key of a new account, moves its first credit to it and lets it work.
+func (a *API) fundNew(r *http.Request, who account.Caller, x *account.Account, t *ledger.Transfer, enabled bool) (string, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), abandonedAfter/2)
+	defer cancel()
+	_, plain, err := a.Accounts.CreateKey(ctx, account.Key{AccountID: x.ID, Name: mainKey, Enabled: true})
+	if err != nil {
+		return "", err
+	}
+	_, err = a.Money.Transfer(ctx, *t)
 	a.record(r, who, "credit.grant", x.ID, t.ID, map[string]any{"amount": t.Amount.String()}, err)
 	if err != nil {
 		return "", err
 	}
-	_, plain, err := a.Accounts.CreateKey(r.Context(), account.Key{AccountID: x.ID, Name: mainKey, Enabled: true})
-	return plain.Reveal(), err
+	done, err := a.Accounts.UpdateAccount(ctx, x.ID, func(x *account.Account) error {
+		x.Enabled, x.Labels = enabled, maps.Clone(x.Labels)
+		delete(x.Labels, labelUnfinished)
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	*x = done
+	return plain.Reveal(), nil
 }
 
 // transferOf is the movement of credit that a request asks for, in real money; nil if it asks for none.

@@ -142,6 +142,7 @@ func (in *userInput) applyLists(x *account.Account) (err error) {
 	for name, label := range x.Labels {
 		labels[name] = label
 	}
+	delete(labels, labelUnfinished) // who changes it takes it as it is
 	if in.QRCode != nil {
 		labels[labelQRCode] = *in.QRCode
 	}

@@ -21,6 +21,9 @@ import (
 const (
 	labelQRCode = "qrcode"
 	labelRole   = "role" // the original's number; what an account may do is in Account.Role
+
+	// On an account that is being made: its key or its first credit is missing. It is disabled.
+	labelUnfinished = "unfinished"
 )
 
 // card is a prepaid card as the API shows it, in face values.
