@@ -33,6 +33,7 @@ type Error struct {
 	Code       string        // the dialect's own code, when an upstream gave one; may be empty
 	Status     int           // HTTP status an upstream gave; 0: by Kind
 	RetryAfter time.Duration // zero if unknown
+	NoModel    bool          // with KindNotFound, from an upstream: it is the model that is not there, in whatever dialect
 	Cause      error         // for our log, never for the client
 }
 

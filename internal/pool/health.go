@@ -45,6 +45,7 @@ type modelHealth struct {
 	why       canon.Kind // of the failure that the rest is about
 	trying    bool       // one call is testing it after a rest
 	answered  bool       // it has answered before
+	noModel   bool       // barred because the model is not there, in whatever dialect
 }
 
 // maxModelsPerChannel bounds the models remembered of one channel.
@@ -158,6 +159,13 @@ func (m *modelHealth) take(now time.Time) {
 	}
 }
 
+// unspoken reports whether the model is barred now because this dialect is not there, or does not have it.
+func (m *modelHealth) unspoken(now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.firm && now.Before(m.coolUntil) && m.why == canon.KindNotFound && !m.noModel
+}
+
 // reason is the kind of failure that the rest is about.
 func (m *modelHealth) reason() canon.Kind {
 	m.mu.Lock()
@@ -208,7 +216,8 @@ func (m *modelHealth) settleTrial() {
 	m.trying = false
 }
 
-func (m *modelHealth) fail(kind canon.Kind, retryAfter time.Duration, now time.Time) {
+func (m *modelHealth) fail(e *canon.Error, now time.Time) {
+	kind, retryAfter := e.Kind, e.RetryAfter
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.trying = false
@@ -217,6 +226,7 @@ func (m *modelHealth) fail(kind canon.Kind, retryAfter time.Duration, now time.T
 		// which must not take the model away from others, nor count against it.
 		if !m.answered {
 			m.bar(denyCool, kind, now)
+			m.noModel = e.NoModel
 		}
 		return
 	}

@@ -40,11 +40,7 @@ type Candidate struct {
 
 // waits reports whether the channel is to be called in a better dialect.
 func (c *Candidate) waits(now time.Time) bool {
-	if c.after == nil {
-		return false
-	}
-	st, _ := c.after.model.look(now)
-	return st != barred || c.after.model.reason() != canon.KindNotFound
+	return c.after != nil && !c.after.model.unspoken(now)
 }
 
 // route is every candidate of a Want, best tier first. It is built once per snapshot and Want.
@@ -163,7 +159,12 @@ func shown(model string) string {
 func (w *Walk) why(now time.Time) *canon.Error {
 	var soonest time.Time
 	barredFor := map[canon.Kind]int{}
+	all := 0
 	for _, c := range w.route.all {
+		if c.waits(now) {
+			continue // it stands by for one that is counted
+		}
+		all++
 		if st, until := c.model.look(now); st == barred {
 			barredFor[c.model.reason()]++
 			if soonest.IsZero() || until.Before(soonest) {
@@ -174,7 +175,7 @@ func (w *Walk) why(now time.Time) *canon.Error {
 	switch {
 	case soonest.IsZero():
 		return canon.Errorf(canon.KindOverloaded, "no channel for this model can answer right now")
-	case barredFor[canon.KindNotFound] == len(w.route.all): // every provider has said so
+	case barredFor[canon.KindNotFound] == all: // every provider has said so
 		return &canon.Error{
 			Kind: canon.KindNotFound, Param: "model", Code: "model_not_found",
 			Message: "the model `" + shown(w.model) + "` does not exist at any provider that serves this account",
@@ -213,7 +214,7 @@ func (l *Lease) Failed(e *canon.Error, now time.Time) {
 			l.p.changed(l.Channel.ID, l.health, true, reason)
 		}
 	default:
-		l.model.fail(e.Kind, e.RetryAfter, now)
+		l.model.fail(e, now)
 	}
 }
 

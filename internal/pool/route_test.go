@@ -327,6 +327,17 @@ func TestTranslated(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, _ := walk.Next(b.clock)
+	none := failure(canon.KindNotFound)
+	none.NoModel = true
+	l.Failed(none, b.clock)
+	if diff := cmp.Diff([]string{"one openaichat generate false"}, spoken(w)); diff != "" {
+		t.Errorf("a model that is not there is asked for in another dialect: %s", diff)
+	}
+	b.clock = b.clock.Add(denyCool)
+	if walk, err = b.Route(w); err != nil {
+		t.Fatal(err)
+	}
+	l, _ = walk.Next(b.clock)
 	l.Failed(failure(canon.KindNotFound), b.clock)
 	after := spoken(w)
 	slices.Sort(after) // whose turn it is does not matter here

@@ -63,7 +63,10 @@ func readError(status int, text string) *canon.Error {
 	if word == "error" {
 		word = ""
 	}
-	return &canon.Error{Kind: kind, Message: fault.Clean(message), Param: inner.Get("param").String(), Code: firstWord(word, code)}
+	return &canon.Error{
+		Kind: kind, Message: fault.Clean(message), Param: inner.Get("param").String(), Code: firstWord(word, code),
+		NoModel: kind == canon.KindNotFound && (strings.HasPrefix(message, "model:") || code == "model_not_found"),
+	}
 }
 
 // vague reports whether a status says more than kind does: compatible vendors answer 401 and 429 with

@@ -98,6 +98,7 @@ func readError(status int, text string) *canon.Error {
 	if e.Message == "" {
 		e.Message = fault.Describe(status, text, v.Exists())
 	}
+	e.NoModel = kind == canon.KindNotFound && (strings.HasPrefix(e.Message, "models/") || e.Code == "model_not_found")
 	e.Message, e.Code = fault.Clean(e.Message), fault.Clean(e.Code)
 	return e
 }

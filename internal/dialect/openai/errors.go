@@ -42,6 +42,7 @@ func (f Fault) Err(status int) *canon.Error {
 		asked = f.Status
 	}
 	e := &canon.Error{Kind: f.kind(asked), Message: Scrub(f.Message), Param: clip(f.Param, 256), Code: clip(f.Code, 128)}
+	e.NoModel = e.Kind == canon.KindNotFound && f.Code == "model_not_found"
 	if e.Message == "" {
 		e.Message = "The upstream reported an error without a message."
 	}
