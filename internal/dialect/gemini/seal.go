@@ -112,8 +112,8 @@ func withoutTold(turns []canon.Turn) []canon.Turn {
 // nil then, and its Paths are not.
 func letGo(turns []canon.Turn, i int, whole string) (removed int, emptied bool) {
 	last := len(turns) - 1
-	n, at, said := last, i, ""
-	for len(said) < len(whole) {
+	n, at, rest := last, i, whole
+	for rest != "" {
 		for at == 0 && n > 0 && turns[n-1].Role == canon.RoleAssistant && turns[n].Role == canon.RoleAssistant {
 			n--
 			at = len(turns[n].Blocks)
@@ -125,11 +125,10 @@ func letGo(turns []canon.Turn, i int, whole string) (removed int, emptied bool) 
 		if !ok || r.Seal != "" || r.Origin != canon.Gemini {
 			return 0, false
 		}
+		if rest, ok = strings.CutSuffix(rest, r.Text); !ok {
+			return 0, false
+		}
 		at--
-		said = r.Text + said
-	}
-	if said != whole {
-		return 0, false
 	}
 	for k := n; k <= last; k++ {
 		t := &turns[k]
