@@ -182,7 +182,7 @@ func isMessageRest(f canon.Foreign) bool {
 // pairCalls gives every call its id and its result the same, and sees to it that results stand in the
 // message after their calls: the API refuses everything else.
 func (w *requestWriter) pairCalls() {
-	used := map[string]bool{}
+	used := map[string]int{}
 	for i := 0; i < len(w.turns); i++ {
 		if w.turns[i].role != "assistant" {
 			continue
@@ -248,19 +248,27 @@ func (w *requestWriter) findResult(i int, id string, call *piece) {
 // maxID is the longest id of a call that the API takes.
 const maxID = 64
 
+// maxTail is the length of what makes an id unique, at most.
+const maxTail = 8
+
 // uniqueID returns the id of a call as the API takes it: ^[a-zA-Z0-9_-]{1,64}$, once in a request.
-func uniqueID(id string, used map[string]bool) string {
+// used says of each id that is taken, and of each "\x00" and beginning of ids, which number was tried last.
+func uniqueID(id string, used map[string]int) string {
 	if !validName(id, maxID) {
 		h := fnv.New64a()
 		_, _ = h.Write([]byte(id)) // never fails
 		id = cleanName(id, maxID-17) + "_" + strconv.FormatUint(h.Sum64(), 16)
 	}
 	unique := id
-	for n := 2; used[unique]; n++ {
-		tail := "_" + strconv.Itoa(n)
-		unique = id[:min(len(id), maxID-len(tail))] + tail
+	if used[id] != 0 { // a request may hold one id a hundred thousand times
+		begins := "\x00" + id[:min(len(id), maxID-maxTail)]
+		for n := max(used[begins], 1); used[unique] != 0; used[begins] = n {
+			n++
+			tail := "_" + strconv.Itoa(n)
+			unique = id[:min(len(id), maxID-len(tail))] + tail
+		}
 	}
-	used[unique] = true
+	used[unique] = 1
 	return unique
 }
 

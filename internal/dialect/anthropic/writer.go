@@ -36,7 +36,7 @@ type writer struct {
 	queue          []*block // what waits for cur, in order
 	held           int      // bytes that wait
 	calls          int
-	ids            map[string]bool       // of calls
+	ids            map[string]int        // of calls
 	hidden         bool                  // the client wants no thoughts, only their seals
 	said           bool                  // what came last is text
 	tail           *canon.ReasoningDelta // another vendor's seal after text: Google signs the last part of an answer

@@ -206,7 +206,7 @@ func (w *writer) reasoning(dst []byte, e canon.ReasoningDelta) []byte {
 // call has, is replaced.
 func (w *writer) call(e canon.ToolStart) *block {
 	if w.ids == nil {
-		w.ids = map[string]bool{}
+		w.ids = map[string]int{}
 	}
 	id := e.ID
 	if id == "" {

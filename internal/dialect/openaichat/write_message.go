@@ -110,6 +110,9 @@ func messageOf(path string) string {
 
 // members writes the members of a message that canon has no word for.
 func (w *requestWriter) members(list []canon.Block) {
+	if !w.own {
+		return // and a turn of thousands of results is not looked through for each of them
+	}
 	for _, b := range list {
 		if name, inner := w.foreign(b); name == inMessage {
 			inner.ForEach(func(name, v gjson.Result) bool {
