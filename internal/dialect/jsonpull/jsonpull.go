@@ -157,6 +157,16 @@ func (p *Parser) String() string {
 	return s
 }
 
+// Text is String that returns the text of the value too; raw is "" if there is none.
+func (p *Parser) Text() (raw, s string) {
+	p.space()
+	from := p.i
+	if s = p.String(); p.err != nil {
+		return "", ""
+	}
+	return p.s[from:p.i], s
+}
+
 // Int takes the next value; 0 if it is no number, nor a string that holds one. Fractions are cut off
 // and what does not fit is clamped.
 func (p *Parser) Int() int64 {
@@ -389,7 +399,13 @@ func (p *Parser) skipContainer() {
 // stringEnd returns where the string whose inside begins at from ends, behind its closing quote; -1 if it
 // does not.
 func stringEnd(s string, from int) int {
-	for i := from; ; {
+	i := from
+	for near := min(from+16, len(s)); i < near && s[i] != '\\'; i++ { // names and words
+		if s[i] == '"' {
+			return i + 1
+		}
+	}
+	for {
 		n := strings.IndexByte(s[i:], '"')
 		if n < 0 {
 			return -1

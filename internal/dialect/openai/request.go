@@ -176,19 +176,45 @@ func (q *Request) Members(path string, v gjson.Result, f func(name string, v gjs
 	}
 }
 
+// Field is a member of an object.
+type Field struct {
+	Name  string
+	Value gjson.Result
+}
+
+// Fields returns the members of the object v, for who must know one before another.
+func (q *Request) Fields(path string, v gjson.Result) []Field {
+	list := make([]Field, 0, 4)
+	q.Members(path, v, func(name string, v gjson.Result) { list = append(list, Field{name, v}) })
+	return list
+}
+
+// Find returns the value called name, which does not exist if there is none.
+func Find(list []Field, name string) gjson.Result {
+	for i := range list {
+		if list[i].Name == name {
+			return list[i].Value
+		}
+	}
+	return gjson.Result{}
+}
+
 // next takes the next value. Objects and arrays are left to be read; unlike gjson's own loops, this one
 // looks only for where they end.
 func next(p *jsonpull.Parser) gjson.Result {
 	kind := p.Kind()
-	v := gjson.Result{Raw: p.Raw()}
+	var v gjson.Result
+	if kind == '"' {
+		v.Type = gjson.String
+		v.Raw, v.Str = p.Text()
+	} else {
+		v.Raw = p.Raw()
+	}
 	if v.Raw == "" { // no JSON
 		return gjson.Result{}
 	}
 	switch kind {
 	case '"':
-		v.Type = gjson.String
-		inner := jsonpull.NewChecked(v.Raw)
-		v.Str = inner.String()
 	case '0':
 		v.Type = gjson.Number
 		v.Num, _ = strconv.ParseFloat(v.Raw, 64) // infinite if it is too large

@@ -55,8 +55,9 @@ func readMessage(q *openai.Request, path string, v gjson.Result) {
 		q.Fail(path, "Invalid type for '%s': expected an object.", path)
 		return
 	}
-	t := canon.Turn{At: path, Name: q.Text(path, v, "name")}
-	switch role := q.Text(path, v, "role"); role {
+	list := q.Fields(path, v)
+	t := canon.Turn{At: path, Name: q.String(path+".name", openai.Find(list, "name"))}
+	switch role := q.String(path+".role", openai.Find(list, "role")); role {
 	case "system", "developer":
 		t.Role = canon.Role(role)
 	case "user":
@@ -73,10 +74,16 @@ func readMessage(q *openai.Request, path string, v gjson.Result) {
 	var said, after, members blocks
 	var id string
 	var foreign []byte
-	q.Members(path, v, func(name string, v gjson.Result) {
+	for i := range list {
+		if q.Err != nil {
+			break
+		}
+		name, v := list[i].Name, list[i].Value
+		if name == "role" || name == "name" {
+			continue
+		}
 		at := path + "." + name
 		switch name {
-		case "role", "name":
 		case "content":
 			said.join(readContent(q, at, v))
 		case "refusal":
@@ -116,7 +123,7 @@ func readMessage(q *openai.Request, path string, v gjson.Result) {
 				foreign = appendMember(foreign, name, v)
 			}
 		}
-	})
+	}
 	if len(foreign) > 0 {
 		name, _, _ := strings.Cut(string(foreign[1:]), `"`)
 		members.add(path+"."+name, rest(q, inMessage, foreign))
