@@ -69,11 +69,10 @@ func Array(raw string) ([]string, error) {
 
 // String reads raw if it is a string.
 func String(raw string) (string, error) {
-	p := jsonpull.NewChecked(raw)
-	if p.Kind() != '"' {
+	if raw == "" || raw[0] != '"' {
 		return "", Wrong("a string", raw)
 	}
-	return p.String(), nil
+	return jsonpull.Unquote(raw), nil
 }
 
 // Bool reads raw if it is a boolean.

@@ -167,6 +167,9 @@ func FuzzChecked(f *testing.F) {
 		if checked.End() != nil || skipped.End() != nil {
 			t.Fatalf("%q: %v, %v", s, checked.End(), skipped.End())
 		}
+		if text, ok := slow.(string); ok && jsonpull.Unquote(strings.Trim(s, " \t\r\n")) != text {
+			t.Fatalf("%q is %q, unquoted %q", s, text, jsonpull.Unquote(s))
+		}
 		if !reflect.DeepEqual(fast, slow) {
 			t.Fatalf("%q reads as %v, checked as %v", s, fast, slow)
 		}

@@ -6,6 +6,18 @@ import (
 	"unicode/utf8"
 )
 
+// Unquote returns the string that raw, a whole JSON string with its quotes, stands for.
+func Unquote(raw string) string {
+	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
+		return ""
+	}
+	s := raw[1 : len(raw)-1]
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	return unescape(s)
+}
+
 // unescape returns what the inside of a JSON string stands for. Half a surrogate pair, which stands for
 // nothing, becomes U+FFFD, and so does what is no escape, of a text that is no JSON.
 func unescape(s string) string {

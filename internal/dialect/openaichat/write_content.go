@@ -152,6 +152,7 @@ func (w *requestWriter) turn(t *canon.Turn) {
 	}
 	switch {
 	case c.n == 0 && results:
+		c.drop()
 		return
 	case c.n == 0 && !w.own:
 		if len(t.Blocks) == 0 {
@@ -203,8 +204,11 @@ func (c *content) write() {
 	default:
 		w.b = append(append(append(key(w.b, "content"), '['), c.parts...), ']')
 	}
-	w.scratch, c.parts = c.parts, nil
+	c.drop()
 }
+
+// drop gives the room back; what is not written by then is not.
+func (c *content) drop() { c.w.scratch, c.parts = c.parts, nil }
 
 func (c *content) shut() {
 	if c.open {

@@ -235,6 +235,7 @@ func (w *requestWriter) assistant(turns []canon.Turn) {
 	if said.n > 0 || calls == nil && audio == "" && refused == nil {
 		said.write()
 	} else {
+		said.drop()
 		w.raw("content", []byte("null"))
 	}
 	w.thoughts(thought)
