@@ -6,12 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	"tollgate/internal/account"
+	"tollgate/internal/catalog"
 	"tollgate/internal/secret"
 	"tollgate/internal/store/sqlstore"
 )
@@ -448,5 +450,66 @@ func TestXUnfinishedAccounts(t *testing.T) {
 	}
 	if r := x.send("GET", "/api/v1/accounts/"+made["ID"].(string), "", "Authorization", "Bearer "+xroot); r.status != 200 || strings.Contains(r.body, "unfinished") {
 		t.Errorf("the mark is left: %s", r.body)
+	}
+}
+
+// Calls, grants, taking back and moves at once: every cent is where it belongs, and none is spent twice.
+func TestXMoneyMovesWhileCalling(t *testing.T) {
+	x := startX(t)
+	_, alpha := x.user(xroot, "alpha", "100")
+	_, bravo := x.user(xroot, "bravo", "100")
+	key, id := x.user(xroot, "mover", "2")
+	api := func(method, path, body string) map[string]any {
+		r := x.send(method, "/api/v1/accounts/"+id+path, body, "Authorization", "Bearer "+xroot)
+		if r.status != 200 {
+			t.Errorf("%s %s: %d %s", method, path, r.status, r.body)
+			return map[string]any{}
+		}
+		return r.decode(t, 200)
+	}
+	api("PATCH", "", `{"prices":[{"model":"sim-gpt","per_request":"0.01"}]}`)
+	var paid, refused, granted, taken atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 40 {
+				switch r := x.as(key, "POST", "/v1/chat/completions", hello); r.status {
+				case 200:
+					paid.Add(1)
+				case 429:
+					refused.Add(1)
+				default:
+					t.Errorf("%d %s", r.status, r.body)
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 30 {
+			if r := x.as(xroot, "PUT", "/x-users/mover", `{"CreditGranted":0.05}`); r.status == 200 {
+				granted.Add(1)
+			} else {
+				t.Errorf("%d %s", r.status, r.body)
+			}
+			if r := x.as(xroot, "PUT", "/x-users/mover", `{"CreditGranted":-0.03}`); r.status == 200 {
+				taken.Add(1)
+			} else if r.status != 400 {
+				t.Errorf("%d %s", r.status, r.body)
+			}
+		}
+	})
+	wg.Go(func() {
+		for i := range 20 {
+			api("POST", "/move", fmt.Sprintf(`{"parent_id":%q}`, []string{alpha, bravo}[i%2]))
+		}
+	})
+	wg.Wait()
+	want := catalog.Nanos(2e9 + granted.Load()*5e7 - taken.Load()*3e7 - paid.Load()*1e7)
+	b := api("GET", "/balance", "")
+	if b["left"] != want.String() || b["debt"] != "0" || b["held"] != "0" || b["spent"] != catalog.Nanos(paid.Load()*1e7).String() {
+		t.Errorf("%d calls paid, %d refused, %d grants, %d taken back: %v, want %s left", paid.Load(), refused.Load(), granted.Load(), taken.Load(), b, want)
+	}
+	if paid.Load() == 0 || refused.Load() == 0 || granted.Load() != 30 {
+		t.Errorf("%d calls paid, %d refused, %d grants: nothing was in the balance", paid.Load(), refused.Load(), granted.Load())
 	}
 }
