@@ -76,11 +76,12 @@ func (w *requestWriter) gatherTurns() {
 		if t.Role == canon.RoleAssistant {
 			where = inAssistant
 		}
-		before, lost := w.count(), len(w.lost)
+		lost := len(w.lost)
+		turns, pieces := w.end()
 		for n, b := range t.Blocks {
 			w.addTo(where, t, n, b)
 		}
-		if w.count() == before && len(w.lost) == lost {
+		if n, k := w.end(); n == turns && k == pieces && len(w.lost) == lost {
 			w.lose(canon.WhatEmptyTurn, t.At, "a turn without content is refused")
 		}
 	}
@@ -135,12 +136,12 @@ func (w *requestWriter) answersAfter(i int) bool {
 	return true
 }
 
-// count is the number of pieces so far.
-func (w *requestWriter) count() (n int) {
-	for i := range w.turns {
-		n += len(w.turns[i].pieces)
+// end says where the conversation ends so far, to see whether a block was added.
+func (w *requestWriter) end() (turns, pieces int) {
+	if turns = len(w.turns); turns > 0 {
+		pieces = len(w.turns[turns-1].pieces)
 	}
-	return n
+	return turns, pieces
 }
 
 // addTo adds a block of t to the last message, or to a new one if it is another's to say: calls are the
