@@ -315,3 +315,16 @@ func TestTranslatedCompletions(t *testing.T) {
 		}
 	}
 }
+
+// A client is told the usage that it is billed, also where the upstream says none.
+func TestEstimatedUsageIsTold(t *testing.T) {
+	_, url := simulate(t)
+	g := startGateway(t, strings.Replace(translated(url, ""), "gemini-model: sim-gemini", "gemini-model: sim-gemini+nousage", 1))
+	a := g.send("POST", "/v1/messages", `{"model":"gemini-model","max_tokens":100,"messages":[{"role":"user","content":"how much is it"}]}`)
+	told := clients["claude"].read(t, false, a)
+	lines := g.lines("call")
+	line := lines[len(lines)-1]
+	if line["usage"] != "estimated" || told.Usage.In() == 0 || told.Usage.In() != int64(line["in"].(float64)) || told.Usage.Out() != int64(line["out"].(float64)) {
+		t.Errorf("told %+v, billed %v", told.Usage, line)
+	}
+}

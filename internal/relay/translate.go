@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -294,6 +295,8 @@ func (c *call) estimate() *canon.Error {
 	body = w.Write(body, canon.Used{Usage: canon.Usage{Input: n}})
 	body = w.Close(w.Write(body, canon.Ended{}))
 	c.settled, c.started, c.status = true, true, http.StatusOK // nothing was consumed
+	c.h.Log.LogAttrs(c.r.Context(), slog.LevelInfo, "tokens estimated", slog.String("call", c.id), slog.String("account", c.caller.Account.ID),
+		slog.String("dialect", string(c.ep.Dialect)), slog.String("model", bounded(c.head.Model, 120)), slog.Int64("in", n))
 	h := c.w.Header()
 	h["Content-Type"] = w.ContentType()
 	h["Content-Length"] = []string{itoa(int64(len(body)))}

@@ -294,6 +294,10 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 	if c.translated {
 		c.status = http.StatusOK
 		out := c.writer(l)
+		if !c.meter.used && billed(c.head.Op) { // the client is told what it will be billed
+			u, _ := c.consumed()
+			events = append([]canon.Event{canon.Used{Usage: u}}, events...)
+		}
 		answer = out.Close(out.Append(make([]byte, 0, len(data)+len(data)/2+512), nil, nil, events))
 		h["Content-Type"] = out.ContentType()
 		c.keep()
