@@ -328,3 +328,13 @@ func TestEstimatedUsageIsTold(t *testing.T) {
 		t.Errorf("told %+v, billed %v", told.Usage, line)
 	}
 }
+
+// A conversation that is too long to be translated is refused before any work is done for it.
+func TestTranslationIsBounded(t *testing.T) {
+	sim, url := simulate(t)
+	g := startGateway(t, translated(url, ""))
+	a := g.send("POST", "/v1/chat/completions", `{"model":"claude-model","messages":[`+strings.Repeat(`{"role":"user","content":"a"},`, 10_001)+`{"role":"user","content":"a"}]}`)
+	if a.status != 400 || !strings.Contains(a.body, "shorten it") || len(counted(t, sim)) != 0 {
+		t.Errorf("%d %.300s", a.status, a.body)
+	}
+}

@@ -27,7 +27,11 @@ func (c *call) settle() *canon.Error {
 	}
 	rec := c.record()
 	if rec.Receipt != nil && !c.head.Stream {
-		c.w.Header()["X-Tollgate-Cost"] = []string{rec.Cost.String()} // dollars; of a stream it is known too late
+		cost := rec.Cost
+		if r := rec.Receipt.Rates; r != 0 { // what its account is shown prices multiplied with
+			cost = r.ToFace(cost)
+		}
+		c.w.Header()["X-Tollgate-Cost"] = []string{cost.String()} // dollars; of a stream it is known too late
 	}
 	if c.lease == nil {
 		if err := c.hold.Release(); err != nil {

@@ -74,9 +74,24 @@ func (c *call) ask() (*canon.Request, *canon.Error) {
 		}
 		return nil, &canon.Error{Kind: canon.KindInvalid, Message: err.Error(), Cause: err}
 	}
+	if n := pieces(asked); n > maxPieces {
+		return nil, canon.Errorf(canon.KindInvalid, "the conversation has %d pieces; a call that has to be translated can have %d: shorten it", n, maxPieces)
+	}
 	asked.Origin, asked.Model, asked.Stream = c.ep.Dialect, c.head.Model, c.head.Stream // Gemini has the latter two in the path
 	canon.Pair(asked)
 	return asked, nil
+}
+
+// maxPieces bounds turns, blocks and tools of a translated call, which is read and written whole. Agents
+// with hours of work behind them have some thousands.
+const maxPieces = 20_000
+
+func pieces(r *canon.Request) int {
+	n := len(r.System) + len(r.Turns) + len(r.Tools)
+	for _, t := range r.Turns {
+		n += len(t.Blocks)
+	}
+	return n
 }
 
 // translatedBody writes the request in the words of the lease's channel.

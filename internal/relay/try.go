@@ -300,11 +300,11 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 		}
 		answer = out.Close(out.Append(make([]byte, 0, len(data)+len(data)/2+512), nil, nil, events))
 		h["Content-Type"] = out.ContentType()
-		c.keep()
 	}
 	if err := c.settle(); err != nil {
 		return err
 	}
+	c.keep()
 	c.started = true
 	c.answerHeaders(h, resp)
 	h["Content-Length"] = []string{itoa(int64(len(answer)))}
