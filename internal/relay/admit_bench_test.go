@@ -31,6 +31,13 @@ func (noChannels) Channels(context.Context) ([]pool.Channel, error) { return nil
 // BenchmarkAdmit is what it takes to decide on a call: key, address, path, model, pools, limits, budgets
 // and money, of 100,000 accounts four levels deep. The store must not be asked.
 func BenchmarkAdmit(b *testing.B) {
+	b.Run("plain", func(b *testing.B) { benchmarkAdmit(b, false) })
+	b.Run("all rules", func(b *testing.B) { benchmarkAdmit(b, true) })
+}
+
+// benchmarkAdmit admits calls of accounts right below root that have rates and credit, or, with all rules,
+// of accounts on the fourth level that have every rule there is, as all above them have.
+func benchmarkAdmit(b *testing.B, every bool) {
 	const accounts = 100_000
 	now := time.Now()
 	ips := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("10.0.0.0/8")}
@@ -43,6 +50,13 @@ func BenchmarkAdmit(b *testing.B) {
 	store := &ledgertest.Store{}
 	for i := range accounts {
 		id := fmt.Sprintf("0198c1a2-7b1e-7c3d-9e4f-%012d", i)
+		if !every {
+			all = append(all, account.Account{ID: id, ParentID: account.RootID, Name: id, Enabled: true, Limits: account.Limits{RPM: 1e6, TPM: 1e12}})
+			plain[i] = fmt.Sprintf("sk-Xvs%045d", i)
+			keys[i] = account.Key{ID: "k" + id, AccountID: id, Enabled: true, Hash: secret.HashKey(plain[i])}
+			store.Give(ledger.Card{ID: id, AccountID: id, Amount: 1e15, Balance: 1e15, GrantedAt: now.Add(-time.Hour), ExpiresAt: now.Add(24 * time.Hour)})
+			continue
+		}
 		all = append(all, account.Account{
 			ID: id, ParentID: "agency", Name: id, Enabled: true, Limits: account.Limits{RPM: 1e6, TPM: 1e12, Concurrent: 1e6}, Paths: []string{"/v1/*"}, IPs: ips,
 			ModelLimits: map[string]account.Limits{"gpt-5*": {RPM: 1e6}},

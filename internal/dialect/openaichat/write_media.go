@@ -15,6 +15,10 @@ import (
 // media writes a picture, a file, sound or a film.
 func (c *content) media(m canon.Media, replaced gjson.Result, path string) {
 	w := c.w
+	if m.Data == "" && m.URL == "" && m.FileID == "" {
+		w.fail(canon.KindInvalid, path, "The %s at %s has no content: neither data nor a URL.", m.Kind, path)
+		return
+	}
 	if m.Data != "" {
 		if m.Data = plainBase64(m.Data); m.Data == "" {
 			w.fail(canon.KindInvalid, path, "The data at %s are not base64.", path)
