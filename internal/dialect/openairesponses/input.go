@@ -128,6 +128,10 @@ func readContent(q *openai.Request, path string, v gjson.Result) (out placed) {
 			if _, whole := part.(canon.Foreign); whole {
 				return // its mark goes home with it
 			}
+			if notes := openai.Member(v, "annotations"); notes.IsArray() && len(notes.Raw) > 2 && strings.TrimSpace(notes.Raw[1:len(notes.Raw)-1]) != "" {
+				out.blocks = append(out.blocks, q.Foreign(notesMark+notes.Raw+"}"))
+				out.paths = append(out.paths, path+".annotations")
+			}
 			if mark := openai.Member(v, "prompt_cache_breakpoint"); !openai.Absent(mark) { // since gpt-5.6
 				at := path + ".prompt_cache_breakpoint"
 				ttl, _ := time.ParseDuration(q.Text(at, mark, "ttl")) // 30m or 12h; else the default
@@ -139,6 +143,10 @@ func readContent(q *openai.Request, path string, v gjson.Result) (out placed) {
 	}
 	return out
 }
+
+// notesMark begins the foreign block that holds the annotations of the text before it: sources that the
+// model named in an earlier turn. No other dialect takes them back.
+const notesMark = `{"annotations":`
 
 func readPart(q *openai.Request, path string, v gjson.Result) canon.Block {
 	get := func(name string) string { return q.Text(path, v, name) }

@@ -1,6 +1,7 @@
 package openairesponses
 
 import (
+	"bytes"
 	"strings"
 	"time"
 
@@ -163,6 +164,15 @@ func (w *requestWriter) message(role canon.Role) {
 
 // part gathers a part of a message.
 func (w *requestWriter) part(role canon.Role, path string, b canon.Block) {
+	const none = `,"annotations":[]}`
+	if f, ok := b.(canon.Foreign); ok && f.Dialect == canon.OpenAIResponses && bytes.HasPrefix(f.Raw, []byte(notesMark)) {
+		if before, ok := bytes.CutSuffix(w.unit, []byte(none)); ok {
+			w.unit = append(append(before, ','), f.Raw[1:]...)
+			return
+		}
+		w.lose(canon.WhatCitations, path, "they belong to a text that is not there")
+		return
+	}
 	if n := len(w.unit); n > 0 && w.unit[n-1] == '}' {
 		w.unit = append(w.unit, ',')
 	}

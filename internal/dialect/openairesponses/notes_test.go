@@ -1,0 +1,33 @@
+package openairesponses_test
+
+import (
+	"strings"
+	"testing"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/anthropic"
+	"tollgate/internal/dialect/openairesponses"
+)
+
+// Sources that the model named in an earlier turn go home as they came, and are told as lost elsewhere.
+func TestAnnotationsOfEarlierTurns(t *testing.T) {
+	const notes = `[{"type":"url_citation","url":"https://example.com","title":"E","start_index":0,"end_index":5}]`
+	raw := `{"model":"m","input":[{"role":"user","content":"hi"},{"type":"message","role":"assistant","content":[{"type":"output_text","text":"hello","annotations":` + notes +
+		`},{"type":"output_text","text":"there","annotations":[]}]},{"role":"user","content":"go on"}]}`
+	p := openairesponses.New()
+	req, err := p.ReadRequest(canon.OpGenerate, []byte(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Origin = canon.OpenAIResponses
+	to := dialect.Target{Op: canon.OpGenerate, Model: "m", MaxOutput: 100}
+	home, lost, e := p.WriteRequest(req, to)
+	if e != nil || len(lost) != 0 || strings.Count(string(home), `"annotations":`+notes) != 1 || strings.Count(string(home), `"annotations":[]`) != 1 {
+		t.Errorf("%v, %v in %s", e, lost, home)
+	}
+	over, lost, e := anthropic.New().WriteRequest(req, to)
+	if e != nil || len(lost) != 1 || lost[0].Path != "input[1].content[0].annotations" || strings.Contains(string(over), "citation") {
+		t.Errorf("%v, %v in %s", e, lost, over)
+	}
+}
