@@ -151,13 +151,14 @@ func (f *flow) complete() *canon.Error {
 		return canon.Errorf(canon.KindUpstream, "the upstream's stream is empty")
 	}
 	f.c.status = f.resp.StatusCode
+	f.held = f.framer.Close(f.held) // before the call is recorded: what it loses belongs there
 	if err := f.c.settle(); err != nil {
 		return err
 	}
 	if !f.c.started {
 		f.start()
 	}
-	f.out = f.framer.Close(append(f.out, f.held...))
+	f.out = append(f.out, f.held...)
 	f.c.keep()
 	f.flush()
 	return nil

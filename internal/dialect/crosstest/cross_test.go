@@ -142,3 +142,21 @@ func TestBrokenAnswersNeverLookWhole(t *testing.T) {
 		})
 	})
 }
+
+// The end of an answer is written before its call is recorded, but leaves after it. If the record fails, the
+// error must still be told instead.
+func TestFailInPlaceOfTheEnd(t *testing.T) {
+	pairs(t, func(t *testing.T, a, b crosstest.Side) {
+		w := a.NewWriter(crosstest.Answer(&canon.Request{Origin: a.Dialect(), Model: "m"}, b.Dialect(), true))
+		var out []byte
+		for _, e := range []canon.Event{canon.Start{ID: "x"}, canon.TextDelta{Text: "hello"}, canon.Stopped{Why: canon.StopEnd}, canon.Used{Usage: canon.Usage{Input: 1, Output: 1}}} {
+			out = w.Write(out, e)
+		}
+		_ = w.Close(nil) // held back, and dropped
+		out = w.Fail(out, canon.Errorf(canon.KindOverloaded, "the call could not be recorded"))
+		got, err := crosstest.ReadAnswer(a, true, out, 0)
+		if told := crosstest.Collect(got); err == nil && told.Failed == nil || told.Text() != "hello" {
+			t.Errorf("%v, %+v in\n%s", err, told, out)
+		}
+	})
+}
