@@ -29,11 +29,12 @@ type gauge struct {
 	held    catalog.Nanos
 	soft    catalog.Nanos // as of the last hold; 0: none
 
-	known    bool          // Spent is known
-	ready    chan struct{} // closed when it is, or when it could not be learned; nil if it always was
-	err      error         // why it could not be learned
-	learning bool          // the store is asked for Spent
-	late     []settled     // what was settled meanwhile
+	known    bool             // Spent is known
+	ready    chan struct{}    // closed when it is, or when it could not be learned; nil if it always was
+	err      error            // why it could not be learned
+	learning bool             // the store is asked for Spent
+	late     []settled        // what was settled meanwhile
+	from     journal.Position // what ends here or before was counted by the store when Spent was learned
 }
 
 // settled is a cost by its place in the journal.
@@ -135,7 +136,7 @@ func (g *gauge) learned(c Counter, pos Position) {
 	g.subject.mu.Lock()
 	defer g.subject.mu.Unlock()
 	late := g.late
-	g.Counter, g.known, g.learning, g.late = c, true, false, nil
+	g.Counter, g.known, g.learning, g.late, g.from = c, true, false, nil, journal.Position(pos)
 	for _, l := range late {
 		if l.behind.Compare(journal.Position(pos)) > 0 {
 			g.Count(l.at, l.cost, g.zone)
@@ -226,7 +227,9 @@ func (b *Book) count(call *Call, h *Hold, behind journal.Position) {
 			if !g.known {
 				continue
 			}
-			g.Count(call.AtMillis, call.Cost, g.zone)
+			if behind.Compare(g.from) > 0 { // else the drain was quicker than we, and the store has counted it
+				g.Count(call.AtMillis, call.Cost, g.zone)
+			}
 			if h != nil {
 				h.free(g)
 			}
