@@ -60,6 +60,11 @@ func Apply(raw []byte, edits ...Edit) ([]byte, error) {
 	if len(edits) == 0 {
 		return raw, nil
 	}
+	return Append(nil, raw, edits...)
+}
+
+// Append appends to dst what Apply returns. dst and raw must not overlap.
+func Append(dst, raw []byte, edits ...Edit) ([]byte, error) {
 	todo, err := withCommas(edits)
 	if err != nil {
 		return nil, err
@@ -81,14 +86,14 @@ func Apply(raw []byte, edits ...Edit) ([]byte, error) {
 		last = e.End
 		size += len(e.New) - (e.End - e.Start)
 	}
-	out := make([]byte, 0, size)
+	dst = slices.Grow(dst, size)
 	last = 0
 	for _, e := range todo {
-		out = append(out, raw[last:e.Start]...)
-		out = append(out, e.New...)
+		dst = append(dst, raw[last:e.Start]...)
+		dst = append(dst, e.New...)
 		last = e.End
 	}
-	return append(out, raw[last:]...), nil
+	return append(dst, raw[last:]...), nil
 }
 
 // withCommas turns insertions and removals of members into plain edits. A comma belongs to two

@@ -1,4 +1,4 @@
-// Package sse frames event streams: it cuts what an upstream sends into frames and writes frames.
+// Package sse cuts the event streams that upstreams send into frames.
 //
 // It owns the framing of text/event-stream alone and keeps every byte, so that a stream can be passed
 // on exactly as it came while its events are read. What events mean is for the dialects, flushing

@@ -247,19 +247,6 @@ func TestPool(t *testing.T) {
 	}
 }
 
-func TestAppendEvent(t *testing.T) {
-	for _, c := range []struct{ event, data, want string }{
-		{"", "a", "data: a\n\n"},
-		{"x", "", "event: x\ndata: \n\n"},
-		{"x\r\ndata: evil", "a", "event: xdata: evil\ndata: a\n\n"},
-		{"", "a\nb\r\nc\rd\n", "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n"},
-	} {
-		if got := string(AppendEvent([]byte("^"), c.event, []byte(c.data))); got != "^"+c.want {
-			t.Errorf("AppendEvent(%q, %q) = %q, want %q", c.event, c.data, got, c.want)
-		}
-	}
-}
-
 func FuzzReader(f *testing.F) {
 	for _, c := range streams {
 		f.Add([]byte(c.stream), uint8(3))
@@ -290,26 +277,10 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func FuzzAppendEvent(f *testing.F) {
-	f.Add("message_start", "{}\n{}\r")
-	f.Fuzz(func(t *testing.T, event, data string) {
-		stream := AppendEvent(nil, event, []byte(data))
-		frames, _, err := readAll(NewReader(bytes.NewReader(stream), 1<<20))
-		lines := strings.NewReplacer("\r\n", "\n", "\r", "\n")
-		name := strings.NewReplacer("\r", "", "\n", "").Replace(event)
-		if event == "" {
-			name = "-"
-		}
-		if diff := cmp.Diff([]got{{Event: name, Data: lines.Replace(data)}}, frames); diff != "" || !errors.Is(err, io.EOF) {
-			t.Fatalf("%v\n%s", err, diff)
-		}
-	})
-}
-
 func BenchmarkStream(b *testing.B) {
 	var stream []byte
 	for i := range 200 {
-		stream = AppendEvent(stream, "", fmt.Appendf(nil, `{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"word %d"},"finish_reason":null}]}`, i))
+		stream = fmt.Appendf(stream, `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"word %d"},"finish_reason":null}]}`+"\n\n", i)
 	}
 	run := func(b *testing.B, piece int) {
 		var pool Pool
