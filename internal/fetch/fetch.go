@@ -30,6 +30,7 @@ type Settings struct {
 	AtOnce   int            // fetches under way in the whole process
 	Allow    []netip.Prefix // addresses that may be reached though they are not public
 	Agent    string         // User-Agent
+	Names    *net.Resolver  // looks up hosts; nil: as the system does
 }
 
 // maxRedirects bounds the hops of a fetch.
@@ -45,7 +46,7 @@ type Fetcher struct {
 // New returns a Fetcher.
 func New(s Settings) *Fetcher {
 	f := &Fetcher{s: s, turns: make(chan struct{}, max(s.AtOnce, 1))}
-	dialer := &net.Dialer{Timeout: s.Timeout, Control: f.control}
+	dialer := &net.Dialer{Timeout: s.Timeout, Control: f.control, Resolver: s.Names}
 	f.client = &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  nil, // a proxy would choose the address for us
@@ -87,15 +88,14 @@ func (f *Fetcher) control(_, address string, _ syscall.RawConn) error {
 			return nil
 		}
 	}
-	switch to.Port() {
-	case 80, 443, 8080, 8443:
-	default:
-		return errPort
-	}
 	if !Public(ip) {
 		return errAddress
 	}
-	return nil
+	switch to.Port() {
+	case 80, 443, 8080, 8443:
+		return nil
+	}
+	return errPort
 }
 
 // special are the address blocks that are not on the public internet, or that lead to others: IANA's
@@ -276,10 +276,19 @@ func accepted(kind canon.MediaKind, declared string, data []byte) (string, error
 }
 
 func refuse(m canon.Media, err error) *canon.Error {
-	what := string(m.Kind)
-	shown := m.URL
-	if len(shown) > 200 {
-		shown = strings.ToValidUTF8(shown[:200], "") + "…"
+	return canon.Errorf(canon.KindInvalid, "the %s%s can't be fetched: %v; the model behind this name needs its bytes, which can also be sent inline", m.Kind, shown(m.URL), err)
+}
+
+// shown says where a file is, for a message that is also logged: without what may be secret in a URL.
+func shown(at string) string {
+	u, err := url.Parse(at)
+	if err != nil || u.Host == "" {
+		return ""
 	}
-	return canon.Errorf(canon.KindInvalid, "the %s at %q can't be fetched: %v; the model behind this name needs its bytes, which can also be sent inline", what, shown, err)
+	const most = 200
+	said := u.Scheme + "://" + u.Host + u.EscapedPath()
+	if len(said) > most {
+		said = strings.ToValidUTF8(said[:most], "") + "…"
+	}
+	return fmt.Sprintf(" at %q", said)
 }
