@@ -1,9 +1,11 @@
 package catalog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -62,10 +64,17 @@ func parseDecimal(s string) (int64, error) {
 }
 
 func formatNanos(n int64) string {
-	sign, u := "", uint64(n)
+	var room [32]byte
+	b, u := room[:0], uint64(n)
 	if n < 0 {
-		sign, u = "-", -u
+		b, u = append(b, '-'), -u
 	}
-	s := fmt.Sprintf("%s%d.%09d", sign, u/1e9, u%1e9)
-	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+	b = strconv.AppendUint(b, u/1e9, 10)
+	if part := u % 1e9; part > 0 {
+		point := len(b)
+		b = strconv.AppendUint(b, 1e9+part, 10) // nine digits behind a one
+		b[point] = '.'
+		b = bytes.TrimRight(b, "0")
+	}
+	return string(b)
 }

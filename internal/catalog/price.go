@@ -68,16 +68,46 @@ func (e *Entry) Price(u canon.Usage) (Receipt, error) { return e.PriceIn(Case{},
 // that is not zero is one item. The error is a *NoPriceError, ErrUsage or ErrTooLarge.
 func (e *Entry) PriceIn(c Case, u canon.Usage) (Receipt, error) {
 	r := Receipt{Model: e.Model.Name, Version: e.Version, Tier: u.Tier}
-	if e.reason != "" {
-		return r, &NoPriceError{Model: e.Model.Name, Reason: e.reason}
-	}
-	counts, in, err := countsOf(u)
+	rates, counts, err := e.ratesFor(&r, &c, &u)
 	if err != nil {
 		return r, err
 	}
+	n := 0 // one item for each, at most
+	for _, count := range counts {
+		if count > 0 {
+			n++
+		}
+	}
+	r.Items = make([]Item, 0, n)
+	r.Total, err = e.sum(&rates, &counts, func(it Item) { r.Items = append(r.Items, it) })
+	if len(r.Items) == 0 {
+		r.Items = nil
+	}
+	return r, err
+}
+
+// CostIn is the total of PriceIn, for those who need no receipt.
+func (e *Entry) CostIn(c Case, u canon.Usage) (Nanos, error) {
+	var r Receipt
+	rates, counts, err := e.ratesFor(&r, &c, &u)
+	if err != nil {
+		return 0, err
+	}
+	return e.sum(&rates, &counts, func(Item) {})
+}
+
+// ratesFor returns the rates that hold for usage in a case, and the usage by buckets; r is told why they hold.
+func (e *Entry) ratesFor(r *Receipt, c *Case, u *canon.Usage) (rates rateList, counts [buckets]int64, err error) {
+	if e.reason != "" {
+		return rates, counts, &NoPriceError{Model: e.Model.Name, Reason: e.reason}
+	}
+	counts, in, err := countsOf(u)
+	if err != nil {
+		return rates, counts, err
+	}
 	set := &e.prices
 	for i := range e.when {
-		if w := &e.when[i]; w.fits(&c, u.Out()) {
+		if w := &e.when[i]; w.fits(c, u.Out()) {
 			set, r.When = &w.prices, w.text
 			break
 		}
@@ -91,12 +121,17 @@ func (e *Entry) PriceIn(c Case, u canon.Usage) (Receipt, error) {
 			r.Note = "no price for this service tier: standard rates"
 		}
 	}
-	rates := list.rates
-	for _, t := range list.tiers {
-		if in > t.above {
+	rates = list.rates
+	for i := range list.tiers {
+		if t := &list.tiers[i]; in > t.above {
 			rates, r.Above = t.rates, t.above
 		}
 	}
+	return rates, counts, nil
+}
+
+// sum adds up what counts cost at rates, and hands each item to add.
+func (e *Entry) sum(rates *rateList, counts *[buckets]int64, add func(Item)) (total Nanos, err error) {
 	for b, n := range counts {
 		if n == 0 || rates.flat && bucket(b) != requests {
 			continue
@@ -106,19 +141,19 @@ func (e *Entry) PriceIn(c Case, u canon.Usage) (Receipt, error) {
 			continue // nothing is charged for the call as such
 		}
 		if !ok {
-			return r, &NoPriceError{Model: e.Model.Name, Reason: "its price does not say " + bucket(b).field()}
+			return total, &NoPriceError{Model: e.Model.Name, Reason: "its price does not say " + bucket(b).field()}
 		}
 		amount, err := rate.times(n)
 		if err != nil {
-			return r, err
+			return total, err
 		}
-		if r.Total > math.MaxInt64-amount {
-			return r, ErrTooLarge
+		if total > math.MaxInt64-amount {
+			return total, ErrTooLarge
 		}
-		r.Total += amount
-		r.Items = append(r.Items, Item{What: bucket(b).String(), Quantity: n, Rate: rate, Amount: amount})
+		total += amount
+		add(Item{What: bucket(b).String(), Quantity: n, Rate: rate, Amount: amount})
 	}
-	return r, nil
+	return total, nil
 }
 
 // Recompute returns the total that the quantities and rates of r give, for an audit. It is an error
@@ -163,7 +198,7 @@ func isStandard(tier string) bool {
 }
 
 // countsOf spreads u over the buckets and returns its input tokens. Sums that overflow are refused.
-func countsOf(u canon.Usage) (counts [buckets]int64, in int64, err error) {
+func countsOf(u *canon.Usage) (counts [buckets]int64, in int64, err error) {
 	counts = [buckets]int64{
 		input: u.Input, cacheRead: u.CacheRead, cacheWrite5m: u.CacheWrite5m, cacheWrite1h: u.CacheWrite1h,
 		inputImage: u.InputImage, inputAudio: u.InputAudio, inputVideo: u.InputVideo,

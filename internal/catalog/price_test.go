@@ -197,6 +197,9 @@ func TestPriceRefuses(t *testing.T) {
 		{"a sum too large", canon.Usage{Input: 9e9, Output: 9e9}, catalog.ErrTooLarge},
 		{"counts that overflow", canon.Usage{Input: math.MaxInt64, CacheRead: 1}, catalog.ErrTooLarge},
 	} {
+		if cost, err := e.CostIn(catalog.Case{}, c.usage); !errors.Is(err, c.want) {
+			t.Errorf("%+v: costs %d, %v, want %v", c.usage, cost, err, c.want)
+		}
 		if r, err := e.Price(c.usage); !errors.Is(err, c.want) {
 			t.Errorf("%s: %+v, %v; want %v", c.what, r, err, c.want)
 		}
@@ -250,9 +253,13 @@ func drawUsage(t *rapid.T, name string) canon.Usage {
 func TestReceiptsAddUp(t *testing.T) {
 	e := one(t, full)
 	rapid.Check(t, func(t *rapid.T) {
-		r, err := e.Price(drawUsage(t, ""))
+		u := drawUsage(t, "")
+		r, err := e.Price(u)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if cost, err := e.CostIn(catalog.Case{}, u); err != nil || cost != r.Total {
+			t.Fatalf("without a receipt it costs %d, %v; with one %d", cost, err, r.Total)
 		}
 		var sum catalog.Nanos
 		for _, it := range r.Items {

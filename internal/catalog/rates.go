@@ -29,11 +29,12 @@ const (
 )
 
 // String names b as canon.Usage does in JSON.
-func (b bucket) String() string {
-	return [buckets]string{
-		"input", "cache_read", "cache_write_5m", "cache_write_1h", "input_image", "input_audio", "input_video",
-		"output", "reasoning", "output_image", "output_audio", "web_searches", "requests",
-	}[b]
+func (b bucket) String() string { return bucketNames[b] }
+
+// bucketNames is never changed.
+var bucketNames = [buckets]string{
+	"input", "cache_read", "cache_write_5m", "cache_write_1h", "input_image", "input_audio", "input_video",
+	"output", "reasoning", "output_image", "output_audio", "web_searches", "requests",
 }
 
 // field names b as Rates does in JSON.
