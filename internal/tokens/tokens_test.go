@@ -86,6 +86,21 @@ func TestQuickSizes(t *testing.T) {
 	}
 }
 
+// TestAboutIsNear: what is shown before the count is known is neither far below nor far above it.
+func TestAboutIsNear(t *testing.T) {
+	c := tokens.New()
+	for name, text := range samples {
+		s := strings.Repeat(text+"\n", 20)
+		req := &canon.Request{Turns: []canon.Turn{{Role: canon.RoleUser, Blocks: []canon.Block{canon.Text{Text: s}}}}}
+		if about, real := tokens.About(int64(len(s)), 0), c.Request(req); about < real/2 || about > real*2 {
+			t.Errorf("%s: about %d, counted %d", name, about, real)
+		}
+	}
+	if tokens.About(-5, -1) != tokens.About(0, 0) || tokens.About(7, 1)-tokens.About(0, 0) != 2+1_600 {
+		t.Error("About must grow with text and media")
+	}
+}
+
 // TestLongTextIsSampled: beyond a MiB the count is extrapolated, close to the truth.
 func TestLongTextIsSampled(t *testing.T) {
 	c := tokens.New()
