@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"tollgate/internal/app"
@@ -72,7 +73,21 @@ type simulateCmd struct {
 
 // Help is shown by tollgate simulate --help.
 func (simulateCmd) Help() string {
-	return "It answers like OpenAI, Anthropic and Gemini, makes its words up, and fails on request: see the package comment of internal/simulator for the model names that do so."
+	var b strings.Builder
+	b.WriteString("It answers like OpenAI, Anthropic and Gemini, and makes its words up. Words in a model's name change how, as in sim-gpt+slow=20ms+events=100; " +
+		"so does the header X-Simulate (slow=20ms+events=100), and a key that has them between dashes (sk-fail500-1, sk-cut9-b, sk-invalid-2):\n\n")
+	for _, w := range simulator.Behaviours() {
+		word := w.Word
+		switch {
+		case strings.HasPrefix(w.Value, "["):
+			word += "[=" + w.Value[1:]
+		case w.Value != "":
+			word += "=" + w.Value
+		}
+		fmt.Fprintf(&b, "\t%-16s %s\n", word, w.Means)
+	}
+	b.WriteString("\nGET /sim/calls lists the calls that it served, GET /sim/stats counts them by key and status.")
+	return b.String()
 }
 
 func (c simulateCmd) Run(ctx context.Context, w world) error {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"tollgate/internal/simulator"
 )
 
 // output is a buffer that may be read while a command writes to it.
@@ -75,6 +77,16 @@ func TestHelp(t *testing.T) {
 		code, out, _ := command(t, nil, args...)
 		if code != exitOK || !strings.Contains(out, "Usage: tollgate") {
 			t.Errorf("%q: exit code %d, %q", args, code, out)
+		}
+	}
+}
+
+// The words that the simulator knows are in its help, for people who have the binary alone.
+func TestHelpOfSimulate(t *testing.T) {
+	_, out, _ := command(t, nil, "simulate", "--help")
+	for _, w := range simulator.Behaviours() {
+		if !regexp.MustCompile(`(?m)^ +` + w.Word + `(\[?=\S+)? +` + regexp.QuoteMeta(w.Means) + `$`).MatchString(out) {
+			t.Errorf("lacks %q:\n%s", w.Word, out)
 		}
 	}
 }

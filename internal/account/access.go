@@ -44,8 +44,8 @@ func (d *Directory) Line(a *Account) iter.Seq[*Account] {
 // LineOf returns the account of a caller and those above it, up to root: as they were when the caller was
 // authenticated, where that is how it came about. The result is shared: do not change it.
 func (d *Directory) LineOf(c Caller) []*Account {
-	if c.line != nil {
-		return c.line
+	if c.standing != nil {
+		return c.standing.Line
 	}
 	return d.lineOf(c.Account)
 }
@@ -57,42 +57,26 @@ type line []*Account
 
 // MayCall reports whether a caller may call a model: its key, its account and every account above
 // allow it.
-func (d *Directory) MayCall(c Caller, model string) bool {
-	return mayCall(d.LineOf(c), c.Key, model)
-}
-
-func mayCall(l line, k *Key, model string) bool {
-	for _, a := range l {
-		if !Allows(a.Models, model) {
-			return false
-		}
-	}
-	return Allows(k.Models, model)
-}
+func (d *Directory) MayCall(c Caller, model string) bool { return d.StandingOf(c).mayCall(model) }
 
 // MayReach reports whether a caller may call an API path, as MayCall.
 func (d *Directory) MayReach(c Caller, path string) bool {
-	for _, a := range d.LineOf(c) {
-		if !Allows(a.Paths, path) {
-			return false
-		}
-	}
-	return Allows(c.Key.Paths, path)
+	return allAllow(d.StandingOf(c).paths, path)
 }
 
 // Welcome reports whether a caller may come from an address: each list of its key, its account and the
 // accounts above holds it, or is empty. The zero address is in no list.
 func (d *Directory) Welcome(c Caller, from netip.Addr) bool {
-	for _, a := range d.LineOf(c) {
-		if !within(a.IPs, from) {
+	for _, list := range d.StandingOf(c).ips {
+		if !within(list, from) {
 			return false
 		}
 	}
-	return within(c.Key.IPs, from)
+	return true
 }
 
 func within(list []netip.Prefix, from netip.Addr) bool {
-	return len(list) == 0 || slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(from) })
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(from) })
 }
 
 // Map returns the model to send instead of model by the rules of an account or, where none fits, by
@@ -191,18 +175,18 @@ type Rules struct {
 // order. It is false when the caller may not call the model; without pools, it may use none of those
 // that serve it. Calls and lists of models ask the same. The result is shared: do not change it.
 func (d *Directory) Serve(c Caller, asked string, rules *Rules) (sent string, pools []string, ok bool) {
-	l := line(d.LineOf(c))
-	if !mayCall(l, c.Key, asked) {
+	s := d.StandingOf(c)
+	if !s.mayCall(asked) {
 		return asked, nil, false
 	}
-	sent, mapped := l.mapped(asked)
+	sent, mapped := s.said.mapped(asked)
 	if !mapped {
 		sent = rules.Models.Map(asked)
 	}
-	if sent != asked && !mayCall(l, c.Key, sent) {
+	if sent != asked && !s.mayCall(sent) {
 		return sent, nil, false
 	}
-	return sent, l.serving(sent, rules), true
+	return sent, s.said.serving(sent, rules), true
 }
 
 // Pools returns the pools that serve a model to an account, in order, with those that take over. A rule
@@ -328,19 +312,6 @@ func (a *Account) SoftLimitOf() catalog.Nanos {
 	return a.HardLimit * 4 / 5 // of at most maxMoney
 }
 
-// LimitsFor returns the limits that an account has of its own for a model by any of its names, and the
-// pattern that says so: of those that fit, the one that says most. The pattern is "" if none fits.
-func (a *Account) LimitsFor(names ...string) (pattern string, l Limits) {
-	best := -1
-	for p, limits := range a.ModelLimits {
-		n := telling(p)
-		if (n > best || n == best && p < pattern) && slices.ContainsFunc(names, func(name string) bool { return wildcard.Match(p, name) }) {
-			best, pattern, l = n, p, limits
-		}
-	}
-	return pattern, l
-}
-
 // telling says how much a pattern says: of two that fit a name, the one that says more holds.
 func telling(pattern string) int {
 	n := 2 * wildcard.Literals(pattern)
@@ -388,9 +359,9 @@ func RatioOn(l []*Account) catalog.Multiplier {
 	return catalog.One
 }
 
-// AboveOn returns the ids of the accounts of a line above the first one but root, the nearest first; nil
+// aboveOn returns the ids of the accounts of a line above the first one but root, the nearest first; nil
 // if there are none.
-func AboveOn(l []*Account) []string {
+func aboveOn(l []*Account) []string {
 	if len(l) <= 2 {
 		return nil
 	}

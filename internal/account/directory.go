@@ -8,14 +8,16 @@ import (
 	"time"
 )
 
-// Directory finds the account behind a key. Reads take no lock: each of its shards is an immutable
-// map behind an atomic pointer, copied when one of its few hundred rows changes, so a change costs
-// microseconds with 100,000 accounts too.
+// Directory finds the account behind a key. Reads take no lock. What a key may do is put together once,
+// and again after any account has changed. Accounts are in shards: each is an immutable map behind an atomic
+// pointer, copied when one of its few hundred rows changes, so a change costs microseconds with 100,000
+// accounts too.
 type Directory struct {
 	mu       sync.Mutex // writers
 	seed     maphash.Seed
-	keys     [shards]atomic.Pointer[map[[32]byte]*Key]
-	accounts [shards]atomic.Pointer[map[string]*Account]
+	keys     keys
+	accounts [shards]atomic.Pointer[map[string]*seat]
+	changes  atomic.Uint64 // of accounts, each counted after it is in force
 	index    index
 	zones    zones
 }
@@ -23,27 +25,27 @@ type Directory struct {
 const shards = 256
 
 // NewDirectory returns a directory of these accounts and keys.
-func NewDirectory(accounts []Account, keys []Key) *Directory {
+func NewDirectory(accounts []Account, list []Key) *Directory {
 	d := &Directory{seed: maphash.MakeSeed()}
-	var am [shards]map[string]*Account
-	var km [shards]map[[32]byte]*Key
+	var am [shards]map[string]*seat
 	for i := range shards {
-		am[i], km[i] = map[string]*Account{}, map[[32]byte]*Key{}
+		am[i] = map[string]*seat{}
 	}
 	d.index.init()
 	for _, a := range accounts {
-		am[d.shard(a.ID)][a.ID] = &a
-		d.index.putAccount(nil, &a)
+		s := newSeat(a)
+		am[d.shard(a.ID)][a.ID] = s
+		d.index.putAccount(nil, &s.Account)
 	}
-	for _, k := range keys {
+	d.keys.init(len(list))
+	for _, k := range list {
 		for _, h := range k.hashes() {
-			km[h[0]][h] = &k
+			d.keys.put(h, &k)
 		}
 		d.index.putKey(&k)
 	}
 	for i := range shards {
 		d.accounts[i].Store(&am[i])
-		d.keys[i].Store(&km[i])
 	}
 	return d
 }
@@ -52,17 +54,31 @@ func (d *Directory) shard(id string) int { return int(maphash.String(d.seed, id)
 
 // Key returns the key with this hash, or nil; with the hash it had before a rotation too, whether or
 // not that still works. The result is shared: do not change it.
-func (d *Directory) Key(hash [32]byte) *Key { return (*d.keys[hash[0]].Load())[hash] }
+func (d *Directory) Key(hash [32]byte) *Key {
+	if e := d.keys.find(hash); e != nil {
+		return e.key
+	}
+	return nil
+}
 
 // Account returns the account with this id, or nil. The result is shared: do not change it.
-func (d *Directory) Account(id string) *Account { return (*d.accounts[d.shard(id)].Load())[id] }
+func (d *Directory) Account(id string) *Account {
+	if s := d.seat(id); s != nil {
+		return &s.Account
+	}
+	return nil
+}
+
+func (d *Directory) seat(id string) *seat { return (*d.accounts[d.shard(id)].Load())[id] }
 
 // PutAccount adds or replaces an account.
 func (d *Directory) PutAccount(a Account) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.index.putAccount(d.Account(a.ID), &a)
-	put(&d.accounts[d.shard(a.ID)], a.ID, &a)
+	s := newSeat(a)
+	d.index.putAccount(d.Account(a.ID), &s.Account)
+	put(&d.accounts[d.shard(a.ID)], a.ID, s)
+	d.changes.Add(1)
 }
 
 // RemoveAccount forgets an account and its keys.
@@ -74,9 +90,10 @@ func (d *Directory) RemoveAccount(id string) {
 		return
 	}
 	put(&d.accounts[d.shard(id)], id, nil) // first: from here on its keys are refused
+	d.changes.Add(1)
 	for _, k := range d.index.removeAccount(a) {
 		for _, h := range k.hashes() {
-			put(&d.keys[h[0]], h, nil)
+			d.keys.remove(h)
 		}
 	}
 }
@@ -90,12 +107,12 @@ func (d *Directory) PutKey(k Key) {
 	if old != nil {
 		for _, h := range old.hashes() {
 			if !slices.Contains(now, h) {
-				put(&d.keys[h[0]], h, nil)
+				d.keys.remove(h)
 			}
 		}
 	}
 	for _, h := range now {
-		put(&d.keys[h[0]], h, &k)
+		d.keys.put(h, &k)
 	}
 }
 
@@ -105,7 +122,7 @@ func (d *Directory) RemoveKey(id string) {
 	defer d.mu.Unlock()
 	if k := d.index.removeKey(id); k != nil {
 		for _, h := range k.hashes() {
-			put(&d.keys[h[0]], h, nil)
+			d.keys.remove(h)
 		}
 	}
 }
@@ -118,17 +135,17 @@ func (k *Key) hashes() [][32]byte {
 	return [][32]byte{k.Hash, k.OldHash}
 }
 
-// put swaps in a copy of the map with v at k, or without k when v is nil.
-func put[K comparable, V any](p *atomic.Pointer[map[K]*V], k K, v *V) {
+// put swaps in a copy of the map with s at id, or without id when s is nil.
+func put(p *atomic.Pointer[map[string]*seat], id string, s *seat) {
 	old := *p.Load()
-	m := make(map[K]*V, len(old)+1)
-	for ok, ov := range old {
-		if ok != k {
-			m[ok] = ov
+	m := make(map[string]*seat, len(old)+1)
+	for have, other := range old {
+		if have != id {
+			m[have] = other
 		}
 	}
-	if v != nil {
-		m[k] = v
+	if s != nil {
+		m[id] = s
 	}
 	p.Store(&m)
 }
@@ -136,8 +153,8 @@ func put[K comparable, V any](p *atomic.Pointer[map[K]*V], k K, v *V) {
 // Accounts calls yield for every account, in no order, until it returns false.
 func (d *Directory) Accounts(yield func(*Account) bool) {
 	for i := range shards {
-		for _, a := range *d.accounts[i].Load() {
-			if !yield(a) {
+		for _, s := range *d.accounts[i].Load() {
+			if !yield(&s.Account) {
 				return
 			}
 		}
@@ -145,15 +162,7 @@ func (d *Directory) Accounts(yield func(*Account) bool) {
 }
 
 // Keys calls yield for every key, in no order, until it returns false.
-func (d *Directory) Keys(yield func(*Key) bool) {
-	for i := range shards {
-		for hash, k := range *d.keys[i].Load() {
-			if hash == k.Hash && !yield(k) {
-				return
-			}
-		}
-	}
-}
+func (d *Directory) Keys(yield func(*Key) bool) { d.keys.all(yield) }
 
 // Caller is who makes a call: a key and the account it belongs to.
 type Caller struct {
@@ -164,7 +173,7 @@ type Caller struct {
 	// It calls; but it must not replace the one that took its place.
 	Replaced bool
 
-	line line // as it was when the caller was authenticated; nil: not known
+	standing *Standing // as it was when the caller was authenticated; nil: not known
 }
 
 // Refusal says why a key may not call.
@@ -185,38 +194,61 @@ const maxDepth = 64
 
 // Authenticate finds the caller behind a hashed key. The refusal is "" when the caller may call.
 func (d *Directory) Authenticate(hash [32]byte, now time.Time) (Caller, Refusal) {
-	k := d.Key(hash)
-	if k == nil {
+	e := d.keys.find(hash)
+	if e == nil {
 		return Caller{}, Unknown
 	}
+	changes := d.changes.Load() // before accounts are read
+	if s := e.standing; s != nil && s.changes == changes && e.works(now) {
+		return Caller{Key: e.key, Account: s.Account, Replaced: e.replaced, standing: s}, ""
+	}
+	k := e.key
 	a := d.Account(k.AccountID)
 	if a == nil {
 		return Caller{}, Unknown
 	}
-	c := Caller{Key: k, Account: a, Replaced: hash != k.Hash}
+	c := Caller{Key: k, Account: a, Replaced: e.replaced}
 	switch {
+	case e.works(now):
 	case !k.Enabled:
 		return c, KeyDisabled
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
 		return c, KeyExpired
-	case c.Replaced && !now.Before(k.OldUntil):
+	default:
 		return c, KeyRotated
 	}
-	l := make(line, 0, 4) // few are deeper
+	var room [4]*Account
+	l := line(room[:0])
 	for up, n := a, 0; ; n++ {
 		if !up.Enabled || n == maxDepth {
 			return c, AccountDisabled
 		}
 		l = append(l, up)
 		if up.ParentID == "" {
-			c.line = l
-			return c, ""
+			break
 		}
 		if up = d.Account(up.ParentID); up == nil {
 			return c, AccountDisabled
 		}
 	}
+	s := &stood{entry: *e}
+	s.standing = &s.room
+	s.room.set(d, l, k)
+	s.room.changes = changes
+	d.keys.stand(e, s)
+	c.standing = &s.room
+	return c, ""
+}
+
+// works reports whether the key itself may be used.
+func (e *entry) works(now time.Time) bool {
+	return e.enabled && (e.until.IsZero() || now.Before(e.until))
 }
 
 // IsRoot reports whether the caller is root, whose calls are never refused for money.
-func (c Caller) IsRoot() bool { return c.Account.ID == RootID }
+func (c Caller) IsRoot() bool {
+	if c.standing != nil {
+		return c.standing.root // what a call looks at anyway
+	}
+	return c.Account.ID == RootID
+}

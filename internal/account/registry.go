@@ -73,8 +73,22 @@ func (r *Registry) CreateAccount(ctx context.Context, a Account) (Account, error
 	return a, nil
 }
 
+// putAccount puts an account in force; if it has moved, those below it go with it.
 func (r *Registry) putAccount(ctx context.Context, a Account) {
+	from := a.Path
+	if old := r.dir.Account(a.ID); old != nil {
+		from = old.Path
+	}
 	r.dir.PutAccount(a)
+	if from != a.Path {
+		for _, x := range r.dir.Below(a.ID) {
+			if rest, ok := strings.CutPrefix(x.Path, from); ok {
+				moved := *x
+				moved.Path = a.Path + rest
+				r.dir.PutAccount(moved)
+			}
+		}
+	}
 	if r.Changed != nil {
 		r.Changed(ctx, &a, nil)
 	}
@@ -106,6 +120,12 @@ func (r *Registry) roomBelow(id string, levels int) (*Account, error) {
 // UpdateAccount changes the account id by change, which sees it as stored and must not change what its
 // lists and maps hold but set new ones. Id, parent, path and times are not its business.
 func (r *Registry) UpdateAccount(ctx context.Context, id string, change func(*Account) error) (Account, error) {
+	return r.UpdateAccountBy(ctx, id, change, r.store.UpdateAccount)
+}
+
+// UpdateAccountBy is UpdateAccount with another one to store the account: put does as Store.UpdateAccount, and
+// what else is to happen in the same transaction.
+func (r *Registry) UpdateAccountBy(ctx context.Context, id string, change func(*Account) error, put func(context.Context, Account) error) (Account, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old, err := r.store.Account(ctx, id)
@@ -136,7 +156,7 @@ func (r *Registry) UpdateAccount(ctx context.Context, id string, change func(*Ac
 		return Account{}, err
 	}
 	a.UpdatedAt = r.moment()
-	if err := r.store.UpdateAccount(ctx, a); err != nil {
+	if err := put(ctx, a); err != nil {
 		return Account{}, err
 	}
 	a.Version++
@@ -162,9 +182,8 @@ func (r *Registry) MoveAccount(ctx context.Context, id, parentID string, version
 	if to := r.dir.Account(parentID); to != nil && strings.HasPrefix(to.Path, a.Path) {
 		return Account{}, bad("parent_id", "is the account itself or below it: the tree would have a circle")
 	}
-	below := r.dir.Below(id)
 	levels := 1
-	for _, x := range below {
+	for _, x := range r.dir.Below(id) {
 		levels = max(levels, strings.Count(x.Path, ".")-strings.Count(a.Path, ".")+1)
 	}
 	if parentID == a.ParentID {
@@ -183,12 +202,7 @@ func (r *Registry) MoveAccount(ctx context.Context, id, parentID string, version
 		return Account{}, err
 	}
 	a.Version++
-	r.dir.PutAccount(a)
-	for _, x := range below {
-		moved := *x
-		moved.Path = a.Path + strings.TrimPrefix(x.Path, from)
-		r.dir.PutAccount(moved)
-	}
+	r.putAccount(ctx, a)
 	return a, nil
 }
 

@@ -509,12 +509,19 @@ func TestServe(t *testing.T) {
 
 func TestMostTelling(t *testing.T) {
 	a := Account{
+		ID: "a", ParentID: RootID,
 		ModelLimits: map[string]Limits{"*": {RPM: 1}, "gpt-*": {RPM: 2}, "gpt-4*": {RPM: 3}, "gpt-4": {RPM: 4}},
 		Prices:      []catalog.Override{{Model: "*", Free: true}, {Model: "gpt-4", Off: true, Rates: catalog.Rates{Input: "9"}}, {Model: "GPT-4*", Rates: catalog.Rates{Input: "1"}}},
 	}
+	above := NewDirectory([]Account{a, {ID: RootID, ModelLimits: map[string]Limits{"*": {RPM: 9}}}}, nil)
+	s := above.StandingOf(Caller{Account: above.Account("a"), Key: &Key{}})
 	for names, want := range map[string]string{"gpt-4": "gpt-4", "gpt-4o": "gpt-4*", "gpt-5": "gpt-*", "x": "*", "x gpt-4": "gpt-4"} {
-		if p, l := a.LimitsFor(strings.Fields(names)...); p != want || l == (Limits{}) {
-			t.Errorf("%s: %s", names, p)
+		rules, own := s.AppendModelLimits(nil, strings.Fields(names)...)
+		if len(rules) != 2 || !own || rules[0].Subject != ModelSubject("a", want) || rules[0].Limits != a.ModelLimits[want] {
+			t.Errorf("%s: %+v", names, rules)
+		}
+		if rules[1].Subject != ModelSubject(RootID, "*") {
+			t.Errorf("%s: of the account above: %+v", names, rules)
 		}
 	}
 	child := Account{ParentID: "p"}

@@ -81,6 +81,7 @@ type Money interface {
 	Balance(accountID string, at time.Time) ledger.Funds
 	Used(b ledger.Budget, at time.Time) (ledger.Used, bool)
 	Held() catalog.Nanos
+	Flush(ctx context.Context) error // until the store has all calls that have ended
 	Lag(now time.Time) ledger.Lag
 }
 
@@ -92,6 +93,11 @@ type Records interface {
 	Calls(ctx context.Context, q ledger.CallQuery) ([]ledger.Call, error)
 	Entries(ctx context.Context, accountID string, q ledger.Page) ([]ledger.Entry, error)
 	Rollups(ctx context.Context, q ledger.RollupQuery) ([]ledger.Rollup, error)
+}
+
+// Notices tells account holders by mail. *notice.Notices implements it.
+type Notices interface {
+	KeyRotated(ctx context.Context, x *account.Account, key account.Key)
 }
 
 // Deps is what the API works with. All fields are required but Guard.
@@ -106,11 +112,11 @@ type Deps struct {
 	Records   Records
 	Providers []provider.Provider
 
-	Limits       *limit.Limiter
-	ModelSubject func(accountID, pattern string) string // what Limits calls an account's limits on models
-	Budgets      func(c account.Caller) []ledger.Budget // of its account and those above
-	Guard        *sharing.Guard                         // nil: addresses are not watched
-	Trail        *audit.Trail
+	Limits  *limit.Limiter
+	Budgets func(c account.Caller) []ledger.Budget // of its account and those above
+	Guard   *sharing.Guard                         // nil: addresses are not watched
+	Trail   *audit.Trail
+	Notices Notices
 
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -157,6 +163,7 @@ func New(d Deps) (*API, error) {
 
 // configuration of huma: no page that loads from elsewhere, no links in bodies, strict JSON.
 func configuration() huma.Config {
+	strictNames()
 	c := huma.DefaultConfig("Tollgate admin API", "1")
 	c.DocsPath, c.OpenAPIPath, c.SchemasPath = "", "", "" // the document is served by us, made once
 	c.CreateHooks = nil

@@ -36,10 +36,12 @@ type Call struct {
 	Source     canon.UsageSource `json:"usage_source,omitempty" doc:"measured, derived or estimated; missing when nothing was consumed."`
 	Cost       string            `json:"cost" doc:"Dollars."`
 	Quarantine string            `json:"quarantine,omitempty" doc:"Why the price is not known; then the cost is 0 and an operator must look."`
+	Losses     []string          `json:"losses,omitempty" doc:"What translation between dialects lost or changed, or would have where the call was refused for it: place, feature and which of the two."`
 
 	ChannelID string    `json:"channel_id,omitempty" doc:"The last one tried. This and what follows is for root."`
 	Provider  string    `json:"provider,omitempty"`
 	Upstream  string    `json:"upstream,omitempty" doc:"The model as it was sent."`
+	Spoken    string    `json:"spoken,omitempty" doc:"Dialect of the channel, where the call was translated."`
 	Attempts  []Attempt `json:"attempts,omitempty"`
 }
 
@@ -86,10 +88,10 @@ func viewCall(who account.Caller) func(ledger.Call) Call {
 		v := Call{
 			ID: c.ID, At: time.UnixMilli(c.AtMillis).UTC(), RequestID: c.RequestID, AccountID: c.AccountID, KeyID: c.KeyID, Dialect: c.Dialect, Op: c.Op,
 			Model: c.Model, Stream: c.Stream, Status: c.Status, Error: c.ErrorKind, ErrorText: c.ErrorText, Stop: c.Stop, FirstMs: c.FirstMs, TotalMs: c.TotalMs,
-			ClientIP: c.ClientIP, Usage: c.Usage, Source: c.Source, Cost: c.Cost.String(), Quarantine: c.Quarantine,
+			ClientIP: c.ClientIP, Usage: c.Usage, Source: c.Source, Cost: c.Cost.String(), Quarantine: c.Quarantine, Losses: c.Losses,
 		}
 		if who.IsRoot() {
-			v.ChannelID, v.Provider, v.Upstream = c.ChannelID, c.Provider, c.Upstream
+			v.ChannelID, v.Provider, v.Upstream, v.Spoken = c.ChannelID, c.Provider, c.Upstream, string(c.Spoken)
 			for _, t := range c.Attempts {
 				v.Attempts = append(v.Attempts, Attempt{ChannelID: t.ChannelID, Status: t.Status, Error: t.Kind, Ms: t.Ms})
 			}
@@ -186,11 +188,32 @@ func (a *API) listCalls(ctx context.Context, who account.Caller, in *callFilter)
 	return paged(rows, in.Limit, func(c ledger.Call) string { return c.ID }, viewCall(who)), nil
 }
 
+// flushTimeout bounds how long a question about a call waits for the calls of the last moments.
+const flushTimeout = 2 * time.Second
+
+// record returns a call, also one that ended just now: a client asks for the receipt of the answer it
+// has in hand.
+func (a *API) record(ctx context.Context, id string) (ledger.Call, error) {
+	c, err := a.Records.Call(ctx, id)
+	if !errors.Is(err, ledger.ErrNotFound) {
+		return c, err
+	}
+	brief, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	if a.Money.Flush(brief) != nil {
+		return c, err // the store is slow or away: then it is not there yet
+	}
+	return a.Records.Call(ctx, id)
+}
+
 // call returns a call of an account that who may see. Root also sees calls of accounts that are gone.
 func (a *API) call(ctx context.Context, who account.Caller, id string) (ledger.Call, error) {
-	c, err := a.Records.Call(ctx, id)
+	c, err := a.record(ctx, id)
 	if err == nil && !who.IsRoot() {
 		_, err = a.account(who, c.AccountID)
+	}
+	if errors.Is(err, ledger.ErrForgotten) {
+		return c, notFound("call any more: it would be older than the retention (CALLS_KEEP_DAYS)")
 	}
 	if err != nil && (errors.Is(err, ledger.ErrNotFound) || isNotFound(err)) {
 		return c, notFound("call; a call of the last moments may not be stored yet")

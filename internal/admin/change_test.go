@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -123,6 +124,10 @@ func TestRefusals(t *testing.T) {
 		{"root", "PATCH", leaf, `{"limits":{"rpm":-1}}`, 422, `body.limits.rpm`},
 		{"root", "PATCH", leaf, `{"limits":{"rpm":1.5}}`, 422, `body.limits.rpm`},
 		{"root", "PATCH", leaf, `{"alias":"x","alias":"y"}`, 400, `alias`},
+		{"root", "PATCH", leaf, `{"alias":"x","Alias":"y"}`, 422, `body.Alias`},
+		{"root", "PATCH", leaf, `{"limits":{"rpm":1,"RPM":-1}}`, 422, `body.limits.RPM`},
+		{"root", "POST", leaf + "/credit", `{"amount":"1","Amount":"2"}`, 422, `body.Amount`},
+		{"root", "POST", leaf + "/credit", `{"amount":1e400}`, 400, `1e400 is out of range`},
 		{"root", "PATCH", leaf, `{"alias":`, 400, `JSON`},
 		{"root", "PATCH", leaf, `[]`, 400, `JSON`},
 		{"root", "PATCH", leaf, `{"alias":"a\u0000b"}`, 400, `NUL`},
@@ -378,6 +383,9 @@ func TestRotate(t *testing.T) {
 	}
 	if r := g.do("root", "POST", "/keys/"+second.ID+"/rotate", `{"grace_seconds":-1}`); r.code != 422 {
 		t.Errorf("%d", r.code)
+	}
+	if want := []string{"leaf " + second.ID, "leaf " + second.ID}; !slices.Equal(g.memory.mailed, want) {
+		t.Errorf("told of %v, want %v: those that were refused replaced nothing", g.memory.mailed, want)
 	}
 	for _, secret := range []string{old, new, kept["secret"].(string)} {
 		if strings.Contains(g.log.String(), secret) {
@@ -710,6 +718,15 @@ func TestReceipt(t *testing.T) {
 	if m["total"] != "0.007" || m["recomputed"] != "0.007" || m["charged"] != "0.007" || m["equal"] != true || len(m["items"].([]any)) != 2 {
 		t.Errorf("%v", m)
 	}
+	late := call
+	late.ID = "late"
+	g.memory.unstored = []ledger.Call{late}
+	for _, path := range []string{"/receipts/late", "/calls/late"} { // of an answer that a client has just read
+		if m := g.must(200, g.do("leaf", "GET", path, "")); m["account_id"] != g.ids["leaf"] {
+			t.Errorf("%s: %v", path, m)
+		}
+	}
+	g.must(404, g.do("leaf", "GET", "/receipts/none", ""))
 	call.Cost++
 	g.memory.calls = []ledger.Call{call}
 	if m := g.must(200, g.do("leaf", "GET", "/receipts/c", "")); m["equal"] != false || m["charged"] != "0.007000001" || m["fault"] == nil {

@@ -49,6 +49,8 @@ type memory struct {
 	channels map[string]pool.Channel
 	cards    map[string]ledger.Card
 	calls    []ledger.Call // newest first
+	mailed   []string      // of replaced keys: account, key
+	unstored []ledger.Call // those that only the journal has
 	entries  []ledger.Entry
 	rollups  []ledger.Rollup
 	models   []catalog.Model
@@ -304,6 +306,17 @@ func (m *memory) Balance(id string, _ time.Time) ledger.Funds {
 func (m *memory) Used(ledger.Budget, time.Time) (ledger.Used, bool) {
 	return ledger.Used{Spent: 1e9, Held: 2e9}, true
 }
+
+// KeyRotated notes who would get a mail.
+func (m *memory) KeyRotated(_ context.Context, x *account.Account, k account.Key) {
+	m.mailed = append(m.mailed, x.Name+" "+k.ID)
+}
+
+func (m *memory) Flush(context.Context) error {
+	m.calls, m.unstored = append(m.unstored, m.calls...), nil
+	return nil
+}
+
 func (m *memory) Held() catalog.Nanos      { return 1_500_000_000 }
 func (m *memory) Lag(time.Time) ledger.Lag { return ledger.Lag{Records: 1} }
 
@@ -377,8 +390,8 @@ func newGate(t *testing.T) *gate {
 		},
 		MayUse:   func(c account.Caller, model string) bool { return !strings.HasPrefix(model, "hidden") },
 		Accounts: g.reg, Channels: checkedPool{g.pool, func(context.Context, pool.Channel, provider.Provider) *canon.Error { return g.memory.verdict }},
-		Models: memoryModels{g.memory}, Money: g.memory, Records: g.memory, Providers: builtin.All(),
-		Limits: g.limits, ModelSubject: func(id, pattern string) string { return id + " " + pattern },
+		Models: memoryModels{g.memory}, Money: g.memory, Records: g.memory, Notices: g.memory, Providers: builtin.All(),
+		Limits: g.limits,
 		Budgets: func(c account.Caller) []ledger.Budget {
 			if c.Account.HardLimit == 0 {
 				return nil

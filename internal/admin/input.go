@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -16,6 +17,10 @@ import (
 	"tollgate/internal/jsonedit"
 	"tollgate/internal/mapping"
 )
+
+// strictNames lets huma refuse "Amount" for "amount": else it checks one of them where both stand, and
+// encoding/json takes the last.
+var strictNames = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
 
 // maxDepth bounds the nesting of a body.
 const maxDepth = 32
@@ -32,6 +37,9 @@ func unmarshal(data []byte, v any) error {
 	err := json.Unmarshal(data, v)
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
+		if wrong.Field == "" { // read before it is known what stands where
+			return errors.New("the " + wrong.Value + " is out of range")
+		}
 		return errors.New(wrong.Field + " must be " + wrong.Type.String() + ", not " + wrong.Value)
 	}
 	return err

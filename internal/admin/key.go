@@ -254,8 +254,8 @@ func (a *API) rotateKey(ctx context.Context, who account.Caller, in *struct {
 	about(ctx, k.AccountID, k.ID, map[string]any{"grace_seconds": in.Body.Grace})
 	version := int64(0)
 	switch {
-	case k.ID == who.Key.ID && who.Replaced:
-		return nil, huma.Error403Forbidden("this key was replaced and works on for a while; only the new one can be replaced")
+	case who.Replaced:
+		return nil, errReplaced
 	case k.ID == who.Key.ID:
 		version = who.Key.Version
 	default:
@@ -269,6 +269,9 @@ func (a *API) rotateKey(ctx context.Context, who account.Caller, in *struct {
 	k, plain, err := a.Accounts.RotateKey(ctx, k.ID, version, "", time.Duration(in.Body.Grace)*time.Second)
 	if err != nil {
 		return nil, err
+	}
+	if x := a.Accounts.Directory().Account(k.AccountID); x != nil { // else it was deleted in the same moment
+		a.Notices.KeyRotated(ctx, x, k)
 	}
 	return &one[NewKey]{NewKey{Key: viewKey(k), Secret: plain.Reveal()}}, nil
 }

@@ -71,7 +71,7 @@ func (a *API) limits(_ context.Context, who account.Caller, in *AccountID) (*one
 		}
 		add("account", "", up.ID, up.Limits)
 		for pattern, l := range up.ModelLimits {
-			add("model", pattern, a.ModelSubject(up.ID, pattern), l)
+			add("model", pattern, account.ModelSubject(up.ID, pattern), l)
 		}
 	}
 	for _, b := range a.Budgets(account.Caller{Account: x}) {

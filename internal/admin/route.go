@@ -101,8 +101,12 @@ func (a *API) guard(ctx huma.Context, next func(huma.Context)) {
 		a.writeProblem(ctx, http.StatusForbidden, "this needs the key of "+string(policy))
 		return
 	}
-	if policy != PolicyAnyone && who.Key.Narrow() {
+	switch {
+	case policy != PolicyAnyone && who.Key.Narrow():
 		a.writeProblem(ctx, http.StatusForbidden, errNarrow.Error())
+		return
+	case policy != PolicyAnyone && who.Replaced:
+		a.writeProblem(ctx, http.StatusForbidden, errReplaced.Error())
 		return
 	}
 	inner := huma.WithValue(ctx, callerKey{}, who) // it alone knows the status afterwards
@@ -114,6 +118,10 @@ func (a *API) guard(ctx huma.Context, next func(huma.Context)) {
 }
 
 var errNarrow = huma.Error403Forbidden("this key is narrowed to some models, paths, limits or a quota; managing needs a key of the account that is not")
+
+// errReplaced keeps whoever has a key that may have leaked, which is why it was replaced, from making one that
+// lasts.
+var errReplaced = huma.Error403Forbidden("this key was replaced and calls on for a while; managing needs the new one")
 
 func (p Policy) admits(who account.Caller) bool {
 	switch p {

@@ -167,6 +167,43 @@ func TestLevelsOfAccounts(t *testing.T) {
 	}
 }
 
+// What a list of models holds can be called, and a model is found where a call of it is taken: also by a
+// name that no list has, since channels serve patterns and letters match in either case.
+func TestModelsAndCallsAgree(t *testing.T) {
+	const bob, carl = "sk-test-bob-0123456789abcdefghijklmnopqr", "sk-test-carl-0123456789abcdefghijklmnopq"
+	g := startGateway(t, accounts(t, `  - {name: alice, credit: 10, models: ["sim-*", "-sim-claude", "gpt-*"], model_mapper: "gpt-nice=sim-gpt,gpt-not=sim-claude", keys: [{name: main, key: `+userKey+`}]}
+  - {name: bob, credit: 10, prices: [{model: "omni-new", input: "1", output: "2"}], keys: [{name: main, key: `+bob+`}]}
+  - {name: carl, unbilled: true, keys: [{name: main, key: `+carl+`, models: ["-sim-gpt"]}]}
+`))
+	for _, c := range []struct {
+		key     string
+		yes, no []string
+	}{
+		{userKey, []string{"sim-gpt", "SIM-GPT", "gpt-nice"}, []string{"sim-claude", "SIM-Claude", "gpt-not", "omni-new", "nobody"}},
+		{bob, []string{"sim-gpt", "sim-claude", "omni-new"}, []string{"omni-newer", "gpt-nice", "nobody"}},
+		{carl, []string{"sim-claude", "omni-newer"}, []string{"sim-gpt", "nobody"}},
+	} {
+		as := []string{"Authorization", "Bearer " + c.key}
+		taken := func(name string) bool {
+			return g.send("POST", "/v1/chat/completions", strings.Replace(hello, "sim-gpt", name, 1), as...).status == 200
+		}
+		found := func(name string) bool { return g.send("GET", "/v1/models/"+name, "", as...).status == 200 }
+		for i, names := range [][]string{c.yes, c.no} {
+			for _, name := range names {
+				if taken(name) != (i == 0) || found(name) != (i == 0) {
+					t.Errorf("%s %s: call %t, model %t, want %t", c.key[:12], name, taken(name), found(name), i == 0)
+				}
+			}
+		}
+		list := g.send("GET", "/v1/models", "", as...).decode(t, 200)["data"].([]any)
+		for _, m := range list {
+			if name := m.(map[string]any)["id"].(string); !found(name) || slices.Contains(c.no, name) {
+				t.Errorf("%s: the list has %s", c.key[:12], name)
+			}
+		}
+	}
+}
+
 // What an account pays for a model can be laid down for it; the receipt recomputes, and the answer tells
 // the sum.
 func TestOwnPrices(t *testing.T) {
@@ -398,6 +435,35 @@ func TestManagerLife(t *testing.T) {
 	want := []string{"account.delete done", "credit.take failed", "credit.take done", "credit.grant done", "key.create done", "account.create done"}
 	if !slices.Equal(trail, want) {
 		t.Errorf("the trail: %q", trail)
+	}
+}
+
+// A key that was replaced calls and reads in its time of grace, and manages over neither API.
+func TestReplacedKeyDoesNotManage(t *testing.T) {
+	g := startGateway(t, accounts(t, "  - {name: team, role: manager, credit: 100, keys: [{name: main, key: "+userKey+"}]}\n"))
+	who := g.send("GET", "/api/v1/me", "").decode(t, 200)
+	id := who["key"].(map[string]any)["id"].(string)
+	fresh := g.send("POST", "/api/v1/keys/"+id+"/rotate", `{"grace_seconds":600}`).decode(t, 200)["secret"].(string)
+	other := g.send("POST", "/api/v1/keys", `{}`, "Authorization", "Bearer "+fresh).decode(t, 201)["id"].(string)
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"POST", "/v1/chat/completions", hello, 200},
+		{"GET", "/api/v1/keys", "", 200},
+		{"GET", "/dashboard/info", "", 200},
+		{"POST", "/api/v1/keys", `{}`, 403},
+		{"POST", "/api/v1/accounts", `{"name":"child"}`, 403},
+		{"PATCH", "/api/v1/keys/" + id, `{"name":"mine"}`, 403},
+		{"POST", "/api/v1/keys/" + id + "/rotate", `{}`, 403},
+		{"POST", "/api/v1/keys/" + other + "/rotate", `{}`, 403},
+		{"DELETE", "/api/v1/keys/" + other, "", 403},
+		{"POST", "/x-users", `{"Name":"child","Email":"child@example.com","CreditGranted":10}`, 403},
+		{"POST", "/x-self", `{"confirm":"` + time.Now().UTC().Format("2006-01-02") + `-ROTATE-SELF"}`, 403},
+	} {
+		if a := g.send(c.method, c.path, c.body); a.status != c.status || c.status == 403 && !strings.Contains(a.body, "replaced") {
+			t.Errorf("%s %s: %d %s", c.method, c.path, a.status, a.body)
+		}
 	}
 }
 

@@ -31,21 +31,21 @@ func (a *App) adminRoutes() (map[string]http.Handler, error) {
 	api, err := admin.New(admin.Deps{
 		Authenticate: a.relay.Authenticate, MayUse: a.relay.MayUse, Accounts: a.registry, Channels: managedPool{a.pool, a.relay.Check},
 		Models: managedModels{a.models}, Money: a.book, Records: a.store, Providers: providers,
-		Limits: a.limits, ModelSubject: relay.ModelSubject, Guard: a.guard, Trail: a.trail,
+		Limits: a.limits, Guard: a.guard, Trail: a.trail, Notices: a.notices,
 		Budgets: func(c account.Caller) []ledger.Budget { return relay.Budgets(a.registry.Directory(), c, nil) },
 		Log:     a.log, Now: time.Now, Version: a.version, Began: time.Now(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	routes := map[string]http.Handler{admin.Prefix + "/": api}
+	routes := map[string]http.Handler{admin.Prefix + "/": a.upToDate(api)}
 	x := proxyxai.New(proxyxai.Deps{
 		Authenticate: a.relay.Authenticate, Channels: a.pool, Settings: a.settings, Accounts: a.registry, Money: a.book, Records: a.store,
 		News: news.New(a.store, time.Now), Notices: a.notices, Trail: a.trail, Base: a.cfg.XAIBase, MinFunding: a.cfg.MinFunding, MinBalance: a.cfg.MinAPIBalance,
 		Log: a.log, Now: time.Now,
 	})
 	for pattern, h := range x.Routes() {
-		routes[pattern] = h
+		routes[pattern] = a.upToDate(h)
 	}
 	return routes, nil
 }

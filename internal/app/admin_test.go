@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -91,6 +92,27 @@ func TestXKeyServesTheNextRequest(t *testing.T) {
 	}
 	if strings.Contains(g.logs.String(), upstream) {
 		t.Error("the upstream key is in the log")
+	}
+}
+
+// Keys in the environment are channels by themselves: those under their vendors' own names, and INIT_KEYS.
+func TestKeysOfTheEnvironmentAreChannels(t *testing.T) {
+	sim, url := simulate(t)
+	g := startGateway(t, alice("10"), "OPENAI_API_KEY=sk-env-openai", "ANTHROPIC_API_KEY=sk-env-anthropic", "GEMINI_API_KEY=sk-env-gemini",
+		"INIT_KEYS=sk-env-first::"+url)
+	list := g.asRoot("GET", "/api/v1/channels", "")
+	var got []string
+	for _, c := range list.decode(t, 200)["data"].([]any) {
+		c := c.(map[string]any)
+		got = append(got, fmt.Sprint(c["provider"], " ", c["origin"], " ", c["enabled"]))
+	}
+	slices.Sort(got)
+	want := []string{"anthropic env true", "gateway env true", "gemini env true", "openai env true"}
+	if !slices.Equal(got, want) || strings.Contains(list.body+g.logs.String(), "sk-env") {
+		t.Errorf("channels %q, want %q: %s", got, want, list.body)
+	}
+	if a := g.send("POST", "/v1/chat/completions", hello); a.status != 200 || len(counted(t, sim)) != 1 {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"tollgate/internal/account"
 	"tollgate/internal/audit"
 	"tollgate/internal/canon"
+	"tollgate/internal/change"
 	"tollgate/internal/config"
 	"tollgate/internal/dialect"
 	"tollgate/internal/dialect/anthropic"
@@ -56,6 +57,7 @@ type App struct {
 	pool     *pool.Pool
 	models   *Models
 	settings *setting.Settings
+	follower *change.Follower
 	mails    *mail.Queue
 	trail    *audit.Trail
 	notices  *notice.Notices
@@ -66,6 +68,7 @@ type App struct {
 	server   *server.Server
 	metrics  *obs.Metrics
 	guard    *sharing.Guard
+	bans     chan sharing.Ban // that the store is to keep
 	limits   *limit.Limiter
 	sim      *simulated
 	root     rootKey
@@ -101,7 +104,8 @@ func New(ctx context.Context, cfg *config.Config, version string, log *slog.Logg
 	if err := a.openPool(ctx); err != nil {
 		return a, err
 	}
-	if err := a.openServer(); err != nil {
+	a.takeOver(a.follower)
+	if err := a.openServer(ctx); err != nil {
 		return a, err
 	}
 	return a, nil
@@ -114,6 +118,9 @@ func (a *App) openBooks(ctx context.Context) error {
 		return err
 	}
 	a.store = store
+	if a.follower, err = change.New(ctx, store, a.log); err != nil { // before anything is read from it
+		return err
+	}
 	opts := journal.DefaultOptions()
 	opts.SyncEvery, opts.Logger = a.cfg.JournalSync, a.log
 	if a.journal, err = journal.Open(journalDir(a.cfg), opts); err != nil {
@@ -123,7 +130,7 @@ func (a *App) openBooks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.book, err = ledger.OpenBook(ctx, ledger.Options{Store: a.store, Journal: a.journal, Node: node, Log: a.log, OnSoftLimit: a.softLimit, Fees: ledger.Fees{Take: a.cfg.TakeFee, Close: a.cfg.CloseFee, Commission: a.cfg.Commission}}); err != nil {
+	if a.book, err = ledger.OpenBook(ctx, ledger.Options{Store: a.store, Journal: a.journal, Node: node, Log: a.log, OnSoftLimit: a.softLimit, Fees: ledger.Fees{Take: a.cfg.TakeFee, Close: a.cfg.CloseFee, Commission: a.cfg.Commission}, LongestCall: a.cfg.TimeoutCall}); err != nil {
 		return err
 	}
 	a.models, err = NewModels(ctx, a.cfg.Models, a.store)
@@ -163,7 +170,7 @@ func (a *App) openPool(ctx context.Context) error {
 }
 
 // openServer builds the way of a call and listens.
-func (a *App) openServer() error {
+func (a *App) openServer(ctx context.Context) error {
 	protocols := []dialect.Protocol{openaichat.New(), openairesponses.New(), anthropic.New(), gemini.New()}
 	byName := map[canon.Dialect]dialect.Protocol{}
 	for _, p := range protocols {
@@ -171,7 +178,11 @@ func (a *App) openServer() error {
 	}
 	c := a.cfg
 	a.metrics = obs.NewMetrics(a.version)
-	a.guard, a.limits = a.newGuard(), limit.New(nil)
+	a.limits = limit.New(nil)
+	a.loadRates(ctx)
+	if err := a.openGuard(ctx); err != nil {
+		return err
+	}
 	deps := relay.Deps{
 		Settings: relay.Settings{
 			MaxBody: c.MaxBodyBytes, MaxAnswer: c.MaxAnswerBytes, MaxEvent: int(c.MaxEventBytes),
@@ -233,7 +244,10 @@ func (a *App) Run(ctx context.Context) error {
 	wg.Go(func() { a.pool.Run(background, a.relay.Check) })
 	wg.Go(func() { pace(background) })
 	wg.Go(func() { a.trimKept(background) })
-	wg.Go(func() { a.settings.Run(background) })
+	wg.Go(func() { a.retain(background) })
+	wg.Go(func() { a.keepRates(background) })
+	wg.Go(func() { a.keepBans(background) })
+	wg.Go(func() { a.follower.Run(background) })
 	wg.Go(func() { a.mails.Run(background) })
 	wg.Go(func() { a.notices.Run(background) })
 	if a.metricsListener != nil {

@@ -3,7 +3,6 @@ package app
 import (
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -12,7 +11,12 @@ import (
 // address if the peer has none.
 func clientIP(trusted []netip.Prefix) func(*http.Request) netip.Addr {
 	isTrusted := func(a netip.Addr) bool {
-		return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
+		for _, p := range trusted {
+			if p.Contains(a) {
+				return true
+			}
+		}
+		return false
 	}
 	return func(r *http.Request) netip.Addr {
 		peer, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -24,8 +28,8 @@ func clientIP(trusted []netip.Prefix) func(*http.Request) netip.Addr {
 			return addr
 		}
 		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-		for _, hop := range slices.Backward(hops) {
-			a, ok := parseHop(strings.TrimSpace(hop))
+		for i := len(hops) - 1; i >= 0; i-- {
+			a, ok := parseHop(strings.TrimSpace(hops[i]))
 			if !ok {
 				break // what stands before a hop that can't be read is not to be believed
 			}

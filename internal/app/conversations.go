@@ -33,16 +33,16 @@ func (c conversations) load(ctx context.Context, accountID, id string) (*openair
 }
 
 // Resume implements relay.Conversations.
-func (c conversations) Resume(ctx context.Context, accountID, id string, body []byte) ([]byte, any, *canon.Error) {
+func (c conversations) Resume(ctx context.Context, accountID, id string, body []byte) ([]byte, int, any, *canon.Error) {
 	k, err := c.load(ctx, accountID, id)
 	if err != nil {
 		if errors.Is(err.Cause, pool.ErrNotFound) {
-			return nil, nil, nil // some channel may keep it
+			return nil, 0, nil, nil // some channel may keep it
 		}
-		return nil, nil, err
+		return nil, 0, nil, err
 	}
-	whole, err := openairesponses.Continue(body, k)
-	return whole, k, err
+	whole, earlier, err := openairesponses.Continue(body, k)
+	return whole, earlier, k, err
 }
 
 // Keep implements relay.Conversations.

@@ -237,3 +237,31 @@ func argued(events []canon.Event) (calls, size int) {
 	}
 	return calls, size
 }
+
+// A request that says nothing is refused before it costs anything, as vendors do at home.
+func TestNothingSaidIsRefused(t *testing.T) {
+	sim, url := simulate(t)
+	g := startGateway(t, translated(url, ""))
+	for client, ask := range map[string][2]string{
+		"chat":      {"/v1/chat/completions", `{"model":"MODEL","messages":[],"tools":[{"type":"function","function":{"name":"f"}}]}`},
+		"responses": {"/v1/responses", `{"model":"MODEL","input":[]}`},
+		"claude":    {"/v1/messages", `{"model":"MODEL","max_tokens":9,"messages":[]}`},
+		"gemini":    {"/v1beta/models/MODEL:generateContent", `{"contents":[]}`},
+	} {
+		for _, upstream := range []string{"chat", "responses", "claude", "gemini"} {
+			if client == upstream {
+				continue
+			}
+			model := upstream + "-model"
+			a := g.send("POST", strings.ReplaceAll(ask[0], "MODEL", model), strings.ReplaceAll(ask[1], "MODEL", model))
+			if a.status != 400 {
+				t.Errorf("%s on %s: %d %s", client, upstream, a.status, a.body)
+			}
+		}
+	}
+	for _, c := range counted(t, sim) { // a path that may be there, as some vendors have it, is tried
+		if c.Status == 200 {
+			t.Errorf("an upstream answered: %+v", c)
+		}
+	}
+}

@@ -58,6 +58,30 @@ func TestKeptResponses(t *testing.T) {
 	}
 }
 
+// What a call that goes on loses is told by its place in the call's own input.
+func TestLossesOfContinuedResponses(t *testing.T) {
+	_, url := simulate(t)
+	g := startGateway(t, translated(url, ""))
+	const pixel = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+	look := []any{map[string]any{"role": "user", "content": []any{map[string]any{"type": "input_image", "image_url": pixel, "detail": "high"}}}}
+	ask := map[string]any{"model": "claude-model", "input": look}
+	first := g.send("POST", "/v1/responses", marshal(t, ask))
+	ask["previous_response_id"] = responseOf(t, first, false)["id"]
+	second := g.send("POST", "/v1/responses", marshal(t, ask))
+	for a, want := range map[*answer]string{
+		&first:  "input[0].content[0]: image.detail lost",
+		&second: "input[0].content[0]: image.detail lost (and at 1 more)", // not the one that was told before
+	} {
+		if got := a.header.Get("X-Tollgate-Loss"); a.status != 200 || !strings.Contains(got, want) || want == "" {
+			t.Errorf("%d %q, want %q", a.status, got, want)
+		}
+	}
+	ask["input"] = []any{map[string]any{"role": "user", "content": []any{map[string]any{"type": "input_image", "image_url": 1}}}}
+	if a := g.send("POST", "/v1/responses", marshal(t, ask)); a.status != 400 || !strings.Contains(a.body, `"input[0].content[0]`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
 func marshal(t *testing.T, v any) string {
 	t.Helper()
 	raw, err := json.Marshal(v)

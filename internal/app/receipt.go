@@ -25,6 +25,9 @@ func Receipt(ctx context.Context, cfg *config.Config, id string, out io.Writer) 
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	call, err := store.Call(ctx, id)
+	if errors.Is(err, ledger.ErrForgotten) {
+		return fmt.Errorf("call %q is not in the store: it is older than the retention (CALLS_KEEP_DAYS). What its account was charged for it stands in the entries of the ledger", id)
+	}
 	if errors.Is(err, ledger.ErrNotFound) {
 		return fmt.Errorf("there is no call %q in the store; a call of the last seconds may still be in the journal", id)
 	}

@@ -6,6 +6,29 @@ import (
 	"testing"
 )
 
+// Statistics hold every call that has ended, whatever interval was asked for.
+func TestStatisticsAreNeverBehind(t *testing.T) {
+	_, url := simulate(t)
+	g := startGateway(t, channels(url, "sk-up-1"))
+	for i, interval := range []int{1, 100, 1_000_000} {
+		if a := g.asRoot("POST", "/x-conf", fmt.Sprintf(`{"StatsInterval":%d,"LogEnable":true}`, interval)); a.status != 200 || !strings.Contains(a.body, "every call") {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+		if a := g.send("POST", "/v1/chat/completions", hello); a.status != 200 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		want := fmt.Sprintf(`"Requests":%d`, i+1)
+		for _, path := range []string{"/dashboard/x-user-info", "/dashboard/bill"} {
+			if a := g.send("GET", path, ""); !strings.Contains(strings.ReplaceAll(a.body, "total_requests", "Requests"), want) {
+				t.Errorf("%s after %d calls: %s", path, i+1, a.body)
+			}
+		}
+		if a := g.asRoot("GET", "/x-users/alice", ""); !strings.Contains(a.body, want) {
+			t.Errorf("the list after %d calls: %s", i+1, a.body)
+		}
+	}
+}
+
 // Settings are in force at once, are kept over a restart, and go back to the environment's values.
 func TestLiveSettings(t *testing.T) {
 	sim, url := simulate(t)

@@ -3,11 +3,14 @@ package app_test
 import (
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tidwall/gjson"
 
 	"tollgate/internal/dialect/anthropic"
 	"tollgate/internal/dialect/crosstest"
@@ -34,13 +37,14 @@ func translated(upstream string, more string) string {
 	var b strings.Builder
 	b.WriteString("channels:\n")
 	for _, u := range upstreams {
-		fmt.Fprintf(&b, "  - {name: %s, provider: %s, base_url: %q, key: sk-%s-1, models: [\"%s-*\"], mapping: {%s-model: %s, %s-split: %s, %s-broken: %s+cut=4, %s-failing: %s+status=500, %s-refusing: %s+status=400, %s-big: %s+events=50}}\n",
+		fmt.Fprintf(&b, "  - {name: %s, provider: %s, base_url: %q, key: sk-%s-1, models: [\"%s-*\"], mapping: {%s-model: %s, %s-exact: %s, %s-split: %s, %s-broken: %s+cut=4, %s-failing: %s+status=500, %s-refusing: %s+status=400, %s-big: %s+events=50}}\n",
 			u.name, u.provider, upstream, u.name, u.name,
-			u.name, u.model, u.name, u.model, u.name, u.model, u.name, u.model, u.name, u.model, u.name, u.model)
+			u.name, u.model, u.name, u.model, u.name, u.model, u.name, u.model, u.name, u.model, u.name, u.model, u.name, u.model)
 	}
 	b.WriteString("models:\n")
 	for _, u := range upstreams {
 		fmt.Fprintf(&b, "  - {name: \"%s-*\", price: {input: \"1\", output: \"2\", cache_read: \"0.1\"}}\n", u.name)
+		fmt.Fprintf(&b, "  - {name: %s-exact, strict: true, price: {input: \"1\", output: \"2\"}}\n", u.name)
 		fmt.Fprintf(&b, "  - {name: \"%s-split\", split_thoughts: true, price: {input: \"1\", output: \"2\"}}\n", u.name)
 	}
 	fmt.Fprintf(&b, "accounts:\n  - {name: alice, credit: 10, keys: [{name: main, key: %s}, {name: exact, key: %s, strict: true}]}\n", userKey, strictKey)
@@ -136,6 +140,20 @@ func TestTranslatedCalls(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Many Claude clients read the input of a stream from its message_start alone, which others tell last.
+func TestTranslatedStreamsBeginWithTheirInput(t *testing.T) {
+	_, url := simulate(t)
+	g := startGateway(t, translated(url, ""))
+	for _, u := range upstreams {
+		path, body := clients["claude"].ask(u.name+"-model", "echo: "+strings.Repeat("some words ", 40), true, "")
+		a := g.send("POST", path, body)
+		start, _, _ := strings.Cut(a.body, "\n\n")
+		if n := gjson.Get(start[strings.Index(start, "{"):], "message.usage.input_tokens").Int(); n < 50 || n > 250 {
+			t.Errorf("%s: %d tokens in %s", u.name, n, start)
+		}
+	}
 }
 
 // Parallel calls of tools arrive with ids, names and arguments, and their results go back.
@@ -244,6 +262,46 @@ func TestThoughtsAreSplit(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A request to a channel of its own dialect passes as it came, with its dialect's headers, also where the
+// answer is edited.
+func TestEditedAnswersLeaveTheRequestAlone(t *testing.T) {
+	bodies, headers := make(chan string, 1), make(chan http.Header, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body) // what is missing is seen
+		bodies <- string(raw)
+		headers <- r.Header
+		w.Header().Set("Content-Type", "application/json")
+		if strings.HasSuffix(r.URL.Path, "/responses") {
+			_, _ = w.Write([]byte(`{"id":"resp_1","object":"response","status":"completed","model":"m","output":[{"type":"message","id":"msg_1","role":"assistant","status":"completed","content":[{"type":"output_text","text":"<think>hm</think>four","annotations":[]}]}],"usage":{"input_tokens":1,"output_tokens":1}}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"id":"c","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"<think>hm</think>four"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`))
+	}))
+	defer srv.Close()
+	g := startGateway(t, translated(srv.URL, ""))
+	for path, body := range map[string]string{
+		"/v1/responses": `{"model":"responses-split","include":["reasoning.encrypted_content"],"text.verbosity":"own","input":[{"type":"message","id":"msg_0","role":"assistant","phase":"commentary","status":"completed",` +
+			`"content":[{"type":"output_text","text":"one","annotations":[]}]},{"role":"user","content":"go on"}]}`,
+		"/v1/chat/completions": `{"model":"chat-split", "response_format.json_schema.name":"own","messages":[{"role":"user","content":"hi","own":1}]}`,
+	} {
+		a := g.send("POST", path, body, "OpenAI-Beta", "x=1", "Authorization", "Bearer "+userKey)
+		if a.status != 200 || !strings.Contains(a.body, "hm") || strings.Contains(a.body, "<think>") || a.header.Get("X-Tollgate-Loss") != "" {
+			t.Errorf("%s: %d %v %s", path, a.status, a.header, a.body)
+			continue
+		}
+		name, model := "responses-split", "sim-gpt-codex"
+		if path == "/v1/chat/completions" {
+			name, model = "chat-split", "sim-gpt"
+		}
+		if got, want := <-bodies, strings.Replace(body, name, model, 1); got != want {
+			t.Errorf("%s: sent\n%s\nof\n%s", path, got, want)
+		}
+		if h := <-headers; h.Get("Openai-Beta") != "x=1" {
+			t.Errorf("%s: %v", path, h)
+		}
+	}
 }
 
 // Tokens are counted in every dialect for any model, by the upstream or else by an estimate that says so,

@@ -43,6 +43,9 @@ func writeAudit(a *ledger.Audit, out io.Writer) error {
 	p("%d cards\thave what their entries add up to\n", a.Cards)
 	p("%d accounts\towe and spent what their entries add up to\n", a.Accounts)
 	p("%d calls\tare charged as they cost, once each\n", a.Calls)
+	if a.Forgotten > 0 {
+		p("%d calls\tthat are kept no more were charged as was noted when they were removed\n", a.Forgotten)
+	}
 	for side, sum := range a.Sides {
 		p("%s\t%s\n", side, sum)
 	}

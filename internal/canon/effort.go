@@ -45,3 +45,16 @@ func NearestEffort(word string, known ...string) string {
 	}
 	return best
 }
+
+// ShowsThoughts reports whether who asks expects to see what the model thinks: it says so, or asks for thinking
+// in a form whose answers show it unless they are told not to, as Claude's do and OpenRouter's with a budget.
+func (r *Request) ShowsThoughts() bool {
+	e := r.Reasoning
+	switch {
+	case e == nil || e.Disabled:
+		return false
+	case e.Show != ThoughtsNotSaid:
+		return e.Show == ThoughtsShown
+	}
+	return r.Origin == Anthropic && (e.Budget > 0 || e.Adaptive) || r.Origin == OpenAIChat && e.Budget > 0
+}

@@ -25,3 +25,28 @@ func TestEffort(t *testing.T) {
 		}
 	}
 }
+
+func TestShowsThoughts(t *testing.T) {
+	for _, c := range []struct {
+		origin canon.Dialect
+		e      *canon.Effort
+		want   bool
+	}{
+		{canon.Anthropic, nil, false},
+		{canon.Anthropic, &canon.Effort{Level: "high"}, false}, // thinking itself was not asked for
+		{canon.Anthropic, &canon.Effort{Budget: 2000}, true},
+		{canon.Anthropic, &canon.Effort{Adaptive: true}, true},
+		{canon.Anthropic, &canon.Effort{Budget: 2000, Show: canon.ThoughtsHidden}, false},
+		{canon.Anthropic, &canon.Effort{Disabled: true, Budget: 2000}, false},
+		{canon.Gemini, &canon.Effort{Budget: 2000}, false},
+		{canon.Gemini, &canon.Effort{Show: canon.ThoughtsShown}, true},
+		{canon.OpenAIChat, &canon.Effort{Level: "high"}, false},
+		{canon.OpenAIChat, &canon.Effort{Budget: 2000}, true},
+		{canon.OpenAIResponses, &canon.Effort{Level: "high"}, false},
+		{canon.OpenAIResponses, &canon.Effort{Show: canon.ThoughtsShown}, true},
+	} {
+		if got := (&canon.Request{Origin: c.origin, Reasoning: c.e}).ShowsThoughts(); got != c.want {
+			t.Errorf("%s %+v: %v", c.origin, c.e, got)
+		}
+	}
+}

@@ -68,8 +68,9 @@ type (
 		ID, Name      string
 		Open          bool   // it has only begun: the same use comes again, with the same Index, when all of it is known
 		Done          bool   // the result, not the call
+		Failed        bool   // with Done: it went wrong, as Output may say
 		Input         string // the query, URL or code; "" where not said
-		Output        string // what code printed
+		Output        string // what code printed, or what went wrong
 		Sources       []Citation
 		Raw           json.RawMessage // as it came
 	}
@@ -86,6 +87,11 @@ type (
 		Values json.RawMessage
 	}
 
+	// Kept names an object that the upstream's account keeps of this answer, beside the answer itself, and that
+	// later requests may name: a container, a file, an item. A reader takes it only from where no model and no
+	// tool can write.
+	Kept struct{ ID string }
+
 	// BlockEnd closes the block Index where the dialect says so.
 	BlockEnd struct{ Choice, Index int }
 
@@ -95,19 +101,27 @@ type (
 		Why      Stop
 		Raw      string // the dialect's own word
 		Sequence string // the stop sequence that was met, where said
+		Category string // what kind of refusal it is, in the vendor's own word, where said
+		Detail   string // what the vendor says of it to people, where said
+		Prompt   bool   // what was asked was stopped, before there was an answer
 	}
 
-	// Used carries the whole usage known so far; a later one replaces it.
-	Used struct{ Usage Usage }
+	// Used carries the whole usage known so far; a later one replaces it. Beside names what the vendor told of it that
+	// no Usage can say, which no other dialect has a place for.
+	Used struct {
+		Usage  Usage
+		Beside []string
+	}
 
 	// Failed is an error reported inside an answer (HTTP 200, then an error).
 	Failed struct{ Err *Error }
 
 	// Other is something canon has no word for (pings, safety ratings …). Content says
-	// whether a client would see it as part of the answer.
+	// whether a client would see it as part of the answer, Aside that it says something though it is none.
 	Other struct {
 		Name    string
 		Content bool
+		Aside   bool
 		Raw     json.RawMessage
 	}
 
@@ -126,6 +140,7 @@ func (Cited) event()          {}
 func (HostedUse) event()      {}
 func (TokenProbs) event()     {}
 func (Embedding) event()      {}
+func (Kept) event()           {}
 func (BlockEnd) event()       {}
 func (Stopped) event()        {}
 func (Used) event()           {}

@@ -1,5 +1,7 @@
 package canon
 
+import "strings"
+
 // Loss is one thing of a request or an answer that a dialect could not carry as it was.
 type Loss struct {
 	What   What
@@ -99,8 +101,37 @@ const (
 	WhatAnswerCitation  What = "answer.citation"  //
 	WhatAnswerHosted    What = "answer.hosted"    //
 	WhatAnswerLogProbs  What = "answer.logprobs"  //
+	WhatAnswerStop      What = "answer.stop"      // why it ended
+	WhatAnswerUsage     What = "answer.usage"     // what it cost, in parts
+	WhatAnswerOrder     What = "answer.order"     // of what was thought, said and called
 	WhatAnswerOther     What = "answer.other"     //
 )
+
+// FoldedLoss is the first of all losses of one feature and kind.
+type FoldedLoss struct {
+	Loss
+	More int // how many there are beside it
+}
+
+// Fold returns one loss of each feature and kind, in the order of the first ones.
+func Fold(lost []Loss) []FoldedLoss {
+	type key struct {
+		what What
+		kind LossKind
+	}
+	var out []FoldedLoss
+	at := map[key]int{}
+	for _, l := range lost {
+		k := key{l.What, l.Kind}
+		if i, ok := at[k]; ok {
+			out[i].More++
+			continue
+		}
+		at[k] = len(out)
+		out = append(out, FoldedLoss{Loss: l})
+	}
+	return out
+}
 
 // LostAt returns a Loss of the kind Lost.
 func LostAt(what What, path, reason string) Loss {
@@ -110,4 +141,19 @@ func LostAt(what What, path, reason string) Loss {
 // ChangedAt returns a Loss of the kind Changed.
 func ChangedAt(what What, path, reason string) Loss {
 	return Loss{What: what, Kind: Changed, Path: path, Reason: reason}
+}
+
+// ChangedStop returns the Loss of an answer's end that is told by a word of another meaning. at is the
+// member that tells it; raw, the vendor's own word, stands behind it.
+func ChangedStop(at, raw, reason string) Loss {
+	const longest = 64
+	if raw != "" {
+		at += " (" + strings.ToValidUTF8(raw[:min(len(raw), longest)], "") + ")"
+	}
+	return ChangedAt(WhatAnswerStop, at, reason)
+}
+
+// LostUsage returns the Loss of what a vendor told beside a usage.
+func LostUsage(beside []string) Loss {
+	return LostAt(WhatAnswerUsage, "usage", "only the model's own API tells "+strings.Join(beside, ", "))
 }

@@ -16,12 +16,6 @@ type Orphan struct {
 // first open call at all; a result without a name gets that of its call. It returns what has no partner,
 // in order. Blocks are changed in place, so the request must be the caller's own.
 func Pair(req *Request) []Orphan {
-	type open struct {
-		path     string
-		id, name string
-		custom   bool
-	}
-	var waiting []open
 	var orphans []Orphan
 	taken := map[string]bool{}
 	each(req, func(_ *Turn, _ int, b Block) Block {
@@ -31,6 +25,7 @@ func Pair(req *Request) []Orphan {
 		return b
 	})
 	made := 0
+	waiting := waiting{byID: map[string][]int{}, byName: map[string][]int{}}
 	each(req, func(t *Turn, i int, b Block) Block {
 		switch b := b.(type) {
 		case ToolUse:
@@ -40,29 +35,80 @@ func Pair(req *Request) []Orphan {
 					b.ID = id
 				}
 			}
-			waiting = append(waiting, open{path: t.Path(i), id: b.ID, name: b.Name, custom: b.Custom})
+			waiting.add(openCall{path: t.Path(i), id: b.ID, name: b.Name, custom: b.Custom})
 			return b
 		case ToolResult:
-			for j, w := range waiting {
-				if b.ID != "" && b.ID != w.id || b.ID == "" && b.Name != "" && b.Name != w.name {
-					continue
-				}
-				b.ID, b.Custom = w.id, w.custom
-				if b.Name == "" {
-					b.Name = w.name
-				}
-				waiting = append(waiting[:j], waiting[j+1:]...)
+			call := waiting.take(b.ID, b.Name)
+			if call == nil {
+				orphans = append(orphans, Orphan{Path: t.Path(i), Result: true, ID: b.ID, Name: b.Name})
 				return b
 			}
-			orphans = append(orphans, Orphan{Path: t.Path(i), Result: true, ID: b.ID, Name: b.Name})
+			b.ID, b.Custom = call.id, call.custom
+			if b.Name == "" {
+				b.Name = call.name
+			}
 			return b
 		}
 		return b
 	})
-	for _, w := range waiting {
-		orphans = append(orphans, Orphan{Path: w.path, ID: w.id, Name: w.name})
+	for _, c := range waiting.calls {
+		if !c.answered {
+			orphans = append(orphans, Orphan{Path: c.path, ID: c.id, Name: c.name})
+		}
 	}
 	return orphans
+}
+
+// waiting are the calls that have no result yet, in order. A call leaves a queue when it is at its front, so
+// that each is passed once.
+type waiting struct {
+	calls        []openCall
+	byID, byName map[string][]int // numbers of calls
+	first        int              // no call before it is open
+}
+
+type openCall struct {
+	path     string
+	id, name string
+	custom   bool
+	answered bool
+}
+
+func (w *waiting) add(c openCall) {
+	n := len(w.calls)
+	w.calls = append(w.calls, c)
+	w.byID[c.id] = append(w.byID[c.id], n)
+	w.byName[c.name] = append(w.byName[c.name], n)
+}
+
+// take returns the first open call of that id, or of that name where no id is given, or the first of all
+// where none of the two is; nil if there is none. It is open no longer.
+func (w *waiting) take(id, name string) *openCall {
+	switch {
+	case id != "":
+		return w.from(w.byID, id)
+	case name != "":
+		return w.from(w.byName, name)
+	}
+	for ; w.first < len(w.calls); w.first++ {
+		if c := &w.calls[w.first]; !c.answered {
+			c.answered = true
+			return c
+		}
+	}
+	return nil
+}
+
+func (w *waiting) from(queues map[string][]int, key string) *openCall {
+	for queue := queues[key]; len(queue) > 0; queue = queue[1:] {
+		if c := &w.calls[queue[0]]; !c.answered {
+			c.answered = true
+			queues[key] = queue[1:]
+			return c
+		}
+	}
+	delete(queues, key)
+	return nil
 }
 
 // each replaces every block of the conversation by what f makes of it.

@@ -1,7 +1,10 @@
 package canon
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -11,6 +14,8 @@ type Request struct {
 	Origin Dialect // whose Extra, Foreign blocks and raw tools these are
 	Model  string
 	Stream bool
+
+	Home json.RawMessage // the conversation as its own dialect wrote it, which goes home so; nil: as System and Turns say it
 
 	System      []Block  // instructions that stand before the conversation, in order
 	SystemPaths []string // as Turn.Paths
@@ -33,6 +38,7 @@ type Request struct {
 	PresencePenalty  *float64
 	FrequencyPenalty *float64
 	LogProbs         *int    // log probabilities of the answer: 0 of the chosen tokens, n also of the n likeliest; nil: not asked for
+	WantsSeals       bool    // the answer shall hold the seals of its thoughts, where the vendor leaves them out otherwise
 	Verbosity        string  // low, medium, high
 	CacheKey         string  // routes calls with a common beginning to one cache (prompt_cache_key)
 	Store            *bool   // whether the upstream keeps the answer
@@ -43,9 +49,25 @@ type Request struct {
 	Dimensions int64 // numbers that an embedding shall have; 0: not said
 	Packed     bool  // embeddings as base64 of 32-bit floats, little end first, instead of numbers
 
+	Names map[What]string // how the client wrote what its dialect has further names for, where it took one of those
+
 	User  string  // the end user, as the caller names it
 	Tier  string  // service tier: auto, default, flex, priority, scale, batch, standard_only
 	Extra []Field // members that canon has no word for, in order; they go home unchanged, elsewhere they are a Loss
+}
+
+// Name notes that the client wrote what by another name than its dialect's usual one; "" that it took that one.
+func (r *Request) Name(what What, name string) {
+	switch {
+	case name == "":
+		if delete(r.Names, what); len(r.Names) == 0 {
+			r.Names = nil
+		}
+		return
+	case r.Names == nil:
+		r.Names = map[What]string{}
+	}
+	r.Names[what] = name
 }
 
 // Role says who speaks in a Turn.
@@ -127,6 +149,7 @@ type (
 		IsError  bool
 		Custom   bool // of a Custom tool
 		Blocks   []Block
+		Home     json.RawMessage // how its own dialect writes what the texts of Blocks say, where they alone don't tell; others need not look
 	}
 
 	// Refusal is a model's refusal in words.
@@ -258,8 +281,41 @@ const (
 	ThoughtsHidden  Thoughts = "hidden"
 )
 
-// Field is a member of a request that canon has no word for.
+// Field is a member of a request that canon has no word for. It may stand inside another member, the rest of
+// which has a word: In is the path of that then, and Name, which a Loss names, the whole path. A client's own
+// name may hold dots too, so where a member belongs is told by In alone.
+//
+// Idle says that it asks for what every dialect does anyway, so that nothing is lost without it.
 type Field struct {
 	Name  string
+	In    string
 	Value json.RawMessage
+	Idle  bool
+}
+
+// Idle reports whether the value of a member asks for nothing: it is empty, or one of the defaults of its dialect, which
+// are compact JSON. An empty object is none: some turn a thing on.
+func Idle(value json.RawMessage, defaults ...string) bool {
+	const longest = 128 // of a default with spaces in it
+	if len(value) > longest {
+		return false
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, value) != nil {
+		return false
+	}
+	switch text := b.String(); text {
+	case "null", "[]", `""`:
+		return true
+	default:
+		return slices.Contains(defaults, text)
+	}
+}
+
+// Own is the name of f within the member that it stands in.
+func (f Field) Own() string {
+	if f.In == "" {
+		return f.Name
+	}
+	return strings.TrimPrefix(f.Name, f.In+".")
 }

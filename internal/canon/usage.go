@@ -1,5 +1,7 @@
 package canon
 
+import "slices"
+
 // Usage counts what a call consumed. The token buckets are disjoint: Input leaves out what was read
 // from or written to a cache and what was not text, Output leaves out reasoning and what was not
 // text. So a sum of buckets never counts a token twice, whatever the vendor's own arithmetic is;
@@ -39,3 +41,24 @@ const (
 	Derived   UsageSource = "derived"   // partly reported, the rest computed from what was delivered
 	Estimated UsageSource = "estimated" // computed by the built-in tokenizer
 )
+
+// Beside collects the names of what a vendor tells of usage and no Usage says: members with a value, each once.
+type Beside []string
+
+// Bounds of what is told beside a usage.
+const (
+	maxBeside     = 16
+	maxBesideName = 64
+)
+
+// Add adds a name whose value is raw, unless that says nothing: null, zero, false and what is empty.
+func (b *Beside) Add(name, raw string) {
+	switch raw {
+	case "null", "0", "0.0", "false", `""`, "[]", "{}", "":
+		return
+	}
+	if len(*b) == maxBeside || len(name) > maxBesideName || slices.Contains(*b, name) {
+		return
+	}
+	*b = append(*b, name)
+}

@@ -64,6 +64,9 @@ type Config struct {
 	FetchTimeout  time.Duration  `env:"FETCH_TIMEOUT" default:"15s" min:"10ms" max:"10m" doc:"For one file to come."`
 	FetchAllow    []netip.Prefix `env:"FETCH_ALLOW" doc:"Networks (CIDR, comma-separated) that may be fetched from though their addresses are not public."`
 
+	KeepCalls  int `section:"Retention" env:"CALLS_KEEP_DAYS" min:"0" max:"36500" doc:"Days that records of calls are kept, at least 35; 0: for ever. Receipts go with them. What accounts were charged, the sums of hours, and the proof of the ledger stay."`
+	KeepEvents int `env:"AUDIT_KEEP_DAYS" min:"0" max:"36500" doc:"Days that the audit trail is kept; 0: for ever."`
+
 	SharedObjects string `section:"Upstream objects" env:"SHARED_OBJECTS" default:"off" one:"on|off" doc:"Whether any account may name files, caches, containers and conversations that an upstream account keeps. Whoever knows such an id can use it, so leave this off where tenants must not see each other's. Root always may."`
 
 	KeepResponses string `env:"KEEP_RESPONSES" default:"on" one:"on|off" doc:"Whether the gateway keeps the conversation of a Responses client whose channel speaks another dialect, so that previous_response_id works: for 30 days, 64 MiB an account, in the database. Clients that say store: false are never kept."`
@@ -83,7 +86,7 @@ type Config struct {
 	TakeFee       ledger.Fee    `env:"TAKE_FEE" default:"0" doc:"Fee of taking credit back from an account: dollars, like 0.2, or a part, like 5%."`
 	CloseFee      ledger.Fee    `env:"CLOSE_FEE" default:"0" doc:"Fee of what is left when an account is deleted, in the same forms."`
 	Commission    ledger.Fee    `env:"GRANT_COMMISSION" default:"0" doc:"What the account right above gets of a grant that skips generations, in the same forms; out of the grant."`
-	StatsInterval int64         `env:"STATS_INTERVAL" default:"100" min:"1" max:"1000000" doc:"Accepted for ProxyXAI's setting of this name and without effect: statistics follow within a second."`
+	StatsInterval int64         `env:"STATS_INTERVAL" default:"100" min:"1" max:"1000000" doc:"ProxyXAI's setting of this name: requests of an account between two flushes of its statistics. Statistics that are asked for are flushed first here, so it is always kept."`
 	RedisAddr     string        `env:"REDIS_ADDR" doc:"Accepted for ProxyXAI's setting of this name and without effect: nothing here needs Redis."`
 	RedisPass     secret.Secret `env:"REDIS_PASS" doc:"As REDIS_ADDR."`
 

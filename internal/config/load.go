@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"tollgate/internal/ledger"
 	"tollgate/internal/provider/builtin"
 	"tollgate/internal/secret"
 )
@@ -213,6 +214,9 @@ func (l *loader) check() {
 	}
 	if c.TimeoutRoute > c.TimeoutCall {
 		l.faults.add(c.Origin("TIMEOUT_ROUTE"), "TIMEOUT_ROUTE", "must not be longer than TIMEOUT_CALL (%v)", c.TimeoutCall)
+	}
+	if least := int(ledger.LeastKept.Hours() / 24); c.KeepCalls > 0 && c.KeepCalls < least {
+		l.faults.add(c.Origin("CALLS_KEEP_DAYS"), "CALLS_KEEP_DAYS", "must be at least %d, or 0 for ever: monthly limits are counted anew from records", least)
 	}
 	l.checkChannels()
 	l.checkAccounts()

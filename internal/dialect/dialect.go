@@ -90,6 +90,15 @@ type Reader interface {
 	Complete() bool
 }
 
+// Skimmer is a Reader that knows the frames which go by most without reading them: where nothing but
+// the bytes that the client gets and their meter matter, that is most of the cost of a stream.
+type Skimmer interface {
+	Reader
+	// Skim returns the text of a frame that means one more delta of text, as the frame before it did,
+	// and nothing else. The frame then counts as read. The text is part of data.
+	Skim(data []byte) (text []byte, ok bool)
+}
+
 // Endpoint is one thing that a client may call.
 type Endpoint struct {
 	Method  string
@@ -114,7 +123,10 @@ type Head struct {
 	Background   bool   // Responses with background: true
 	IncludeUsage bool   // Chat Completions: the client itself asked for the usage chunk
 	TextBytes    int64  // bytes of text in the request, for a quick estimate of its tokens
+	ImageSize    string // of images that are asked for, as the client wrote it: "1024x1536", "4K"; "": not said
+	ImageQuality string // of them: "high"
 	MediaParts   int    // inline media parts, each estimated at a flat count of tokens
+	Passing      bool   // the answer reaches the client as it comes: that its pieces make no whole is the client's to see
 }
 
 // Ref is something that a request names: where it stands, and its id or name.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tollgate/internal/canon"
+	"tollgate/internal/jsonedit"
 )
 
 // Translator is what a dialect needs to stand on one side of a translated call: the other halves of
@@ -24,7 +25,7 @@ type Translator interface {
 	WantsBytes(m canon.Media) bool
 
 	// Field returns how a client of this dialect writes the top-level feature what, e.g.
-	// generationConfig.topK; "" if it has no such thing.
+	// generationConfig.topK; "" if it has no such thing. What a request called otherwise is in its Names.
 	Field(what canon.What) string
 }
 
@@ -34,6 +35,32 @@ type Refuser interface {
 	// Refuse returns why req, which ReadRequest has read for op, can't be answered in another dialect or by
 	// another operation; nil if it can.
 	Refuse(op canon.Op, req *canon.Request) *canon.Error
+}
+
+// Mixer is a Translator whose clients send back what models of other dialects sealed, which the gateway has marked, and
+// whose upstreams refuse that.
+type Mixer interface {
+	Translator
+
+	// Mixed reports whether a request of this dialect may hold such seals, so that it must be written anew without
+	// them even for an upstream of this dialect.
+	Mixed(body *jsonedit.Object) bool
+}
+
+// Unsealer is a Translator whose Edits take such seals out of a request, and so need not write it anew.
+type Unsealer interface {
+	Translator
+
+	// Unsealed returns what of body its Edits leave out.
+	Unsealed(body *jsonedit.Object) []canon.Loss
+}
+
+// Keeper is a Translator whose upstreams read URLs with the rights of their own account: of such files, it must be
+// known whose they are.
+type Keeper interface {
+	// Kept returns the id of the file that the URL of m names, if only the account that keeps it can read it; ""
+	// if anybody can.
+	Kept(m canon.Media) string
 }
 
 // Target says for what a request is written.
@@ -76,6 +103,10 @@ type Answer struct {
 	// Continues is the id of the answer kept here that the call goes on from; "" if none. Request is whole
 	// then, and does not name it.
 	Continues string
+
+	// About is roughly how many tokens the request has, for a dialect that tells a stream's input before the
+	// upstream does; 0 if it is not told.
+	About int64
 }
 
 // Writer writes one answer. It is used by one goroutine and keeps no slice that it is given.

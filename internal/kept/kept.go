@@ -2,7 +2,7 @@
 // them: responses that an upstream of another dialect gave and can't keep.
 //
 // It owns how much is kept, for whom, and for how long. What is kept is bytes to it: their form belongs to the
-// dialect. Where it is kept belongs to the stores; one in memory is here.
+// dialect. Where it is kept belongs to the stores.
 package kept
 
 import (

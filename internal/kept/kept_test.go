@@ -9,13 +9,13 @@ import (
 	"tollgate/internal/kept/kepttest"
 )
 
-func TestMemory(t *testing.T) { kepttest.Run(t, kept.NewMemory()) }
+func TestMemory(t *testing.T) { kepttest.Run(t, kepttest.NewMemory()) }
 
 // TestKeeper pins the limits: nothing larger than they allow, nothing longer, nothing of another's.
 func TestKeeper(t *testing.T) {
 	ctx := t.Context()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	k := kept.New(kept.NewMemory(), kept.Limits{DocBytes: 20, AccountBytes: 40, TotalBytes: 60, For: time.Hour}, func() time.Time { return now })
+	k := kept.New(kepttest.NewMemory(), kept.Limits{DocBytes: 20, AccountBytes: 40, TotalBytes: 60, For: time.Hour}, func() time.Time { return now })
 	if err := k.Keep(ctx, "a", "1", make([]byte, 19)); !errors.Is(err, kept.ErrTooLarge) {
 		t.Errorf("21 bytes: %v", err)
 	}

@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"math/bits"
@@ -23,14 +21,16 @@ type Fault struct {
 func (f *Fault) Error() string { return f.Where + ": " + f.What }
 
 // Audit goes through the books and stops at the first fault. It is fed with one state of the store, in
-// this order: all entries by Seq, End with the head, all cards, all balances, all calls; then Charged
+// this order: all entries by Seq, End with the head, all cards, all balances, all calls that are kept and what
+// is known of the others; then Charged
 // tells whether calls and entries agree. The zero value is ready.
 type Audit struct {
 	// Known, if its Seq is above zero, is a head that was noted earlier: the chain must still hold it.
 	Known Head
 
 	Entries, Movements, Cards, Accounts, Calls int64
-	Head                                       Head // the last entry read
+	Forgotten                                  int64 // calls that are kept no more
+	Head                                       Head  // the last entry read
 
 	movement map[string]*auditedLeg // by account, of the movement under way
 	sum      wide                   // of its amounts
@@ -48,7 +48,7 @@ type auditedCard struct {
 
 type auditedAccount struct {
 	debt, spent     wide
-	listed, settled digest
+	listed, settled Digest
 	seen            bool
 }
 
@@ -71,22 +71,6 @@ func (w *wide) String() string {
 		return "$" + n.String()
 	}
 	return "more than can be counted"
-}
-
-// digest is the same for the same charges in any order; each of them is 256 bits of it.
-type digest struct {
-	n   int64
-	sum [4]uint64
-}
-
-func (d *digest) add(call string, amount catalog.Nanos) {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 64), uint64(amount))
-	h := sha256.Sum256(append(b, call...))
-	var carry uint64
-	for i := range d.sum {
-		d.sum[i], carry = bits.Add64(d.sum[i], binary.BigEndian.Uint64(h[8*i:]), carry)
-	}
-	d.n++
 }
 
 func (a *Audit) account(id string) *auditedAccount {
@@ -165,7 +149,7 @@ func (a *Audit) accountEntry(where string, e *Entry) error {
 		return &Fault{where, err.Error()}
 	}
 	for _, c := range list {
-		k.listed.add(c.CallID, c.Amount)
+		k.listed.Add(c.CallID, c.Amount)
 		leg.charged.add(c.Amount)
 	}
 	return nil
@@ -271,8 +255,14 @@ func (a *Audit) Balance(b *Balance) error {
 func (a *Audit) Call(c *Call) {
 	a.Calls++
 	if amount := c.Charged(); amount > 0 {
-		a.account(c.AccountID).settled.add(c.ID, amount)
+		a.account(c.AccountID).settled.Add(c.ID, amount)
 	}
+}
+
+// Forget takes what is known of an account's calls that are kept no more.
+func (a *Audit) Forget(accountID string, d Digest) {
+	a.Forgotten += d.Calls
+	a.account(accountID).settled.join(d)
 }
 
 // Charged ends the audit. Accounts whose calls are not those that their entries charge them for are
@@ -314,8 +304,9 @@ func sorted[V any](m map[string]V) []string {
 	return ids
 }
 
-// AuditCharges says what is wrong between an account's entries, oldest first, and its calls.
-func AuditCharges(accountID string, entries []Entry, calls []Call) error {
+// AuditCharges says what is wrong between an account's entries, oldest first, and its calls; whole says that
+// all of these are kept.
+func AuditCharges(accountID string, entries []Entry, calls []Call, whole bool) error {
 	owed := map[string]catalog.Nanos{}
 	for i := range calls {
 		if amount := calls[i].Charged(); amount > 0 {
@@ -334,9 +325,10 @@ func AuditCharges(accountID string, entries []Entry, calls []Call) error {
 			switch {
 			case paid[c.CallID] != 0:
 				return &Fault{where, fmt.Sprintf("charges call %s again, after entry %d", c.CallID, paid[c.CallID])}
+			case !ok && !whole: // it may be one of those
 			case !ok:
 				return &Fault{where, fmt.Sprintf("charges account %s $%v for call %s, which is not there or is free", accountID, c.Amount, c.CallID)}
-			case amount != c.Amount:
+			case ok && amount != c.Amount:
 				return &Fault{where, fmt.Sprintf("charges $%v for call %s, which costs $%v", c.Amount, c.CallID, amount)}
 			}
 			paid[c.CallID] = entries[i].Seq

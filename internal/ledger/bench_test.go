@@ -97,13 +97,14 @@ func BenchmarkHoldBudgets(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	requests := make([]ledger.HoldRequest, accounts)
+	requests := make([]request, accounts)
+	payers := make([]*ledger.Payer, accounts)
 	var all []ledger.Budget
 	for i := range requests {
 		id := func(level, n int) string { return fmt.Sprintf("0198c1a2-7b1e-7c3d-%04d-%012d", level, n) }
 		leaf, team, dealer := id(3, i), id(2, i/10), id(1, i/1000)
 		store.Give(ledger.Card{ID: leaf, AccountID: leaf, Amount: 1e15, Balance: 1e15, GrantedAt: start, ExpiresAt: start.Add(time.Hour)})
-		requests[i] = ledger.HoldRequest{
+		requests[i] = request{
 			Account: leaf, Above: []string{team, dealer}, Amount: 1000, At: start, Charge: true,
 			Budgets: []ledger.Budget{
 				{Subject: id(4, i), Period: ledger.PeriodTotal, Limit: 1e15},
@@ -130,13 +131,18 @@ func BenchmarkHoldBudgets(b *testing.B) {
 		}
 		return errDown
 	}
+	for i := range requests {
+		payers[i] = requests[i].payer(d.Book)
+		if h, err := payers[i].Hold(0, start); err != nil || h.Release() != nil {
+			b.Fatal(err)
+		}
+	}
 	var n atomic.Int64
 	like := benchCall("", "")
 	b.Run("hold", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			r := &requests[int(n.Add(1)*7919)%accounts]
-			h, err := d.Hold(*r)
+			h, err := payers[int(n.Add(1)*7919)%accounts].Hold(1000, start)
 			if err == nil {
 				err = h.Release()
 			}
@@ -150,7 +156,7 @@ func BenchmarkHoldBudgets(b *testing.B) {
 		for b.Loop() {
 			i := n.Add(1)
 			r := &requests[int(i*7919)%accounts]
-			h, err := d.Hold(*r)
+			h, err := payers[int(i*7919)%accounts].Hold(1000, start)
 			if err == nil {
 				c := like
 				c.ID, c.AccountID, c.KeyID = strconv.FormatInt(i, 10), r.Account, r.Budgets[0].Subject

@@ -33,14 +33,16 @@ type Book struct {
 	recent   recent
 	soft     warnings
 
-	work    chan struct{} // tells the drain that there is something to read
-	now     chan struct{} // tells it to read at once
-	fees    Fees
-	seen    Changes // of others at the store; of follow
-	cancel  context.CancelFunc
-	drained chan struct{}   // closed when the drain has returned
-	healing sync.WaitGroup  // and all other goroutines but the drain
-	ctx     context.Context // of all goroutines; ends with Close
+	work chan struct{} // tells the drain that there is something to read
+	now  chan struct{} // tells it to read at once
+	fees Fees
+
+	longestCall time.Duration
+	seen        Changes // of others at the store; of follow
+	cancel      context.CancelFunc
+	drained     chan struct{}   // closed when the drain has returned
+	healing     sync.WaitGroup  // and all other goroutines but the drain
+	ctx         context.Context // of all goroutines; ends with Close
 }
 
 // purse is the money of one account.
@@ -82,10 +84,10 @@ func (b *Book) Settle(h *Hold, call Call) error {
 	}
 	err := call.check()
 	if err == nil && h != nil {
-		if h.acct != call.AccountID {
-			err = fmt.Errorf("ledger: call %s is of account %s, its hold of account %s", call.ID, call.AccountID, h.acct)
+		if h.payer.purse.id != call.AccountID {
+			err = fmt.Errorf("ledger: call %s is of account %s, its hold of account %s", call.ID, call.AccountID, h.payer.purse.id)
 		}
-		call.Above, call.Unbilled = h.above, h.payer == nil
+		call.Above, call.Unbilled = h.payer.above, !h.payer.charge
 	}
 	if err == nil {
 		err = b.record(h, &call)
@@ -112,7 +114,12 @@ func (b *Book) record(h *Hold, call *Call) error {
 	}
 	defer b.reuse(buf)
 	*buf = call.appendJSON((*buf)[:0])
-	p := b.purse(call.AccountID)
+	var p *purse
+	if h != nil {
+		p = h.payer.purse
+	} else {
+		p = b.purse(call.AccountID)
+	}
 	p.settling.Lock()
 	defer p.settling.Unlock()
 	b.recent.put(call) // before the drain can see the record, or it would stay for ever
@@ -124,7 +131,7 @@ func (b *Book) record(h *Hold, call *Call) error {
 	waiting := b.progress.appended.Add(1) - b.progress.carried.Load()
 	p.mu.Lock()
 	p.apply(call)
-	if h != nil && h.payer != nil {
+	if h != nil && h.payer.charge {
 		p.held -= h.amount
 	}
 	p.mu.Unlock()
@@ -144,7 +151,7 @@ func (p *purse) apply(call *Call) {
 		return
 	}
 	var few [4]Move // more cards for one call are rare
-	moves, uncovered := appendMoves(few[:0], p.cards, time.UnixMilli(call.AtMillis), charged)
+	moves, uncovered := appendMoves(few[:0], p.cards, call.Began(), time.UnixMilli(call.AtMillis), charged)
 	p.spent += charged
 	p.debt += uncovered // at most what was spent
 	emptied := false

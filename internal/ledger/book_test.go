@@ -37,6 +37,9 @@ type desk struct {
 	store   *ledgertest.Store
 	journal *journal.Journal
 	dir     string
+
+	holds  atomic.Int64
+	payers sync.Map // of Hold
 }
 
 func openDesk(t testing.TB, store *ledgertest.Store, dir string, opts journal.Options) *desk {
@@ -46,11 +49,17 @@ func openDesk(t testing.TB, store *ledgertest.Store, dir string, opts journal.Op
 
 func openDeskWith(t testing.TB, store *ledgertest.Store, dir string, opts journal.Options, fees ledger.Fees) *desk {
 	t.Helper()
+	return openDeskAs(t, store, dir, opts, ledger.Options{Fees: fees})
+}
+
+func openDeskAs(t testing.TB, store *ledgertest.Store, dir string, opts journal.Options, o ledger.Options) *desk {
+	t.Helper()
 	j, err := journal.Open(dir, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := ledger.OpenBook(t.Context(), ledger.Options{Store: store, Journal: j, Node: "node", Fees: fees})
+	o.Store, o.Journal, o.Node = store, j, "node"
+	b, err := ledger.OpenBook(t.Context(), o)
 	if err != nil {
 		t.Fatal(errors.Join(err, j.Close()))
 	}
@@ -123,8 +132,32 @@ func (d *desk) sameAsStore(accounts ...string) {
 	}
 }
 
-func ask(account string, amount catalog.Nanos, at time.Time) ledger.HoldRequest {
-	return ledger.HoldRequest{Account: account, Amount: amount, At: at, Charge: true}
+// request is one hold and its terms.
+type request struct {
+	Account string
+	Above   []string
+	Amount  catalog.Nanos
+	At      time.Time
+	Budgets []ledger.Budget
+	Charge  bool
+}
+
+func (r request) payer(b *ledger.Book) *ledger.Payer {
+	return b.Payer(ledger.Terms{Account: r.Account, Above: r.Above, Budgets: r.Budgets, Charge: r.Charge})
+}
+
+// Hold holds for a payer that nobody had before or, as often, for one that had the same terms.
+func (d *desk) Hold(r request) (*ledger.Hold, error) {
+	p := r.payer(d.Book)
+	if d.holds.Add(1)%2 == 0 {
+		same, _ := d.payers.LoadOrStore(fmt.Sprint(r.Account, r.Above, r.Budgets, r.Charge), p)
+		p = same.(*ledger.Payer)
+	}
+	return p.Hold(r.Amount, r.At)
+}
+
+func ask(account string, amount catalog.Nanos, at time.Time) request {
+	return request{Account: account, Amount: amount, At: at, Charge: true}
 }
 
 func call(id, account string, cost catalog.Nanos, at time.Time) ledger.Call {
@@ -197,14 +230,50 @@ func TestCardsExpireAtTheInstant(t *testing.T) {
 	if _, err := d.Hold(ask("a", 1, end)); err == nil {
 		t.Error("a hold on an expired card")
 	}
-	h := d.hold("a", 5, end.Add(-time.Second))
-	if err := d.Settle(h, call("1", "a", 5, end)); err != nil {
+	if err := d.Settle(nil, call("1", "a", 5, end)); err != nil { // nothing was held for it
 		t.Fatal(err)
 	}
 	if f := d.Balance("a", end); f.Debt != 5 || f.Left != -5 {
-		t.Errorf("a call that outlived its card: %+v", f)
+		t.Errorf("a call that began when its card had ended: %+v", f)
 	}
 	d.sameAsStore("a")
+}
+
+// TestHeldMoneyDoesNotExpire lets cards end while calls run that hold all there is: each is paid by what
+// was held for it, however late, and what others hold meanwhile is not touched.
+func TestHeldMoneyDoesNotExpire(t *testing.T) {
+	const took = 23 * time.Hour
+	d := openDeskAs(t, &ledgertest.Store{}, t.TempDir(), journal.DefaultOptions(), ledger.Options{LongestCall: took})
+	end := start.Add(time.Hour)
+	d.grant("short", "a", 10, start, end)
+	d.grant("long", "a", 10, start, end.Add(1000*time.Hour))
+	early := d.hold("a", 20, end.Add(-time.Millisecond))
+	late := end.Add(-time.Millisecond).Add(took)
+	if err := d.Sweep(t.Context(), late); err != nil {
+		t.Fatal(err)
+	}
+	d.grant("next", "a", 7, late.Add(-time.Minute), end.Add(2000*time.Hour))
+	if f := d.Balance("a", late); f.Left != -3 || f.Held != 20 { // no more than 17 live, whatever the 20 come from
+		t.Errorf("while it runs: %+v", f)
+	}
+	c := call("1", "a", 20, late)
+	c.TotalMs = took.Milliseconds()
+	if err := d.Settle(early, c); err != nil {
+		t.Fatal(err)
+	}
+	if f := d.Balance("a", late); f.Debt != 0 || f.Left != 7 || f.Held != 0 {
+		t.Errorf("after it: %+v", f)
+	}
+	d.sameAsStore("a")
+	d.grant("gone", "b", 5, start, end)
+	if err := d.Sweep(t.Context(), late.Add(6*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if left := d.CardsOf("b"); len(left) != 0 {
+		t.Errorf("nothing is held of it any more: %+v", left)
+	}
+	d.sameAsStore("a", "b")
+	d.audit()
 }
 
 func TestRootAndFreeCallsAreNeverRefused(t *testing.T) {

@@ -163,7 +163,7 @@ func TestBudgetsInEveryOrder(t *testing.T) {
 	for g := range 8 {
 		wg.Go(func() {
 			for i := range 500 {
-				r := ledger.HoldRequest{Account: "x", Amount: 1, At: start}
+				r := request{Account: "x", Amount: 1, At: start}
 				for k := range ids {
 					r.Budgets = append(r.Budgets, total(ids[(k*(1+2*(g%2))+i)%4], 1000))
 				}
@@ -189,7 +189,7 @@ func TestBudgetsRenew(t *testing.T) {
 	d := newDesk(t)
 	kolkata := zone(t, "Asia/Kolkata")
 	day := ledger.Budget{Subject: "a", Period: ledger.PeriodDay, Zone: kolkata, Limit: 10}
-	r := ledger.HoldRequest{Account: "a", Amount: 10, At: start, Budgets: []ledger.Budget{day}}
+	r := request{Account: "a", Amount: 10, At: start, Budgets: []ledger.Budget{day}}
 	h, err := d.Hold(r)
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +221,7 @@ func TestBudgetsRenew(t *testing.T) {
 func TestUnchargedCallsCountButCostNothing(t *testing.T) {
 	d := newDesk(t)
 	d.grant("1", "a", 10, start, start.Add(time.Hour))
-	r := ledger.HoldRequest{Account: "a", Amount: 50, At: start, Budgets: []ledger.Budget{total("a", 60)}}
+	r := request{Account: "a", Amount: 50, At: start, Budgets: []ledger.Budget{total("a", 60)}}
 	h, err := d.Hold(r)
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +255,7 @@ func TestManyHoldsOnOneBudget(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 2_000 {
 		wg.Go(func() {
-			r := ledger.HoldRequest{Account: fmt.Sprint("a", i%7), Amount: each, At: start, Budgets: []ledger.Budget{month("top", limit), total(fmt.Sprint("a", i%7), limit)}}
+			r := request{Account: fmt.Sprint("a", i%7), Amount: each, At: start, Budgets: []ledger.Budget{month("top", limit), total(fmt.Sprint("a", i%7), limit)}}
 			if _, err := d.Hold(r); err == nil {
 				taken.Add(1)
 			}
@@ -276,7 +276,7 @@ func TestBudgetsThatCannotBe(t *testing.T) {
 		"soft below":     {Subject: "a", Period: ledger.PeriodDay, Limit: 1, Soft: -1},
 		"nameless zone":  {Subject: "a", Period: ledger.PeriodDay, Limit: 1, Zone: time.FixedZone("here", 1800)},
 	} {
-		if _, err := d.Hold(ledger.HoldRequest{Account: "a", At: start, Budgets: []ledger.Budget{b}}); err == nil {
+		if _, err := d.Hold(request{Account: "a", At: start, Budgets: []ledger.Budget{b}}); err == nil {
 			t.Errorf("%s: held", what)
 		}
 	}
@@ -299,7 +299,7 @@ func TestBudgetOfTheStore(t *testing.T) {
 		}
 	}
 	down.Store(true)
-	r := ledger.HoldRequest{Account: "a", Amount: 1, At: start, Budgets: []ledger.Budget{month("a", 1000)}}
+	r := request{Account: "a", Amount: 1, At: start, Budgets: []ledger.Budget{month("a", 1000)}}
 	var refusal *canon.Error
 	if _, err := d.Hold(r); !errors.As(err, &refusal) || refusal.Kind != canon.KindOverloaded {
 		t.Errorf("a budget that nobody can read: %v", err)
@@ -405,7 +405,7 @@ func TestSoftLimitIsReportedOnce(t *testing.T) {
 			b.Soft = 50
 			for _, cost := range costs {
 				n++
-				h, err := book.Hold(ledger.HoldRequest{Account: "a", Amount: 1, At: at, Budgets: []ledger.Budget{b}})
+				h, err := book.Payer(ledger.Terms{Account: "a", Budgets: []ledger.Budget{b}}).Hold(1, at)
 				if err == nil {
 					err = book.Settle(h, call(fmt.Sprint(n), "a", cost, at))
 				}
@@ -443,7 +443,7 @@ func TestOverspendIsBounded(t *testing.T) {
 		d := newDesk(t)
 		d.grant("card", "a", dollar, start, start.Add(time.Hour))
 		key, parent := total("key", dollar), month("parent", dollar)
-		r := ledger.HoldRequest{Account: "a", Above: []string{"parent"}, Amount: 3_000_000, At: start, Budgets: []ledger.Budget{key, parent}, Charge: true}
+		r := request{Account: "a", Above: []string{"parent"}, Amount: 3_000_000, At: start, Budgets: []ledger.Budget{key, parent}, Charge: true}
 		var excess, cost, taken atomic.Int64
 		var wg sync.WaitGroup
 		for i := range 10_000 {

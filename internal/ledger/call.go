@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/json"
+	"time"
 
 	"tollgate/internal/account"
 	"tollgate/internal/canon"
@@ -30,7 +31,7 @@ type Call struct {
 	Stop       canon.Stop        `json:"stop,omitempty"`
 	Attempts   []Attempt         `json:"attempts,omitempty"`
 	FirstMs    int64             `json:"first_ms,omitempty"` // to the first content byte
-	TotalMs    int64             `json:"total_ms"`
+	TotalMs    int64             `json:"total_ms"`           // rounded up: see Began
 	ClientIP   string            `json:"ip,omitempty"`
 	Usage      canon.Usage       `json:"usage"`
 	Source     canon.UsageSource `json:"source,omitempty"` // "" when nothing was consumed
@@ -39,6 +40,7 @@ type Call struct {
 	Quarantine string            `json:"quarantine,omitempty"` // why the price is not known; then Cost is 0 and an operator must look
 	Unbilled   bool              `json:"unbilled,omitempty"`   // metered only: it counts for budgets, but no money was taken
 	ObjectID   string            `json:"object,omitempty"`     // stored response that ChannelID now owns
+	Objects    []string          `json:"objects,omitempty"`    // what else the answer names that ChannelID keeps: containers, files, items
 	Spoken     canon.Dialect     `json:"spoken,omitempty"`     // dialect of the channel, where the call was translated
 	Losses     []string          `json:"losses,omitempty"`     // what translation lost or changed: "path: feature kind"
 
@@ -53,6 +55,9 @@ func (c *Call) Charged() catalog.Nanos {
 	}
 	return max(c.Cost, 0)
 }
+
+// Began is when the call began and money was held for it, or a millisecond before that.
+func (c *Call) Began() time.Time { return time.UnixMilli(c.AtMillis - max(c.TotalMs, 0)) }
 
 // Attempt is one try at one channel.
 type Attempt struct {

@@ -5,11 +5,9 @@
 //
 // The Book decides in memory, from one atomic view, whether a call may be paid:
 //
-//	hold, err := book.Hold(ledger.HoldRequest{
+//	payer := book.Payer(ledger.Terms{ // once for many calls
 //		Account: a.ID,
 //		Above:   []string{parent.ID, grandparent.ID}, // without root
-//		Amount:  declared,                            // real money: what the catalogue's prices cost
-//		At:      now,
 //		Budgets: []ledger.Budget{
 //			{Subject: key.ID, Period: ledger.PeriodTotal, Limit: quota},
 //			{Subject: a.ID, Period: ledger.PeriodMonth, Zone: zone, Limit: hard, Soft: soft},
@@ -17,6 +15,7 @@
 //		},
 //		Charge: billing, // false: metered and counted, but no money is taken or needed
 //	})
+//	hold, err := payer.Hold(declared, now) // real money: what the catalogue's prices cost
 //	…
 //	err = book.Settle(hold, call) // or hold.Release()
 //

@@ -54,6 +54,9 @@ func (c *Call) appendJSON(dst []byte) []byte {
 		o.raw("unbilled", "true")
 	}
 	o.textIf("object", c.ObjectID)
+	if len(c.Objects) > 0 {
+		o.texts("objects", c.Objects)
+	}
 	o.textIf("spoken", string(c.Spoken))
 	if len(c.Losses) > 0 {
 		o.texts("losses", c.Losses)

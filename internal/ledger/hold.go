@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,24 +31,51 @@ func (e *ShortError) Error() string {
 	return fmt.Sprintf("ledger: account %s needs $%v, $%v is left", e.AccountID, e.Need, e.Left)
 }
 
-// HoldRequest asks for money to be reserved for a call.
-type HoldRequest struct {
+// Terms say who pays for calls, and within which bounds.
+type Terms struct {
 	Account string
-	Above   []string      // ids of the accounts above it but root; they go into the record of the call. Never changed
-	Amount  catalog.Nanos // what the call may cost
-	At      time.Time
-	Budgets []Budget // all that bound this call: of its key, its account, accounts above. Not kept
-	Charge  bool     // take money; without it the call is metered and counts for budgets, and that is all
+	Above   []string // ids of the accounts above it but root; they go into the record of the call. Never changed
+	Budgets []Budget // all that bound these calls: of their key, its account, accounts above
+	Charge  bool     // take money; without it calls are metered and count for budgets, and that is all
+}
+
+// Payer pays for calls on its Terms. It is made once for many of them: what the Book keeps of its account and its
+// budgets is looked up once. It may be used by several goroutines at once.
+type Payer struct {
+	book     *Book
+	purse    *purse
+	charge   bool
+	bounds   []bound
+	subjects []*subject // of the bounds, in the order of their ids, none twice
+	above    []string
+
+	room [2]*subject // where subjects are, as long as they are few
+}
+
+// bound is a budget with its gauge, which is nil as long as what was spent is not known.
+type bound struct {
+	budget Budget
+	gauge  atomic.Pointer[gauge]
+}
+
+// Payer returns who pays for calls on the terms.
+func (b *Book) Payer(t Terms) *Payer {
+	p := &Payer{book: b, purse: b.purse(t.Account), charge: t.Charge, above: t.Above, bounds: make([]bound, len(t.Budgets))}
+	p.subjects = p.room[:0]
+	for i := range t.Budgets {
+		p.bounds[i].budget = t.Budgets[i]
+		p.subjects = append(p.subjects, b.subject(t.Budgets[i].Subject))
+	}
+	slices.SortFunc(p.subjects, func(a, b *subject) int { return strings.Compare(a.id, b.id) })
+	p.subjects = slices.Compact(p.subjects)
+	return p
 }
 
 // Hold is money reserved for one call. It ends with exactly one Settle or Release.
 type Hold struct {
-	book   *Book
-	payer  *purse // nil if no money is reserved
-	acct   string
-	above  []string
+	payer  *Payer
 	amount catalog.Nanos
-	gauges []*gauge
+	gauges []*gauge // of the payer, that something is held of; nil where it has ended
 	done   atomic.Bool
 
 	room [4]*gauge // where gauges are, as long as they are few
@@ -56,124 +84,94 @@ type Hold struct {
 // Amount returns what is reserved.
 func (h *Hold) Amount() catalog.Nanos { return h.amount }
 
-// Hold reserves an amount on the cards of an account and on every budget that is listed: on all of
-// them, or on none. What is left on cards and in budgets is known in memory; only a budget that nobody
-// asked for before is asked of the store, see Watch.
+// Hold reserves an amount on the cards of the account and on every budget: on all of them, or on none. What
+// is left on cards and in budgets is known in memory; only a budget that nobody asked for before is asked
+// of the store, see Watch.
 //
 // It refuses with a *ShortError when the cards do not suffice, with a *BudgetError when a budget does
 // not, the first one listed, and with a *canon.Error of kind overloaded when the journal could not
 // record the call or a budget cannot be read. Root, and an amount of zero, are never refused for money.
-func (b *Book) Hold(r HoldRequest) (*Hold, error) {
-	if r.Amount < 0 {
-		return nil, fmt.Errorf("ledger: a hold of $%v on account %s", r.Amount, r.Account)
+func (p *Payer) Hold(amount catalog.Nanos, at time.Time) (*Hold, error) {
+	if amount < 0 {
+		return nil, fmt.Errorf("ledger: a hold of $%v on account %s", amount, p.purse.id)
 	}
-	if err := b.journal.Healthy(); err != nil {
+	if err := p.book.journal.Healthy(); err != nil {
 		return nil, &canon.Error{
 			Kind: canon.KindOverloaded, Message: "calls cannot be recorded at the moment, so none are taken; try again later",
 			RetryAfter: 5 * time.Second, Cause: err,
 		}
 	}
-	h := &Hold{book: b, acct: r.Account, above: r.Above, amount: r.Amount}
-	if r.Charge {
-		h.payer = b.purse(r.Account)
-	}
-	if len(r.Budgets) == 0 {
-		if err := h.reserve(&r); err != nil {
-			return nil, err
-		}
-	} else if err := h.reserveAll(&r); err != nil {
+	h := &Hold{payer: p, amount: amount}
+	if err := h.findGauges(at); err != nil {
 		return nil, err
 	}
-	b.held.Add(int64(r.Amount))
+	if err := h.reserve(at); err != nil {
+		return nil, err
+	}
+	p.book.held.Add(int64(amount))
 	return h, nil
 }
 
-// reserve takes the amount from the payer's cards, if it is to be charged.
-func (h *Hold) reserve(r *HoldRequest) error {
-	if h.payer == nil {
-		return nil
-	}
-	h.payer.mu.Lock()
-	defer h.payer.mu.Unlock()
-	return h.payer.reserve(r.Amount, r.At)
-}
-
-// reserveAll locks the payer and then all subjects in the order of their ids, so that two holds never
-// wait for each other, and reserves on all or none.
-func (h *Hold) reserveAll(r *HoldRequest) error {
+// findGauges finds the gauges of all budgets.
+func (h *Hold) findGauges(at time.Time) error {
+	p := h.payer
 	h.gauges = h.room[:0]
 	ctx, cancel := context.Context(nil), context.CancelFunc(nil)
-	for i := range r.Budgets {
-		g := h.book.known(&r.Budgets[i])
+	for i := range p.bounds {
+		bound := &p.bounds[i]
+		g := bound.gauge.Load()
 		if g == nil {
 			if ctx == nil {
-				ctx, cancel = context.WithTimeout(h.book.ctx, learnTimeout)
+				ctx, cancel = context.WithTimeout(p.book.ctx, learnTimeout)
 				defer cancel()
 			}
 			var err error
-			if g, err = h.book.gauge(ctx, &r.Budgets[i], r.At); err != nil {
+			if g, err = p.book.gauge(ctx, &bound.budget, at); err != nil {
 				return err
 			}
+			bound.gauge.Store(g)
 		}
 		h.gauges = append(h.gauges, g)
 	}
-	var few [4]*subject
-	subjects := few[:0]
-	for _, g := range h.gauges { // few: sorting by insertion is the quickest
-		at := len(subjects)
-		for at > 0 && subjects[at-1].id > g.subject.id {
-			at--
-		}
-		if at == 0 || subjects[at-1] != g.subject {
-			subjects = slices.Insert(subjects, at, g.subject)
-		}
-	}
-	if h.payer != nil {
-		h.payer.mu.Lock()
-		defer h.payer.mu.Unlock()
-		if err := h.payer.reserve(r.Amount, r.At); err != nil {
+	return nil
+}
+
+// reserve locks the purse and then all subjects in the order of their ids, so that two holds never wait
+// for each other, and reserves on all or none.
+func (h *Hold) reserve(at time.Time) error {
+	p := h.payer
+	if p.charge {
+		p.purse.mu.Lock()
+		defer p.purse.mu.Unlock()
+		if err := p.purse.reserve(h.amount, at); err != nil {
 			return err
 		}
 	}
-	for _, s := range subjects {
+	if len(h.gauges) == 0 {
+		return nil
+	}
+	for _, s := range p.subjects {
 		s.mu.Lock()
 	}
-	err := h.reserveGauges(r)
-	for _, s := range subjects {
+	err := h.reserveGauges(at.UnixMilli())
+	for _, s := range p.subjects {
 		s.mu.Unlock()
 	}
-	if err != nil && h.payer != nil {
-		h.payer.held -= r.Amount
+	if err != nil && p.charge {
+		p.purse.held -= h.amount
 	}
 	return err
 }
 
 // reserveGauges reserves on all budgets or none. The caller holds the subjects.
-func (h *Hold) reserveGauges(r *HoldRequest) error {
-	at := r.At.UnixMilli()
+func (h *Hold) reserveGauges(at int64) error {
 	for i, g := range h.gauges {
-		if err := g.reserve(&r.Budgets[i], r.Amount, at); err != nil {
+		if err := g.reserve(&h.payer.bounds[i].budget, h.amount, at); err != nil {
 			for _, g := range h.gauges[:i] {
-				g.held -= r.Amount
+				g.held -= h.amount
 			}
 			return err
 		}
-	}
-	return nil
-}
-
-// known returns the gauge of a budget if it is in memory.
-func (b *Book) known(budget *Budget) *gauge {
-	b.mu.RLock()
-	s := b.subjects[budget.Subject]
-	b.mu.RUnlock()
-	if s == nil || budget.Limit < 0 || budget.Soft < 0 {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if g := s.find(budget.Period, zoneName(budget.Zone)); g != nil && g.known {
-		return g
 	}
 	return nil
 }
@@ -211,12 +209,12 @@ func (h *Hold) Release() error {
 	return nil
 }
 
-// end gives free what is held on the payer's cards, and what is still held of budgets.
+// end gives free what is held on the account's cards, and what is still held of budgets.
 func (h *Hold) end() {
-	if h.payer != nil {
-		h.payer.mu.Lock()
-		h.payer.held -= h.amount
-		h.payer.mu.Unlock()
+	if p := h.payer; p.charge {
+		p.purse.mu.Lock()
+		p.purse.held -= h.amount
+		p.purse.mu.Unlock()
 	}
 	h.freeRest()
 }
@@ -231,7 +229,7 @@ func (h *Hold) freeRest() {
 			h.gauges[i] = nil
 		}
 	}
-	h.book.held.Add(-int64(h.amount))
+	h.payer.book.held.Add(-int64(h.amount))
 }
 
 // free gives free what is held of g, if anything is. The caller holds the subject.

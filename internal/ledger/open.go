@@ -21,6 +21,10 @@ type Options struct {
 	Log     *slog.Logger     // nil is silent
 	Fees    Fees
 
+	// LongestCall is how long a call may last. What is left on a card that has expired is not written off before
+	// that: it may have been held for one.
+	LongestCall time.Duration
+
 	// OnSoftLimit is told, from a goroutine of its own, that spending has reached the soft limit of a
 	// budget: once a period, over restarts and over all processes at the store. Nil if nobody cares.
 	OnSoftLimit func(SoftLimit)
@@ -34,7 +38,7 @@ func OpenBook(ctx context.Context, o Options) (*Book, error) {
 	}
 	b := &Book{
 		store: o.Store, journal: o.Journal, node: o.Node, log: o.Log, purses: map[string]*purse{}, subjects: map[string]*subject{},
-		work: make(chan struct{}, 1), now: make(chan struct{}, 1), drained: make(chan struct{}), soft: warnings{more: make(chan struct{}, 1)}, fees: o.Fees,
+		work: make(chan struct{}, 1), now: make(chan struct{}, 1), drained: make(chan struct{}), soft: warnings{more: make(chan struct{}, 1)}, fees: o.Fees, longestCall: o.LongestCall,
 	}
 	b.progress.changed = make(chan struct{})
 	pos, err := b.load(ctx)
@@ -126,6 +130,9 @@ func (b *Book) replay(ctx context.Context, pos journal.Position) error {
 	if pos == (journal.Position{}) {
 		known = func(id string) (bool, error) {
 			_, err := b.store.Call(ctx, id)
+			if errors.Is(err, ErrForgotten) {
+				return true, nil // as the store will take it
+			}
 			if errors.Is(err, ErrNotFound) {
 				return false, nil
 			}

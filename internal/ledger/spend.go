@@ -15,18 +15,19 @@ type Move struct {
 	Amount catalog.Nanos // above zero
 }
 
-// Spend distributes amount over the cards that are alive at the instant at: the card that expires
-// first pays first, then the one granted first, then the smaller id. What no card covers is a debt.
+// Spend distributes the amount of what began and ended at two instants over the cards that were alive in
+// between: the card that expires first pays first, then the one granted first, then the smaller id. What no
+// card covers is a debt. A card that expires while a call runs still pays it: money of it was held.
 //
 // The Book and every Store use it, so that memory and database never distribute differently. Both
-// must pass the same at: the AtMillis of the call. The cards may come in any order and are not
+// must pass the same instants: Began and AtMillis of the call. The cards may come in any order and are not
 // changed; an amount of zero or less moves nothing.
-func Spend(cards []Card, at time.Time, amount catalog.Nanos) (moves []Move, uncovered catalog.Nanos) {
-	return appendMoves(nil, cards, at, amount)
+func Spend(cards []Card, began, ended time.Time, amount catalog.Nanos) (moves []Move, uncovered catalog.Nanos) {
+	return appendMoves(nil, cards, began, ended, amount)
 }
 
 // appendMoves is Spend into a buffer of the caller.
-func appendMoves(moves []Move, cards []Card, at time.Time, amount catalog.Nanos) (_ []Move, uncovered catalog.Nanos) {
+func appendMoves(moves []Move, cards []Card, began, ended time.Time, amount catalog.Nanos) (_ []Move, uncovered catalog.Nanos) {
 	if amount <= 0 {
 		return moves, 0
 	}
@@ -34,7 +35,7 @@ func appendMoves(moves []Move, cards []Card, at time.Time, amount catalog.Nanos)
 		cards = slices.SortedFunc(slices.Values(cards), compareCards)
 	}
 	for i := range cards {
-		if !cards[i].Alive(at) {
+		if c := &cards[i]; c.Balance <= 0 || ended.Before(c.GrantedAt) || !began.Before(c.ExpiresAt) {
 			continue
 		}
 		part := min(amount, cards[i].Balance)
@@ -46,7 +47,7 @@ func appendMoves(moves []Move, cards []Card, at time.Time, amount catalog.Nanos)
 	return moves, amount
 }
 
-// Alive reports whether c can pay at the instant at: it has been granted, has not expired and is not
+// Alive reports whether something can be held of c at the instant at: it has been granted, has not expired and is not
 // empty.
 func (c *Card) Alive(at time.Time) bool {
 	return c.Balance > 0 && !at.Before(c.GrantedAt) && at.Before(c.ExpiresAt)

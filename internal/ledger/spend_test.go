@@ -28,11 +28,12 @@ func genCards(t *rapid.T) []Card {
 }
 
 // TestSpendTakesNanoByNano compares Spend with the plainest reading of its rule: every single nano
-// comes from the best card that is alive and not empty, and if there is none it is a debt.
+// comes from the best card that was alive while the call ran and is not empty, and if there is none it is a debt.
 func TestSpendTakesNanoByNano(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cards := genCards(t)
-		at := time.UnixMilli(rapid.Int64Range(-1, 11).Draw(t, "at"))
+		began := time.UnixMilli(rapid.Int64Range(-1, 11).Draw(t, "began"))
+		ended := began.Add(time.Duration(rapid.Int64Range(0, 4).Draw(t, "took")) * time.Millisecond)
 		amount := catalog.Nanos(rapid.Int64Range(-2, 25).Draw(t, "amount"))
 
 		left := slices.Clone(cards)
@@ -41,7 +42,7 @@ func TestSpendTakesNanoByNano(t *testing.T) {
 		for range max(amount, 0) {
 			best := -1
 			for i, c := range left {
-				if c.Balance < 1 || c.GrantedAt.After(at) || !c.ExpiresAt.After(at) {
+				if c.Balance < 1 || c.GrantedAt.After(ended) || !c.ExpiresAt.After(began) {
 					continue
 				}
 				if best < 0 || before(c, left[best]) {
@@ -57,7 +58,7 @@ func TestSpendTakesNanoByNano(t *testing.T) {
 		}
 
 		passed := slices.Clone(cards)
-		moves, uncovered := Spend(passed, at, amount)
+		moves, uncovered := Spend(passed, began, ended, amount)
 		got := map[string]catalog.Nanos{}
 		for _, m := range moves {
 			if _, twice := got[m.CardID]; twice {
@@ -94,8 +95,8 @@ func TestSpendIgnoresTheOrderOfCards(t *testing.T) {
 		cards := genCards(t)
 		at := time.UnixMilli(rapid.Int64Range(0, 10).Draw(t, "at"))
 		amount := catalog.Nanos(rapid.Int64Range(0, 25).Draw(t, "amount"))
-		a, ua := Spend(cards, at, amount)
-		b, ub := Spend(rapid.Permutation(cards).Draw(t, "again"), at, amount)
+		a, ua := Spend(cards, at, at, amount)
+		b, ub := Spend(rapid.Permutation(cards).Draw(t, "again"), at, at, amount)
 		if diff := cmp.Diff(a, b); diff != "" || ua != ub {
 			t.Errorf("another order, other moves (%d, %d uncovered):\n%s", ua, ub, diff)
 		}

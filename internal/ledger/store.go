@@ -13,8 +13,8 @@ type Card struct {
 	ID        string
 	AccountID string
 	Amount    catalog.Nanos // what ever came onto it: what was granted, and cards merged into it
-	Balance   catalog.Nanos // what is left, never negative
 	Reference string
+	Balance   catalog.Nanos // what is left, never negative
 	GrantedAt time.Time
 	ExpiresAt time.Time
 }

@@ -43,10 +43,10 @@ func (b *Book) sweep() {
 	}
 }
 
-// Sweep writes off what is left on cards that have expired a while ago, and moves what closed accounts
+// Sweep writes off what is left on cards that have expired so long ago that no call runs any more which began before, and moves what closed accounts
 // still have. A Book does so by itself every minute; several processes at one store do no harm.
 func (b *Book) Sweep(ctx context.Context, now time.Time) error {
-	return errors.Join(b.expire(ctx, now.Add(-expireGrace)), b.closings(ctx, now))
+	return errors.Join(b.expire(ctx, now.Add(-b.longestCall-expireGrace)), b.closings(ctx, now))
 }
 
 func (b *Book) expire(ctx context.Context, before time.Time) error {
@@ -85,7 +85,7 @@ func (b *Book) expireOf(ctx context.Context, accountID string, before time.Time)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
-		// Whether it happened or not: no call that settles from now on is that old.
+		// Whether it happened or not: no call that settles from now on began that early.
 		p.cards = slices.DeleteFunc(p.cards, func(c Card) bool { return !c.ExpiresAt.After(before) })
 		return err
 	}

@@ -102,8 +102,8 @@ func chargeable(call *Call, spent catalog.Nanos) catalog.Nanos {
 	return min(call.Charged(), math.MaxInt64-spent)
 }
 
-// Charge takes what calls are charged, each from the cards alive at its AtMillis; what no card covers
-// is a debt. All calls are one movement, with one entry for each card and account.
+// Charge takes what calls are charged, each from the cards alive from its Began to its AtMillis; what no
+// card covers is a debt. All calls are one movement, with one entry for each card and account.
 func (t *Teller) Charge(calls []Call) {
 	for i := range calls {
 		c := &calls[i]
@@ -116,7 +116,7 @@ func (t *Teller) Charge(calls []Call) {
 		k.last = max(k.last, c.AtMillis)
 		n := len(k.paid)
 		var uncovered catalog.Nanos
-		k.paid, uncovered = appendMoves(k.paid, k.Cards, time.UnixMilli(c.AtMillis), amount)
+		k.paid, uncovered = appendMoves(k.paid, k.Cards, c.Began(), time.UnixMilli(c.AtMillis), amount)
 		for _, m := range k.paid[n:] {
 			k.take(m)
 		}
@@ -257,7 +257,7 @@ func (k *till) room(more catalog.Nanos) error {
 
 // draw takes an amount that is there off the cards.
 func (k *till) draw(at time.Time, amount catalog.Nanos) []Move {
-	moves, _ := Spend(k.Cards, at, amount)
+	moves, _ := Spend(k.Cards, at, at, amount)
 	for _, m := range moves {
 		k.take(m)
 	}

@@ -41,6 +41,10 @@ type Transfer struct {
 	Reference string        // of the new card
 	Note      string        // for the entries
 
+	// Account, if not nil, is an account as it shall be from then on: it is changed in the same transaction, as
+	// account.Store.UpdateAccount does. Both happen, or neither.
+	Account *account.Account
+
 	Fee        Fee // out of Amount; set by the Book
 	Commission Fee // out of Amount; set by the Book
 }

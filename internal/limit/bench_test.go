@@ -19,7 +19,7 @@ func BenchmarkAdmit(b *testing.B) {
 	names := all.String()
 	rules := func(i int) [2]Rule {
 		key, account := i%subjects, i%subjects/10*10
-		return [2]Rule{{names[key*width:][:width], limits}, {names[account*width:][1:width], limits}}
+		return [2]Rule{{Subject: names[key*width:][:width], Limits: limits}, {Subject: names[account*width:][1:width], Limits: limits}}
 	}
 	call := func(b *testing.B, l *Limiter, i int) {
 		r := rules(i)

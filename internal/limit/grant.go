@@ -2,7 +2,6 @@ package limit
 
 import (
 	"fmt"
-	"hash/maphash"
 	"time"
 )
 
@@ -22,8 +21,12 @@ type hold struct {
 	subject *subject
 	at      int64 // the subject's time when it was counted
 	windows uint8 // bit k: window k
+	exact   uint8 // bit k: window k remembers the call by its own time
 	call    bool  // counted among the subject's concurrent calls
 }
+
+// stamp returns what the call was counted by in window k.
+func (h *hold) stamp(k int) int64 { return stamp(k, h.at, h.exact&(1<<k) != 0) }
 
 // take counts the call for the subject under the limits.
 func (g *Grant) take(s *subject, l *Limits) {
@@ -38,11 +41,17 @@ func (g *Grant) take(s *subject, l *Limits) {
 		g.holds = append(g.holds, hold{subject: s, at: s.last})
 		h = &g.holds[len(g.holds)-1]
 	}
-	for k := range s.win {
-		if windowLimit(l, k) > 0 && h.windows&(1<<k) == 0 {
-			h.windows |= 1 << k
-			s.count(k, need(k, g.tokens))
+	for k := range windowKinds {
+		limit, n := windowLimit(l, k), need(k, g.tokens)
+		if limit <= 0 || h.windows&(1<<k) != 0 {
+			continue
 		}
+		h.windows |= 1 << k
+		own := exact(limit, n)
+		if own {
+			h.exact |= 1 << k
+		}
+		s.count(k, n, own)
 	}
 	if l.Concurrent > 0 && !h.call {
 		h.call = true
@@ -69,18 +78,19 @@ func (g *Grant) Settle(tokens int64) {
 	for i := range g.holds {
 		h := &g.holds[i]
 		s := h.subject
-		s.shard.mu.Lock()
+		shard := &g.limiter.shards[s.shard]
+		shard.mu.Lock()
 		s.move(now)
 		for k := tokenKinds; k < windowKinds; k++ {
 			switch {
 			case h.windows&(1<<k) == 0:
 			case tokens < g.tokens:
-				s.win[k].giveBack(h.at/bucketNanos[k], g.tokens-tokens)
-			default:
-				s.count(k, tokens-g.tokens)
+				s.window(k).giveBack(h.stamp(k), g.tokens-tokens)
+			default: // it may be beyond the limit, so only buckets bound how much is remembered
+				s.count(k, tokens-g.tokens, false)
 			}
 		}
-		s.shard.mu.Unlock()
+		shard.mu.Unlock()
 	}
 }
 
@@ -94,17 +104,18 @@ func (g *Grant) Release() {
 	for i := range g.holds {
 		h := &g.holds[i]
 		s := h.subject
-		s.shard.mu.Lock()
+		shard := &g.limiter.shards[s.shard]
+		shard.mu.Lock()
 		s.open--
 		if h.call {
 			s.calls--
 		}
-		for k := range s.win {
+		for k := range windowKinds {
 			if !g.settled && h.windows&(1<<k) != 0 {
-				s.win[k].giveBack(h.at/bucketNanos[k], need(k, g.tokens))
+				s.window(k).giveBack(h.stamp(k), need(k, g.tokens))
 			}
 		}
-		s.shard.mu.Unlock()
+		shard.mu.Unlock()
 	}
 }
 
@@ -127,7 +138,7 @@ func stateOf(rules []Rule, subjects []*subject) State {
 	var st State
 	for i := range rules {
 		s := subjects[i]
-		for k := range s.win {
+		for k := range windowKinds {
 			limit := windowLimit(&rules[i].Limits, k)
 			if limit <= 0 {
 				continue
@@ -136,7 +147,7 @@ func stateOf(rules []Rule, subjects []*subject) State {
 			if k >= tokenKinds {
 				g = &st.Tokens
 			}
-			if left := max(limit-s.win[k].total, 0); g.Limit == 0 || left < g.Remaining {
+			if left := max(limit-s.window(k).total, 0); g.Limit == 0 || left < g.Remaining {
 				*g = s.gauge(&rules[i], k, limit)
 			}
 		}
@@ -152,7 +163,7 @@ type Use struct {
 
 // Use returns how far the limits of a rule are used now. It counts nothing.
 func (l *Limiter) Use(now time.Time, rule Rule) Use {
-	sh := &l.shards[maphash.String(l.seed, rule.Subject)%shardCount]
+	sh := &l.shards[l.shardOf(rule.Subject)]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	s, ok := sh.subjects[rule.Subject]
@@ -160,8 +171,8 @@ func (l *Limiter) Use(now time.Time, rule Rule) Use {
 		s = &subject{last: l.at(now)} // nobody asked for it
 	}
 	s.move(l.at(now))
-	u := Use{Running: s.calls}
-	for k := range s.win {
+	u := Use{Running: int64(s.calls)}
+	for k := range windowKinds {
 		if limit := windowLimit(&rule.Limits, k); limit > 0 {
 			u.Windows = append(u.Windows, s.gauge(&rule, k, limit))
 		}
@@ -172,8 +183,8 @@ func (l *Limiter) Use(now time.Time, rule Rule) Use {
 // gauge returns the state of window k.
 func (s *subject) gauge(rule *Rule, k int, limit int64) Gauge {
 	return Gauge{
-		Subject: rule.Subject, What: windowNames[k], Limit: limit, Remaining: max(limit-s.win[k].total, 0),
-		Reset: time.Duration(max(s.win[k].emptyAt()*bucketNanos[k]-s.last, 0)),
+		Subject: rule.Subject, What: windowNames[k], Limit: limit, Remaining: max(limit-s.window(k).total, 0),
+		Reset: time.Duration(max(s.window(k).last()+windowNanos[k]+1-s.last, 0)),
 	}
 }
 
@@ -219,17 +230,17 @@ func refuse(rules []Rule, subjects []*subject, tokens int64) *Refusal {
 			worst.Subject, worst.What, worst.Text = rules[i].Subject, what, text
 			worst.Limit, worst.RetryAfter, worst.TooLarge = limit, wait, tooLarge
 		}
-		for k := range s.win {
+		for k := range windowKinds {
 			limit, n := windowLimit(l, k), need(k, tokens)
 			switch {
-			case limit <= 0 || s.win[k].fits(limit, n):
+			case limit <= 0 || s.window(k).fits(limit, n):
 			case n > limit:
 				note(windowNames[k], windowTexts[k], limit, 0, true)
 			default:
-				note(windowNames[k], windowTexts[k], limit, time.Duration(s.win[k].freeAt(limit, n)*bucketNanos[k]-s.last), false)
+				note(windowNames[k], windowTexts[k], limit, time.Duration(s.window(k).freeAt(limit, n)+windowNanos[k]+1-s.last), false)
 			}
 		}
-		if l.Concurrent > 0 && s.calls >= l.Concurrent {
+		if l.Concurrent > 0 && int64(s.calls) >= l.Concurrent {
 			note(concurrent, concurrentText, l.Concurrent, callWait, false)
 		}
 	}

@@ -4,16 +4,21 @@
 //
 // # The window
 //
-// Each limit is a sliding window over 60 buckets (a second each for a minute, a minute for an hour, 24
-// minutes for a day) that are counted conservatively: at any time the current bucket and the 60 before
-// it count in full. A window of the limit's length never reaches further back than that, so no window
-// whatsoever holds more than the limit, wherever it begins. The price is that a slot comes back at most
-// one bucket late: traffic above the limit gets it at 60/61 or more (less the wait for its own next
-// request), and a burst may take all of it at once, which a token bucket with the same promise could
-// not allow. Only what is admitted is counted, so refused requests starve nobody.
+// Each limit is a sliding window. A call that takes a 64th of its limit or more is remembered by its own
+// time: the window holds few of them. Smaller ones are put together in 60 buckets (a second each for a
+// minute, a minute for an hour, 24 minutes for a day) and counted as if they came at the end of theirs. So no
+// window whatsoever holds more than the limit, wherever it begins, and a burst may take all of it at once,
+// which a token bucket with the same promise could not allow. Only what is admitted is counted, so refused
+// requests starve nobody.
 //
-// Only buckets that hold something are kept, at most 61 a window, and a subject with nothing left in
-// any window and no call in flight is forgotten within about a minute of traffic.
+// What the first promise costs: a slot of a bucket comes back at most one bucket late, so traffic above a
+// limit of more than 64 gets it at 60/61 or more, less the wait for its own next request. Up to 64 nothing
+// is late, and what is admitted is the most that the promise allows. That is not always near the limit n: of
+// n+1 requests that come evenly within one window it allows n, be they 5.1 a minute with a limit of 5.
+// Whoever comes back when the refusal says gets all of the limit.
+//
+// Only what counts is kept, at most 125 entries a window, and a subject with nothing left in any window and
+// no call in flight is forgotten within about a minute of traffic.
 package limit
 
 import (
@@ -28,7 +33,12 @@ import (
 type Rule struct {
 	Subject string
 	Limits  Limits
+	Found   *Found // of this Subject, so that it need not be looked up by its name each time; may be nil
 }
+
+// Found is where one Limiter notes one subject. The zero value is ready; it may be used by several
+// goroutines at once.
+type Found struct{ subject atomic.Pointer[subject] }
 
 const (
 	shardCount = 256
@@ -59,13 +69,20 @@ type shard struct {
 
 // subject is what is known of one subject, guarded by its shard.
 type subject struct {
-	shard *shard
 	last  int64 // nanoseconds since epoch; the subject's time never goes back
-	calls int64 // in flight, of those that a limit on concurrency held for
+	calls int32 // in flight, of those that a limit on concurrency held for
 	open  int32 // grants that were not released
-	used  uint8 // bit k: something counts in win[k]
+	shard uint8 // never changes
+	used  uint8 // bit k: something counts in window k
+	gone  bool  // it was idle and is forgotten: not to be counted on any more
 	win   [windowKinds]window
 }
+
+// window returns window k. Those of a minute, which most limits are on, are next to each other and to the rest
+// of the subject: they are in the same two lines of a cache.
+func (s *subject) window(k int) *window { return &s.win[places[k]] }
+
+var places = [windowKinds]uint8{0, 2, 3, 1, 4, 5}
 
 // New returns an empty Limiter. now is the clock by which calls are settled; nil is time.Now.
 func New(now func() time.Time) *Limiter {
@@ -94,15 +111,27 @@ func (l *Limiter) Admit(now time.Time, rules []Rule, tokens int64) (*Grant, *Ref
 	var shardRoom, lockRoom [usualRules]int32
 	subjects, shards, locks := subjectRoom[:0], shardRoom[:0], lockRoom[:0]
 	for i := range rules {
-		s := int32(maphash.String(l.seed, rules[i].Subject) % shardCount)
-		shards = append(shards, s)
-		locks = insert(locks, s)
+		s := rules[i].Found.load()
+		shard := int32(0)
+		if s != nil {
+			shard = int32(s.shard)
+		} else {
+			shard = l.shardOf(rules[i].Subject)
+		}
+		subjects, shards, locks = append(subjects, s), append(shards, shard), insert(locks, shard)
 	}
 	for _, s := range locks {
 		l.shards[s].mu.Lock()
 	}
 	for i := range rules {
-		subjects = append(subjects, l.shards[shards[i]].subject(rules[i].Subject, at))
+		if s := subjects[i]; s != nil && !s.gone {
+			s.move(at)
+			continue
+		}
+		subjects[i] = l.subject(shards[i], rules[i].Subject, at)
+		if f := rules[i].Found; f != nil {
+			f.subject.Store(subjects[i])
+		}
 	}
 	grant, refusal := decide(rules, subjects, tokens)
 	for _, s := range locks {
@@ -151,11 +180,21 @@ func insert(list []int32, s int32) []int32 {
 	return list
 }
 
-// subject returns the subject called name with its windows moved to at. The shard must be locked.
-func (s *shard) subject(name string, at int64) *subject {
+func (f *Found) load() *subject {
+	if f == nil {
+		return nil
+	}
+	return f.subject.Load()
+}
+
+func (l *Limiter) shardOf(name string) int32 { return int32(maphash.String(l.seed, name) % shardCount) }
+
+// subject returns the subject called name with its windows moved to at. Its shard must be locked.
+func (l *Limiter) subject(shard int32, name string, at int64) *subject {
+	s := &l.shards[shard]
 	sub, ok := s.subjects[name]
 	if !ok {
-		sub = &subject{shard: s}
+		sub = &subject{shard: uint8(shard)}
 		s.subjects[name] = sub
 		s.peak = max(s.peak, len(s.subjects))
 	}
@@ -170,28 +209,28 @@ func (s *subject) move(at int64) {
 	}
 	s.last = at
 	for k, used := 0, s.used; used != 0; k, used = k+1, used>>1 {
-		if used&1 != 0 && s.win[k].expire(at/bucketNanos[k]) {
+		if used&1 != 0 && s.window(k).expire(at-windowNanos[k]) {
 			s.used &^= 1 << k
 		}
 	}
 }
 
-// count counts n in window k, now.
-func (s *subject) count(k int, n int64) {
+// count counts n in window k now, by its own time or that of its bucket.
+func (s *subject) count(k int, n int64, exact bool) {
 	if n > 0 {
 		s.used |= 1 << k
-		s.win[k].add(s.last/bucketNanos[k], n)
+		s.window(k).add(stamp(k, s.last, exact), n)
 	}
 }
 
 // allows reports whether one more call keeps the limits.
 func (s *subject) allows(l *Limits, tokens int64) bool {
-	for k := range s.win {
-		if limit := windowLimit(l, k); limit > 0 && !s.win[k].fits(limit, need(k, tokens)) {
+	for k := range windowKinds {
+		if limit := windowLimit(l, k); limit > 0 && !s.window(k).fits(limit, need(k, tokens)) {
 			return false
 		}
 	}
-	return l.Concurrent <= 0 || s.calls < l.Concurrent
+	return l.Concurrent <= 0 || int64(s.calls) < l.Concurrent
 }
 
 // sweepOne forgets the idle subjects of one shard, if it is time. Calls share this work, so that the
@@ -207,6 +246,7 @@ func (l *Limiter) sweepOne(at int64) {
 	for name, sub := range s.subjects {
 		if sub.move(at); sub.used == 0 && sub.open == 0 {
 			delete(s.subjects, name)
+			sub.gone, sub.win = true, [windowKinds]window{} // a Found may still have it
 		}
 	}
 	if n := len(s.subjects); s.peak > 32 && n < s.peak/4 {

@@ -157,7 +157,7 @@ func TestSettledTokensKeepTheLimit(t *testing.T) {
 // Refused and withdrawn calls leave no trace: without them the others fare the same.
 func TestRefusedCallsTakeNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		rules := []Rule{{"a", drawLimits(t)}, {"b", drawLimits(t)}}
+		rules := []Rule{{Subject: "a", Limits: drawLimits(t)}, {Subject: "b", Limits: drawLimits(t)}}
 		all, some := New(newClock().now), New(newClock().now)
 		for _, a := range arrivals(t, time.Minute) {
 			g, refused := all.Admit(a.at, rules, a.tokens)
@@ -182,7 +182,7 @@ func TestRefusedCallsTakeNothing(t *testing.T) {
 // After RetryAfter the call passes, and just before it does not.
 func TestRetryAfterIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		rules := []Rule{{"a", drawLimits(t)}, {"b", drawLimits(t)}}
+		rules := []Rule{{Subject: "a", Limits: drawLimits(t)}, {Subject: "b", Limits: drawLimits(t)}}
 		pattern := arrivals(t, time.Minute)
 		replay := func() (*Limiter, *Refusal, admission) {
 			l := New(newClock().now)
@@ -243,6 +243,66 @@ func TestSteadyTrafficIsNotStarved(t *testing.T) {
 	})
 }
 
+// From 19 on steady traffic gets 95 %, whatever its rate.
+func TestSmallLimitsAreReached(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		k := rapid.IntRange(0, windowKinds-1).Draw(t, "window")
+		limit := rapid.Int64Range(19, 64).Draw(t, "limit")
+		tokens := rapid.Int64Range(1, 1000).Draw(t, "tokens")
+		limits := []Limits{{RPM: limit}, {RPH: limit}, {RPD: limit}, {TPM: limit * tokens}, {TPH: limit * tokens}, {TPD: limit * tokens}}[k]
+		offered := float64(limit) * rapid.Float64Range(1, 3).Draw(t, "factor")
+		if got := steady(limits, k, offered, tokens, 60); got < 0.95*float64(limit) {
+			t.Fatalf("offered %.2f, admitted %.2f of %d a window", offered, got, limit)
+		}
+	})
+}
+
+// A small limit admits of steady traffic what it may: of the requests that lie within any one window,
+// as many as the limit.
+func TestSmallLimitsAdmitAllTheyMay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.Int64Range(1, share).Draw(t, "limit")
+		gap := time.Duration(float64(time.Minute) / (float64(limit) * rapid.Float64Range(0.8, 3).Draw(t, "factor")))
+		within := int64(time.Minute/gap) + 1 // requests in a window with both its ends
+		n := rapid.Int64Range(1, 10*within).Draw(t, "requests")
+		want := n/within*min(limit, within) + min(limit, n%within)
+		c := newClock()
+		l := New(c.now)
+		got := int64(0)
+		for range n {
+			if done(l, c.t, one(Limits{RPM: limit}), 0) == nil {
+				got++
+			}
+			c.pass(gap)
+		}
+		if got != want {
+			t.Fatalf("limit %d, one each %v: %d of %d admitted, want %d", limit, gap, got, n, want)
+		}
+	})
+}
+
+// Whoever comes back when it is told gets all of the limit.
+func TestWaitingAsToldLosesNothing(t *testing.T) {
+	for _, limit := range []int64{1, 2, 5, 30, 64} {
+		c := newClock()
+		l := New(c.now)
+		end := c.t.Add(100 * time.Minute)
+		admitted := int64(0)
+		for c.t.Before(end) {
+			refused := done(l, c.t, one(Limits{RPM: limit}), 0)
+			if refused == nil {
+				admitted++
+				c.pass(time.Millisecond)
+				continue
+			}
+			c.pass(refused.RetryAfter)
+		}
+		if admitted < 99*limit || admitted > 101*limit {
+			t.Errorf("limit %d: %d in 100 minutes", limit, admitted)
+		}
+	}
+}
+
 // The three runs in which a limiter that counts refused requests starves its callers to nothing.
 func TestLimitIsReachedEveryMinute(t *testing.T) {
 	for _, c := range []struct{ limit, offered int64 }{{30, 40}, {60, 120}, {60, 66}} {
@@ -293,14 +353,14 @@ func TestAllOrNothing(t *testing.T) {
 	c := newClock()
 	l := New(c.now)
 	wide, narrow := Limits{RPM: 10, TPM: 1000, Concurrent: 10}, Limits{RPD: 2, Concurrent: 1}
-	rules := []Rule{{"key", wide}, {"account", narrow}}
+	rules := []Rule{{Subject: "key", Limits: wide}, {Subject: "account", Limits: narrow}}
 	g, refused := l.Admit(c.t, rules, 100)
 	if refused != nil {
 		t.Fatal(refused)
 	}
 	want := State{
-		Requests: Gauge{"account", "rpd", 2, 1, 24*time.Hour + 24*time.Minute},
-		Tokens:   Gauge{"key", "tpm", 1000, 900, time.Minute + time.Second},
+		Requests: Gauge{"account", "rpd", 2, 1, 24*time.Hour + 1},
+		Tokens:   Gauge{"key", "tpm", 1000, 900, time.Minute + 1},
 	}
 	if diff := cmp.Diff(want, g.State()); diff != "" {
 		t.Error(diff)
@@ -400,12 +460,12 @@ func TestSettle(t *testing.T) {
 func TestUse(t *testing.T) {
 	c := newClock()
 	l := New(c.now)
-	rule := Rule{"s", Limits{RPM: 5, TPH: 100, Concurrent: 2}}
+	rule := Rule{Subject: "s", Limits: Limits{RPM: 5, TPH: 100, Concurrent: 2}}
 	g, refused := l.Admit(c.t, []Rule{rule}, 30)
 	if refused != nil {
 		t.Fatal(refused)
 	}
-	want := Use{Windows: []Gauge{{"s", "rpm", 5, 4, time.Minute + time.Second}, {"s", "tph", 100, 70, time.Hour + time.Minute}}, Running: 1}
+	want := Use{Windows: []Gauge{{"s", "rpm", 5, 4, time.Minute + 1}, {"s", "tph", 100, 70, time.Hour + 1}}, Running: 1}
 	for range 2 { // asking counts nothing
 		if diff := cmp.Diff(want, l.Use(c.t, rule)); diff != "" {
 			t.Error(diff)
@@ -417,7 +477,7 @@ func TestUse(t *testing.T) {
 	if got := l.Use(c.t, rule); got.Running != 0 || got.Windows[0].Remaining != 5 || got.Windows[1].Remaining != 100 {
 		t.Errorf("%+v", got)
 	}
-	if got := l.Use(c.t, Rule{"other", Limits{RPD: 7}}); len(got.Windows) != 1 || got.Windows[0].Remaining != 7 || l.find("other") != nil {
+	if got := l.Use(c.t, Rule{Subject: "other", Limits: Limits{RPD: 7}}); len(got.Windows) != 1 || got.Windows[0].Remaining != 7 || l.find("other") != nil {
 		t.Errorf("%+v", got)
 	}
 }
@@ -457,7 +517,7 @@ func TestConcurrent(t *testing.T) {
 func TestSameSubjectTwiceCountsOnce(t *testing.T) {
 	c := newClock()
 	l := New(c.now)
-	rules := []Rule{{"s", Limits{RPM: 5, Concurrent: 2}}, {"s", Limits{RPM: 3, TPM: 10, Concurrent: 2}}}
+	rules := []Rule{{Subject: "s", Limits: Limits{RPM: 5, Concurrent: 2}}, {Subject: "s", Limits: Limits{RPM: 3, TPM: 10, Concurrent: 2}}}
 	for i := range 4 {
 		if refused := done(l, c.t, rules, 1); (refused == nil) != (i < 3) {
 			t.Fatalf("call %d: %v", i, refused)
@@ -470,7 +530,7 @@ func TestManyRules(t *testing.T) {
 	l := New(c.now)
 	var rules []Rule
 	for i := range 3 * usualRules {
-		rules = append(rules, Rule{fmt.Sprint(i), Limits{RPM: int64(100 - i)}})
+		rules = append(rules, Rule{Subject: fmt.Sprint(i), Limits: Limits{RPM: int64(100 - i)}})
 	}
 	for i := range 100 {
 		refused := done(l, c.t, rules, 1)
@@ -501,13 +561,13 @@ func TestIdleSubjectsAreForgotten(t *testing.T) {
 	c := newClock()
 	l := New(c.now)
 	for i := range 20_000 {
-		if refused := done(l, c.t, []Rule{{fmt.Sprint(i), Limits{RPM: 10, RPH: 100}}}, 1); refused != nil {
+		if refused := done(l, c.t, []Rule{{Subject: fmt.Sprint(i), Limits: Limits{RPM: 10, RPH: 100}}}, 1); refused != nil {
 			t.Fatal(refused)
 		}
 	}
 	traffic := func(d time.Duration) {
 		for end := c.t.Add(d); c.t.Before(end); c.pass(100 * time.Millisecond) {
-			done(l, c.t, []Rule{{"busy", Limits{RPM: 1_000_000}}}, 1)
+			done(l, c.t, []Rule{{Subject: "busy", Limits: Limits{RPM: 1_000_000}}}, 1)
 		}
 	}
 	traffic(30 * time.Minute)
@@ -532,11 +592,49 @@ func TestWindowIsBounded(t *testing.T) {
 		done(l, c.t, one(Limits{RPM: 1e9, TPD: 1e12}), 10)
 		c.pass(333 * time.Millisecond)
 	}
-	for _, w := range l.find("s").win {
+	for k := range windowKinds {
+		w := l.find("s").window(k)
 		if w.len > buckets+1 || len(w.ring) > 64 {
 			t.Errorf("a window keeps %d of %d entries", w.len, len(w.ring))
 		}
 	}
+
+	// Large and small calls, estimates that are far too low, and a limit that changes all the time.
+	rapid.Check(t, func(t *rapid.T) {
+		l := New(c.now)
+		for range 2000 {
+			limit := int64(1) << rapid.IntRange(0, 20).Draw(t, "limit")
+			g, refused := l.Admit(c.t, one(Limits{TPM: limit}), rapid.Int64Range(0, limit/8+1).Draw(t, "tokens"))
+			if refused == nil {
+				g.Settle(rapid.Int64Range(0, 2*limit).Draw(t, "took"))
+				g.Release()
+			}
+			c.pass(time.Duration(rapid.Int64Range(0, int64(time.Second)/10).Draw(t, "gap")))
+			sum := int64(0)
+			w := l.find("s").window(3)
+			for i := range w.len {
+				sum += w.entry(i).count
+				if i > 0 && w.entry(i).stamp <= w.entry(i-1).stamp {
+					t.Fatal("out of order")
+				}
+			}
+			if sum != w.total || w.len > maxEntries || len(w.ring) > 256 {
+				t.Fatalf("%d entries in room for %d, %d in all, %d by entries", w.len, len(w.ring), w.total, sum)
+			}
+		}
+	})
+	t.Run("full", func(t *testing.T) {
+		w := &window{}
+		for i := range int64(1000) {
+			w.add(i, 1)
+		}
+		if w.len != maxEntries || w.total != 1000 || w.last() != 999 {
+			t.Errorf("%d entries, %d in all, the last %d", w.len, w.total, w.last())
+		}
+		if !w.expire(1000) || w.total != 0 {
+			t.Errorf("%d left", w.total)
+		}
+	})
 }
 
 func (l *Limiter) find(name string) *subject {
@@ -548,13 +646,78 @@ func (l *Limiter) find(name string) *subject {
 	return nil
 }
 
+// TestFound: who has the Limiter note its subjects gets the same answers as who names them each time, also
+// when subjects were forgotten meanwhile.
+func TestFound(t *testing.T) {
+	forgotten := 0
+	rapid.Check(t, func(t *rapid.T) {
+		c := newClock()
+		named, noted := New(c.now), New(c.now)
+		var found [3]Found
+		type running struct{ a, b *Grant }
+		var all []running
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			var plain, quick []Rule
+			for i := range rapid.IntRange(1, 4).Draw(t, "rules") {
+				n := rapid.IntRange(0, 2).Draw(t, "subject")
+				r := Rule{Subject: fmt.Sprint("s", n), Limits: Limits{RPM: rapid.Int64Range(0, 3).Draw(t, "rpm"), TPH: rapid.Int64Range(0, 30).Draw(t, "tph"), Concurrent: rapid.Int64Range(0, 2).Draw(t, "calls")}}
+				plain = append(plain, r)
+				if i < 3 {
+					r.Found = &found[n]
+				}
+				quick = append(quick, r)
+			}
+			tokens := rapid.Int64Range(0, 10).Draw(t, "tokens")
+			a, no := named.Admit(c.t, plain, tokens)
+			b, neither := noted.Admit(c.t, quick, tokens)
+			if diff := cmp.Diff(no, neither); diff != "" {
+				t.Fatal(diff)
+			}
+			if a != nil {
+				if diff := cmp.Diff(a.State(), b.State()); diff != "" {
+					t.Fatal(diff)
+				}
+				all = append(all, running{a, b})
+			}
+			for len(all) > 0 && rapid.Bool().Draw(t, "end") {
+				took := rapid.Int64Range(0, 12).Draw(t, "took")
+				if rapid.Bool().Draw(t, "settle") {
+					all[0].a.Settle(took)
+					all[0].b.Settle(took)
+				}
+				all[0].a.Release()
+				all[0].b.Release()
+				all = all[1:]
+			}
+			if rapid.IntRange(0, 4).Draw(t, "idle") == 0 { // both sweep all of their shards
+				c.pass(time.Duration(rapid.IntRange(1, 130).Draw(t, "minutes")) * time.Minute)
+				for range shardCount {
+					done(named, c.t, nil, 0)
+					done(noted, c.t, nil, 0)
+				}
+				if named.size() != noted.size() {
+					t.Fatalf("%d subjects, %d by name", noted.size(), named.size())
+				}
+			}
+			for i := range found {
+				if s := found[i].load(); s != nil && s.gone {
+					forgotten++
+				}
+			}
+		}
+	})
+	if forgotten == 0 {
+		t.Error("no subject was forgotten that had been noted")
+	}
+}
+
 // Concurrent callers share a limit exactly.
 func TestParallel(t *testing.T) {
 	l := New(nil)
 	now := time.Now()
 	rules := func(i int) []Rule {
-		key := Rule{fmt.Sprint("key", i), Limits{RPM: 1 << 40, TPD: 1 << 50}}
-		acc := Rule{"account", Limits{RPD: 1000, TPD: 1 << 40, Concurrent: 5}}
+		key := Rule{Subject: fmt.Sprint("key", i), Limits: Limits{RPM: 1 << 40, TPD: 1 << 50}}
+		acc := Rule{Subject: "account", Limits: Limits{RPD: 1000, TPD: 1 << 40, Concurrent: 5}}
 		if i%2 == 0 {
 			return []Rule{key, acc}
 		}
@@ -586,7 +749,7 @@ func TestParallel(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	g, refused := l.Admit(now, []Rule{{"account", Limits{TPD: 1 << 40}}}, 0)
+	g, refused := l.Admit(now, []Rule{{Subject: "account", Limits: Limits{TPD: 1 << 40}}}, 0)
 	if refused != nil {
 		t.Fatal(refused)
 	}

@@ -8,13 +8,13 @@ const (
 	tokenKinds  = 3 // the first that counts tokens
 )
 
-// buckets is the number of buckets a window is made of.
+// buckets is the number of buckets a window is made of, for what is small beside its limit.
 const buckets = 60
 
-// bucketNanos is the length of a bucket of each window.
-var bucketNanos = [windowKinds]int64{
-	int64(time.Minute / buckets), int64(time.Hour / buckets), int64(24 * time.Hour / buckets),
-	int64(time.Minute / buckets), int64(time.Hour / buckets), int64(24 * time.Hour / buckets),
+// windowNanos is the length of each window.
+var windowNanos = [windowKinds]int64{
+	int64(time.Minute), int64(time.Hour), int64(24 * time.Hour),
+	int64(time.Minute), int64(time.Hour), int64(24 * time.Hour),
 }
 
 // windowNames are the limits' names as in Limits, windowTexts their meaning.
@@ -52,8 +52,25 @@ func need(k int, tokens int64) int64 {
 	return tokens
 }
 
-// window counts in buckets. Its entries are a ring in the order of time; there is one for each bucket
-// that holds something, so no more than buckets+1.
+// share is the part of a limit from which on a call is remembered by its own time.
+const share = 64
+
+// exact reports whether n is so much of the limit that it is remembered by its own time: no more than
+// share of them fit.
+func exact(limit, n int64) bool { return n > (limit-1)/share }
+
+// stamp returns the time until which a count at the time at is taken to have happened in window k: that
+// time itself, or the end of its bucket.
+func stamp(k int, at int64, exact bool) int64 {
+	if exact {
+		return at
+	}
+	bucket := windowNanos[k] / buckets
+	return at - at%bucket + bucket - 1
+}
+
+// window counts by stamps. Its entries are a ring in the order of their stamps; those of buckets are no
+// more than buckets+1, those of exact times share, while the limit stays.
 type window struct {
 	total int64
 	ring  []entry // its length is a power of two
@@ -61,19 +78,23 @@ type window struct {
 	len   uint8
 }
 
-// entry is a bucket: its number since the epoch and its count.
+// entry is what was counted by one stamp.
 type entry struct {
-	bucket int64
-	count  int64
+	stamp int64
+	count int64
 }
 
-func (w *window) entry(i uint8) *entry { return &w.ring[int(w.head+i)&(len(w.ring)-1)] }
+// maxEntries bounds a window whose limit was changed again and again.
+const maxEntries = 250
 
-// expire drops the buckets that no window ending in bucket now reaches. It reports whether none is left.
-func (w *window) expire(now int64) bool {
+func (w *window) entry(i uint8) *entry { return &w.ring[(int(w.head)+int(i))&(len(w.ring)-1)] }
+
+// expire drops what happened before since, where the window that ends now begins. It reports whether
+// nothing is left.
+func (w *window) expire(since int64) bool {
 	for w.len > 0 {
 		e := w.entry(0)
-		if e.bucket >= now-buckets {
+		if e.stamp >= since {
 			return false
 		}
 		w.total -= e.count
@@ -86,61 +107,85 @@ func (w *window) expire(now int64) bool {
 // fits reports whether n more keep the limit. n may be larger than the limit.
 func (w *window) fits(limit, n int64) bool { return n <= limit && w.total <= limit-n }
 
-// add counts n in the bucket, which is not older than any that is there.
-func (w *window) add(bucket, n int64) {
+// add counts n by the stamp. Only the current bucket may have a later one.
+func (w *window) add(stamp, n int64) {
 	w.total += n
-	if w.len > 0 {
-		if e := w.entry(w.len - 1); e.bucket == bucket {
+	i := w.len
+	for i > 0 && w.entry(i-1).stamp > stamp {
+		i--
+	}
+	if i > 0 {
+		if e := w.entry(i - 1); e.stamp == stamp {
 			e.count += n
 			return
 		}
 	}
+	if w.len == maxEntries { // the later stamp is the safe one
+		e := w.entry(w.len - 1)
+		e.stamp, e.count = max(e.stamp, stamp), e.count+n
+		return
+	}
 	if int(w.len) == len(w.ring) {
-		ring := make([]entry, max(2, 2*len(w.ring)))
-		for i := range w.len {
-			ring[i] = *w.entry(i)
-		}
-		w.ring, w.head = ring, 0
+		w.grow()
 	}
 	w.len++
-	*w.entry(w.len - 1) = entry{bucket, n}
+	for j := w.len - 1; j > i; j-- {
+		*w.entry(j) = *w.entry(j - 1)
+	}
+	*w.entry(i) = entry{stamp, n}
 }
 
-// giveBack takes back n of what was counted in the bucket, unless that has expired.
-func (w *window) giveBack(bucket, n int64) {
+func (w *window) grow() {
+	ring := make([]entry, max(2, 2*len(w.ring)))
+	for i := range w.len {
+		ring[i] = *w.entry(i)
+	}
+	w.ring, w.head = ring, 0
+}
+
+// giveBack takes back n of what was counted by the stamp, unless that has expired.
+func (w *window) giveBack(stamp, n int64) {
 	for i := w.len; i > 0; i-- {
 		e := w.entry(i - 1)
-		if e.bucket > bucket {
+		if e.stamp > stamp {
 			continue
 		}
-		if e.bucket == bucket {
+		if e.stamp == stamp {
 			e.count -= n
 			w.total -= n
+			if e.count == 0 {
+				w.remove(i - 1)
+			}
 		}
 		break
 	}
-	for w.len > 0 && w.entry(w.len-1).count == 0 {
-		w.len--
-	}
 }
 
-// freeAt returns the number of the first bucket in which n more fit, if nothing else is added. n is
-// at most the limit.
+// remove takes out an entry that counts nothing any more.
+func (w *window) remove(i uint8) {
+	for ; i+1 < w.len; i++ {
+		*w.entry(i) = *w.entry(i + 1)
+	}
+	w.len--
+}
+
+// freeAt returns the stamp whose end makes room for n more, if nothing else is added. n is at most the
+// limit.
 func (w *window) freeAt(limit, n int64) int64 {
 	over := w.total - (limit - n)
 	for i := range w.len {
 		e := w.entry(i)
 		if over -= e.count; over <= 0 {
-			return e.bucket + buckets + 1
+			return e.stamp
 		}
 	}
 	return 0
 }
 
-// emptyAt returns the number of the first bucket in which nothing counts any more.
-func (w *window) emptyAt() int64 {
+// last returns the latest stamp that counts; without any, one that is long over.
+func (w *window) last() int64 {
 	if w.len == 0 {
-		return 0
+		return -1 << 62
 	}
-	return w.entry(w.len-1).bucket + buckets + 1
+	return w.entry(w.len - 1).stamp
 }

@@ -113,9 +113,14 @@ func (n *Notices) News(ctx context.Context, item news.Item) {
 
 // KeyRotated mails that a key of an account was replaced, once an hour at the most.
 func (n *Notices) KeyRotated(ctx context.Context, x *account.Account, key account.Key) {
-	m, ok := n.message(x, "rotated:"+x.ID+":"+n.Now().UTC().Format("2006-01-02T15"), "A key was replaced",
-		fmt.Sprintf("a key of your account %s was replaced by a new one at %s; the old one does not work any more. The new one ends in %s.\n\nIf that was not you, tell the operator at once.\n",
-			x.Name, n.Now().UTC().Format("2006-01-02 15:04 MST"), key.Hint))
+	const minute = "2006-01-02 15:04 MST"
+	now, old := n.Now().UTC(), "does not work any more"
+	if key.OldUntil.After(now) {
+		old = "works until " + key.OldUntil.UTC().Format(minute)
+	}
+	m, ok := n.message(x, "rotated:"+x.ID+":"+now.Format("2006-01-02T15"), "A key was replaced",
+		fmt.Sprintf("a key of your account %s was replaced by a new one at %s; the old one %s. The new one ends in %s.\n\nIf that was not you, tell the operator at once.\n",
+			x.Name, now.Format(minute), old, key.Hint))
 	if ok {
 		n.put(ctx, "a replaced key", m)
 	}
@@ -127,8 +132,12 @@ func (n *Notices) SoftLimit(ctx context.Context, s ledger.SoftLimit) {
 	if x == nil || s.Period != ledger.PeriodMonth {
 		return // of a key, or of an account that is gone
 	}
+	zone, err := time.LoadLocation(s.Zone)
+	if err != nil { // it was found when the budget was made
+		zone = time.UTC
+	}
 	r := n.Accounts.RatesOf(x)
-	m, ok := n.message(x, "soft:"+x.ID+":"+s.Start.UTC().Format("2006-01"), "The soft limit is reached",
+	m, ok := n.message(x, "soft:"+x.ID+":"+s.Start.In(zone).Format("2006-01"), "The soft limit is reached",
 		fmt.Sprintf("your account %s has spent $%s this month, which reaches its soft limit of $%s. Calls go on until the hard limit or the end of the credit.\n",
 			x.Name, short(r.Shown(s.Spent)), short(r.Shown(s.Soft))))
 	if ok {

@@ -104,12 +104,24 @@ func TestSoftLimitAndKey(t *testing.T) {
 	n.SoftLimit(t.Context(), ledger.SoftLimit{Subject: "a", Period: ledger.PeriodDay, Start: month, Soft: 1, Spent: 1})
 	n.SoftLimit(t.Context(), ledger.SoftLimit{Subject: "key", Period: ledger.PeriodMonth, Start: month, Soft: 1, Spent: 1})
 	n.KeyRotated(t.Context(), n.Accounts.Account("b"), account.Key{ID: "k", Hint: "wxyz", Version: 3})
+	n.KeyRotated(t.Context(), n.Accounts.Account("a"), account.Key{ID: "k3", OldUntil: n.Now().Add(time.Hour)})
 	n.KeyRotated(t.Context(), n.Accounts.Account("c"), account.Key{ID: "k2"})
+	tokyo, err := time.LoadLocation("Asia/Tokyo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.SoftLimit(t.Context(), ledger.SoftLimit{Subject: "b", Period: ledger.PeriodMonth, Zone: "Asia/Tokyo", Start: time.Date(2026, 11, 1, 0, 0, 0, 0, tokyo), Soft: 1, Spent: 1})
 	got := k.take()
-	if m := got["soft:a:2026-11"]; len(got) != 2 || !strings.Contains(m.Body, "$80.24") || !strings.Contains(m.Body, "$80.00") || !strings.Contains(m.Body, "Hello Alice A.,") {
+	if m := got["soft:b:2026-11"]; m.To == "" {
+		t.Error("a month that began in October of UTC is another one: its mail would be that of the month before")
+	}
+	if m := got["rotated:a:2026-11-20T09"]; !strings.Contains(m.Body, "the old one works until 2026-11-20 10:05 UTC") {
+		t.Errorf("%+v", m)
+	}
+	if m := got["soft:a:2026-11"]; len(got) != 4 || !strings.Contains(m.Body, "$80.24") || !strings.Contains(m.Body, "$80.00") || !strings.Contains(m.Body, "Hello Alice A.,") {
 		t.Errorf("%d mails, %+v", len(got), m)
 	}
-	if m := got["rotated:b:2026-11-20T09"]; m.To != "books@example.com" || !strings.Contains(m.Body, "wxyz") || !strings.Contains(m.Body, "2026-11-20 09:05 UTC") {
+	if m := got["rotated:b:2026-11-20T09"]; m.To != "books@example.com" || !strings.Contains(m.Body, "wxyz") || !strings.Contains(m.Body, "2026-11-20 09:05 UTC; the old one does not work any more") {
 		t.Errorf("%+v", m)
 	}
 }

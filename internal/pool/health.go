@@ -65,12 +65,13 @@ func (h *health) model(name string) *modelHealth {
 	return m
 }
 
-// retire takes the channel out of service. It reports whether this changed anything.
+// retire takes the channel out of service. It reports whether this changed anything. The interval goes
+// on growing where it left off unless the channel has worked for long since.
 func (h *health) retire(reason string, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	fresh := !h.retired
-	if fresh && h.interval == 0 {
+	if fresh && (h.interval == 0 || now.Sub(h.nextCheck) > maxRecheck) {
 		h.interval = firstRecheck
 	} else {
 		h.interval = min(h.interval*recheckFactor, maxRecheck)
@@ -129,7 +130,7 @@ type state int
 const (
 	ready   state = iota
 	resting       // after failures of its own: tried only when nothing better is left
-	barred        // the provider named a time, or the model is not there
+	barred        // until a time that is known, or the model is not there
 )
 
 // look returns the state now and, when resting or barred, until when.
@@ -184,7 +185,7 @@ func (m *modelHealth) succeed() {
 	m.coolUntil, m.firm, m.why, m.trying = time.Time{}, false, "", false
 }
 
-// rest bars the model for a time that the provider named.
+// rest bars the model for a time that is known: the provider named it, or it follows from the channel's limits.
 func (m *modelHealth) rest(wait time.Duration, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

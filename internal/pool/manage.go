@@ -18,6 +18,7 @@ type InputError struct {
 	Field, Reason string
 }
 
+// Error names the field and says what is wrong with it.
 func (e *InputError) Error() string { return e.Field + ": " + e.Reason }
 
 // Bounds of a channel.
@@ -105,7 +106,7 @@ func (p *Pool) Update(ctx context.Context, id string, change func(*Channel) erro
 	if err := p.Check(c); err != nil {
 		return Channel{}, err
 	}
-	fresh := c.Secret != old.Secret || c.BaseURL != old.BaseURL || c.Provider != old.Provider || c.Enabled && !old.Enabled
+	fresh := c.renewed(old)
 	if fresh {
 		c.Retired, c.Reason, c.RetiredAt = false, "", time.Time{}
 	}
@@ -122,6 +123,29 @@ func (p *Pool) Update(ctx context.Context, id string, change func(*Channel) erro
 	err = p.store.SetRetired(ctx, id, false, "", time.Time{})
 	p.Forget(id)
 	return c, errors.Join(err, p.Reload(ctx))
+}
+
+// renewed reports whether what experience says of the channel as it was no longer counts.
+func (c Channel) renewed(old Channel) bool {
+	return c.Secret != old.Secret || c.BaseURL != old.BaseURL || c.Provider != old.Provider || c.Enabled && !old.Enabled
+}
+
+// Take takes over the channels of the store, of which another process may have changed those with these ids.
+func (p *Pool) Take(ctx context.Context, ids []string) error {
+	for _, id := range ids {
+		have, err := p.Get(id)
+		if err != nil {
+			continue // it is new here
+		}
+		c, err := p.store.Channel(ctx, id)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if err == nil && c.renewed(have.Channel) {
+			p.Forget(id)
+		}
+	}
+	return p.Reload(ctx)
 }
 
 // Delete removes a stored channel. Attempts that run on it finish.

@@ -279,7 +279,7 @@ func (e entry) serves(model string) bool {
 	if len(patterns) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(patterns, func(p string) bool { return wildcard.Match(p, model) })
+	return wildcard.Any(patterns, model)
 }
 
 // candidates returns how the channel can answer w, best first: in the client's own dialect, or else in the
@@ -353,54 +353,4 @@ func (c Channel) upstream(model string) string {
 		}
 	}
 	return to
-}
-
-// Serves reports whether any enabled channel of these pools has the model, and in which operations
-// and dialects; for model lists.
-func (p *Pool) Serves(pools []string, model string) bool {
-	if len(pools) == 0 {
-		pools = []string{DefaultPool}
-	}
-	for _, e := range p.snap.Load().entries {
-		if e.channel.Enabled && slices.ContainsFunc(pools, e.channel.in) && e.serves(model) {
-			return true
-		}
-	}
-	return false
-}
-
-// Named returns the models that channels of these pools name themselves, without wildcards.
-func (p *Pool) Named(pools []string) []string {
-	if len(pools) == 0 {
-		pools = []string{DefaultPool}
-	}
-	set := map[string]bool{}
-	for _, e := range p.snap.Load().entries {
-		if !e.channel.Enabled || !slices.ContainsFunc(pools, e.channel.in) {
-			continue
-		}
-		for _, m := range slices.Concat(e.channel.Models, slices.Collect(maps.Keys(e.channel.Mapping))) {
-			if !strings.ContainsAny(m, "*") {
-				set[m] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(set))
-}
-
-// OnlyFree reports whether the model is served, and by channels of providers without a price alone.
-func (p *Pool) OnlyFree(pools []string, model string) bool {
-	if len(pools) == 0 {
-		pools = []string{DefaultPool}
-	}
-	free := false
-	for _, e := range p.snap.Load().entries {
-		if e.channel.Enabled && slices.ContainsFunc(pools, e.channel.in) && e.serves(model) {
-			if !e.provider.Free {
-				return false
-			}
-			free = true
-		}
-	}
-	return free
 }

@@ -65,7 +65,7 @@ type Walk struct {
 	first *Candidate // fast path: most calls need one candidate only
 }
 
-// Lease is a candidate handed out for one attempt. Report must be called once.
+// Lease is a candidate handed out for one attempt. One of Succeeded, Failed and Dropped must be called, once.
 type Lease struct {
 	*Candidate
 	p *Pool
@@ -218,8 +218,8 @@ func (l *Lease) Failed(e *canon.Error, now time.Time) {
 	}
 }
 
-// Rest keeps the channel from more calls for the model until wait is over: its provider said, in an
-// answer that went well, that nothing is left until then.
+// Rest keeps the channel from more calls for the model until wait is over: nothing is left until then, as
+// its provider said in an answer that went well, or by the channel's own limits.
 func (l *Lease) Rest(wait time.Duration, now time.Time) { l.model.rest(wait, now) }
 
 // Dropped reports that the attempt ended without a verdict on the channel.

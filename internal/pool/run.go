@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"tollgate/internal/canon"
@@ -17,22 +18,39 @@ type Checker func(ctx context.Context, c Channel, v provider.Provider) *canon.Er
 const (
 	checkTick    = time.Second
 	checkTimeout = 20 * time.Second
+	checksAtOnce = 8
 )
 
 // Run keeps the pool healthy until ctx is done: it writes retirements to the store and checks
 // retired channels again at growing intervals.
 func (p *Pool) Run(ctx context.Context, check Checker) {
+	var checks sync.WaitGroup
+	checks.Go(func() { p.recheckAll(ctx, check) }) // a provider that hangs must not keep what is known from the store
 	tick := time.NewTicker(checkTick)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			checks.Wait()
 			p.save(context.WithoutCancel(ctx))
 			return
 		case <-p.dirtyC:
 			p.save(ctx)
 		case <-tick.C:
 			p.save(ctx)
+		}
+	}
+}
+
+// recheckAll checks retired channels as their time comes until ctx is done.
+func (p *Pool) recheckAll(ctx context.Context, check Checker) {
+	tick := time.NewTicker(checkTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 			p.recheck(ctx, check)
 		}
 	}
@@ -84,9 +102,12 @@ func (p *Pool) save(ctx context.Context) {
 	}
 }
 
-// recheck looks at the retired channels whose time has come.
+// recheck looks at the retired channels whose time has come, at a few at once: some providers may hang.
 func (p *Pool) recheck(ctx context.Context, check Checker) {
 	now := p.now()
+	var checks sync.WaitGroup
+	defer checks.Wait()
+	places := make(chan struct{}, checksAtOnce)
 	for _, e := range p.snap.Load().entries {
 		e.health.mu.Lock()
 		due := e.health.retired && !e.health.trial && !now.Before(e.health.nextCheck)
@@ -95,22 +116,33 @@ func (p *Pool) recheck(ctx context.Context, check Checker) {
 		if !due || !e.channel.Enabled {
 			continue
 		}
-		c, cancel := context.WithTimeout(ctx, checkTimeout)
-		err := check(c, e.channel, e.provider)
-		cancel()
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return
+		case places <- struct{}{}:
 		}
-		if err != nil {
-			if err.Kind != canon.KindAuth && err.Kind != canon.KindQuota && err.Kind != canon.KindDenied {
-				reason += " (last check: " + err.Message + ")"
-				reason = bound(reason)
-			}
-			e.health.postpone(reason, p.now())
-			continue
-		}
-		e.health.allowTrial(p.now())
+		checks.Go(func() {
+			defer func() { <-places }()
+			p.recheckOne(ctx, check, e, reason)
+		})
 	}
+}
+
+// recheckOne checks a retired channel and notes what comes of it; reason is why it was retired.
+func (p *Pool) recheckOne(ctx context.Context, check Checker, e entry, reason string) {
+	limited, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	err := check(limited, e.channel, e.provider)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err == nil:
+		e.health.allowTrial(p.now())
+		return
+	case err.Kind != canon.KindAuth && err.Kind != canon.KindQuota && err.Kind != canon.KindDenied:
+		reason = bound(reason + " (last check: " + err.Message + ")")
+	}
+	e.health.postpone(reason, p.now())
 }
 
 // bound cuts a reason that grows with every check.

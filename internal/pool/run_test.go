@@ -123,6 +123,69 @@ func TestRetiredChannelComesBack(t *testing.T) {
 	})
 }
 
+// A key that worked for long is checked soon again when it fails anew; one that comes and goes is not.
+func TestIntervalBeginsAnewAfterLongService(t *testing.T) {
+	h := &health{}
+	for _, c := range []struct {
+		after time.Duration // since it came back
+		want  time.Duration // until the next check
+	}{{0, firstRecheck}, {time.Hour, 4 * firstRecheck}, {maxRecheck / 2, 16 * firstRecheck}, {maxRecheck + time.Minute, firstRecheck}} {
+		at := h.nextCheck.Add(c.after)
+		if h.nextCheck.IsZero() {
+			at = noon
+		}
+		if !h.retire("no money", at) || h.nextCheck.Sub(at) != c.want {
+			t.Errorf("after %v of service it is checked in %v, want %v", c.after, h.nextCheck.Sub(at), c.want)
+		}
+		h.restore()
+	}
+}
+
+// Providers that hang keep neither the checks of others nor what is known from the store.
+func TestChecksDoNotWaitForOneAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		for i := range 5 {
+			store.rows = append(store.rows, channel(name("c", i)))
+		}
+		p, err := New(t.Context(), store, vendors(), nil, slog.New(slog.DiscardHandler), time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bench{Pool: p, t: t, store: store, clock: time.Now()}
+		for range 4 {
+			b.next(want).Failed(failure(canon.KindAuth), b.clock)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		var checked atomic.Int64
+		go func() {
+			defer close(done)
+			p.Run(ctx, func(ctx context.Context, _ Channel, _ provider.Provider) *canon.Error {
+				checked.Add(1)
+				<-ctx.Done()
+				return failure(canon.KindTimeout)
+			})
+		}()
+		time.Sleep(firstRecheck + 2*checkTick)
+		synctest.Wait()
+		if n := checked.Load(); n != 4 {
+			t.Errorf("%d of 4 checks have begun", n)
+		}
+		b.clock = time.Now()
+		last := b.next(want)
+		last.Failed(failure(canon.KindAuth), b.clock)
+		synctest.Wait()
+		store.mu.Lock()
+		if row := store.rows[store.at(last.Channel.ID)]; !row.Retired {
+			t.Error("the store is not told while checks hang")
+		}
+		store.mu.Unlock()
+		cancel()
+		<-done
+	})
+}
+
 // A call that began before the retirement ends well while a check runs that ends badly.
 func TestCheckDoesNotRetireWhatCameBack(t *testing.T) {
 	b := newBench(t, nil, channel("a"))

@@ -30,8 +30,8 @@ const maxModel = 512
 
 // admit decides whether the call may go on, and reserves what it may cost.
 func (c *call) admit() *canon.Error {
-	c.line = c.h.Accounts.LineOf(c.caller)
-	c.above, c.unbilled = account.AboveOn(c.line), c.h.Unbilled || account.UnbilledOn(c.line)
+	c.standing = c.h.Accounts.StandingOf(c.caller)
+	c.unbilled = c.h.Unbilled || c.standing.Unbilled
 	rules := c.h.Rules()
 	if c.head.Model == "" { // an object that some channel keeps: its owner is looked up when routing
 		if c.pools = c.h.Accounts.Pools(c.caller.Account, "", &rules); len(c.pools) == 0 {
@@ -54,7 +54,7 @@ func (c *call) admit() *canon.Error {
 	}
 	c.model, c.pools = sent, pools
 	c.priced = c.h.Catalog().Entry(c.model)
-	if own := account.PriceOn(c.line, c.model, c.priced.Model.Name, c.head.Model); own != nil {
+	if own := c.standing.PriceFor(c.model, c.priced.Model.Name, c.head.Model); own != nil {
 		c.priced = c.priced.With(own)
 	}
 	if err := c.guard(); err != nil {

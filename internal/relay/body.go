@@ -86,6 +86,32 @@ func (o *outgoing) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Len returns how many bytes are left.
+func (o *outgoing) Len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.rest)
+}
+
+// WriteTo writes what is left in one piece. The bytes stay held while it writes, not the lock: closing
+// must not wait for an upstream that takes its time.
+func (o *outgoing) WriteTo(w io.Writer) (int64, error) {
+	o.mu.Lock()
+	if o.shut {
+		o.mu.Unlock()
+		return 0, http.ErrBodyReadAfterClose
+	}
+	rest := o.rest
+	o.rest = nil
+	if o.from != nil {
+		o.from.hold()
+		defer o.from.release()
+	}
+	o.mu.Unlock()
+	n, err := w.Write(rest)
+	return int64(n), err
+}
+
 // Close lets go of the bytes.
 func (o *outgoing) Close() error {
 	o.mu.Lock()

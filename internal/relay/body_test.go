@@ -1,8 +1,10 @@
 package relay
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 )
@@ -43,4 +45,62 @@ func TestSmallAndHugeBodiesAreNotKept(t *testing.T) {
 			t.Errorf("a body of %d bytes is kept", n)
 		}
 	}
+}
+
+// What is in memory leaves in one write, not in the transport's pieces, and stays held as long as that
+// lasts, though the attempt may be given up in the middle.
+func TestBodyLeavesInOneWrite(t *testing.T) {
+	h := &Handler{}
+	b := h.takeBody(minKept)
+	b.bytes = append(b.bytes, make([]byte, 200<<10)...)
+	body := newOutgoing(b.bytes, b)
+	b.release()
+	to := &slowConn{during: func() {
+		if err := body.Close(); err != nil {
+			t.Error(err)
+		}
+		if n := b.holds.Load(); n != 1 {
+			t.Errorf("%d holds while the bytes are written, want that of the write", n)
+		}
+	}}
+	n, err := sender{to}.ReadFrom(io.LimitReader(body, 200<<10))
+	if n != 200<<10 || err != nil || to.writes != 1 {
+		t.Errorf("%d bytes in %d writes: %v", n, to.writes, err)
+	}
+	if n := b.holds.Load(); n != 0 {
+		t.Errorf("%d holds after the write", n)
+	}
+	if _, err := body.WriteTo(to); !errors.Is(err, http.ErrBodyReadAfterClose) {
+		t.Errorf("a closed body was written: %v", err)
+	}
+}
+
+// A body that is longer than it was announced must not run into the next request on the connection.
+func TestBodyIsNeverLongerThanAnnounced(t *testing.T) {
+	for name, body := range map[string]io.Reader{
+		"lent":   newOutgoing([]byte("0123456789"), nil),
+		"reader": bytes.NewReader([]byte("0123456789")),
+		"other":  struct{ io.Reader }{bytes.NewReader([]byte("0123456789"))},
+	} {
+		to := &slowConn{}
+		if n, err := (sender{to}).ReadFrom(io.LimitReader(body, 4)); n != 4 || err != nil || to.got.String() != "0123" {
+			t.Errorf("%s: %d bytes, %q: %v", name, n, to.got.String(), err)
+		}
+	}
+}
+
+// slowConn keeps what is written to it, and lets something happen in the first write.
+type slowConn struct {
+	net.Conn
+
+	during func()
+	writes int
+	got    bytes.Buffer
+}
+
+func (c *slowConn) Write(p []byte) (int, error) {
+	if c.writes++; c.writes == 1 && c.during != nil {
+		c.during()
+	}
+	return c.got.Write(p)
 }

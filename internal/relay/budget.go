@@ -12,11 +12,13 @@ import (
 )
 
 // circumstances are what the price of the call may depend on beside its usage.
-func (c *call) circumstances() catalog.Case { return catalog.Case{Began: c.began} }
+func (c *call) circumstances() catalog.Case {
+	return catalog.Case{Began: c.began, Size: c.head.ImageSize, Quality: c.head.ImageQuality}
+}
 
 // reserve holds the money that the declared usage would cost, on cards and budgets.
 func (c *call) reserve(u canon.Usage) *canon.Error {
-	receipt, err := c.priced.PriceIn(c.circumstances(), u)
+	cost, err := c.priced.CostIn(c.circumstances(), u)
 	if err != nil {
 		if c.caller.IsRoot() || c.unbilled || c.h.Pool.OnlyFree(c.pools, c.model) || !c.h.Pool.Serves(c.pools, c.model) {
 			// Metered, and what is not free is put in quarantine when it is settled. A model that
@@ -31,15 +33,24 @@ func (c *call) reserve(u canon.Usage) *canon.Error {
 			Message: "the model `" + bounded(c.head.Model, 120) + "` has no price here; the operator must set one before it can be used",
 		}
 	}
-	var room [4]ledger.Budget
-	hold, err := c.h.Book.Hold(ledger.HoldRequest{
-		Account: c.caller.Account.ID, Above: c.above, Amount: c.dearest(u, receipt), At: c.began, Budgets: Budgets(c.h.Accounts, c.caller, room[:0]), Charge: !c.unbilled,
-	})
+	hold, err := c.payer().Hold(c.dearest(u, cost), c.began)
 	if err != nil {
 		return c.holdError(err)
 	}
 	c.hold = hold
 	return nil
+}
+
+// payer returns who pays for the calls of the caller, as long as its standing is what it is.
+func (c *call) payer() *ledger.Payer {
+	if p, ok := c.standing.Memo.Load().(*ledger.Payer); ok {
+		return p
+	}
+	p := c.h.Book.Payer(ledger.Terms{
+		Account: c.caller.Account.ID, Above: c.standing.Above, Budgets: Budgets(c.h.Accounts, c.caller, nil), Charge: !c.unbilled,
+	})
+	c.standing.Memo.Store(p)
+	return p
 }
 
 // Budgets appends what bounds the spending of a caller to list: the quota of its key, if it has one, and
@@ -72,7 +83,7 @@ func Budgets(d *account.Directory, c account.Caller, list []ledger.Budget) []led
 
 // holdError says why no money is held. Amounts are as the account sees them.
 func (c *call) holdError(err error) *canon.Error {
-	face := account.RatesOn(c.line).Shown
+	face := c.standing.Rates.Shown
 	if short, ok := errors.AsType[*ledger.ShortError](err); ok {
 		return &canon.Error{
 			Kind: canon.KindQuota, Cause: err,

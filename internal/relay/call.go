@@ -40,9 +40,8 @@ type call struct {
 	model  string           // head.Model after the gateway's mapping
 	pools  []string
 
-	line     []*account.Account // the caller's and those above it
-	above    []string           // ids of the accounts above the caller's but root
-	unbilled bool               // metered, and not charged
+	standing *account.Standing // what holds for the caller
+	unbilled bool              // metered, and not charged
 
 	priced *catalog.Entry
 	also   []*catalog.Entry // of the models that the request names beside its own, in the order of head.Also
@@ -54,16 +53,17 @@ type call struct {
 	split      bool             // thoughts are taken out of the answer's text
 	strict     bool             // the caller would rather be refused than lose something
 	translated bool             // the attempt's request and answer are written anew
-	tooStrict  bool             // the attempt was refused because something would be lost
+	unfit      bool             // translation refused the attempt before anything was sent; another dialect may carry it
 	far        dialect.Protocol // the attempt's, of the channel
 	farHead    dialect.Head     // of the attempt's request
 	tr         *translation     // once something was translated
+	refused    refusals         // by translation, so far
 	before     any              // what the gateway keeps of the conversation that this call continues
+	earlier    int              // items of it in front of the request's own
 	continues  string           // the answer kept here that this call goes on from
 
-	sent       []byte // body for sentFor
-	sentFor    *pool.Candidate
-	sentEdited bool // it is a copy of body
+	sentFrom *buffer      // what the attempt's body stands in, if it is to go back
+	lost     []canon.Loss // of the attempt's request, as written for its channel
 
 	lease    *pool.Lease // the attempt that answers, or the last one
 	attempts []ledger.Attempt
@@ -135,9 +135,7 @@ func (c *call) route() (*pool.Walk, *canon.Error) {
 		c.split = c.priced.Model.SplitThoughts && c.head.Op == canon.OpGenerate
 		c.strict = c.priced.Model.Strict || c.caller.Key.Strict
 	}
-	if v := c.r.Header[strictHeader]; len(v) > 0 {
-		c.strict = c.strict || v[0] == "1" || strings.EqualFold(v[0], "true")
-	}
+	c.strict = c.strict || wantsStrict(c.r.Header)
 	walk, err := c.h.Pool.Route(want)
 	if err != nil {
 		if c.head.Op == canon.OpCountTokens && errors.Is(err.Cause, pool.ErrNotSpoken) {
@@ -148,17 +146,34 @@ func (c *call) route() (*pool.Walk, *canon.Error) {
 	return walk, nil
 }
 
+// wantsStrict reports whether the caller would rather be refused than lose something. Whoever writes the header
+// in words of its own means it.
+func wantsStrict(h http.Header) bool {
+	v := h[strictHeader]
+	if len(v) == 0 {
+		return false
+	}
+	switch strings.ToLower(strings.TrimSpace(v[0])) {
+	case "", "0", "false", "no", "off":
+		return false
+	}
+	return true
+}
+
 // walk tries one channel after the other until one answers, the pool is exhausted, or time is up.
 func (c *call) walk(walk *pool.Walk) *canon.Error {
 	deadline := c.began.Add(c.h.Settings.Route)
 	var last *canon.Error
+	unfit := false // last is
 	for {
 		now := time.Now()
 		if last != nil && !now.Before(deadline) {
+			c.unfit = unfit
 			return c.foreign(public(last))
 		}
 		lease, none := walk.Next(now)
 		if lease == nil {
+			c.unfit = unfit
 			if c.head.Op == canon.OpCountTokens {
 				return c.estimate()
 			}
@@ -181,7 +196,12 @@ func (c *call) walk(walk *pool.Walk) *canon.Error {
 		if !again {
 			return c.foreign(public(err))
 		}
-		last = err
+		// A channel that could carry the call and failed says more than one that can't, unless it has no such model.
+		if !c.unfit || last == nil || unfit || last.Kind == canon.KindNotFound {
+			last, unfit = err, c.unfit
+		} else {
+			c.lost = nil // nothing was, not even the call
+		}
 	}
 }
 
@@ -228,6 +248,29 @@ func public(e *canon.Error) *canon.Error {
 
 // pin limits the call to the one channel that keeps what it refers to.
 func (c *call) pin(want *pool.Want) *canon.Error {
+	if err := c.pinStored(want); err != nil {
+		return err
+	}
+	for _, ref := range c.head.Refs {
+		owner, err := c.h.Pool.Owner(c.r.Context(), c.caller.Account.ID, ref.ID)
+		switch {
+		case errors.Is(err, pool.ErrNotFound): // whoever may name it all the same knows where it is
+		case err != nil:
+			return unknownOwner(ref.ID, err)
+		case want.Only == "" || want.Only == owner:
+			want.Only = owner
+		default:
+			return &canon.Error{
+				Kind: canon.KindInvalid, Param: ref.Path,
+				Message: "`" + bounded(ref.ID, 120) + "` is kept by another upstream than what else the request names; no one upstream can answer it",
+			}
+		}
+	}
+	return nil
+}
+
+// pinStored is pin for the answer that the call is about or goes on from.
+func (c *call) pinStored(want *pool.Want) *canon.Error {
 	id := c.head.StoredID
 	if id == "" {
 		id = c.head.PreviousID
@@ -248,7 +291,11 @@ func (c *call) pin(want *pool.Want) *canon.Error {
 			Message: "no stored response with the id " + bounded(id, 80),
 		}
 	}
-	return &canon.Error{Kind: canon.KindOverloaded, Message: "the owner of the stored object can't be looked up right now", Cause: err}
+	return unknownOwner(id, err)
+}
+
+func unknownOwner(id string, err error) *canon.Error {
+	return &canon.Error{Kind: canon.KindOverloaded, Message: "the owner of `" + bounded(id, 120) + "` can't be looked up right now", Cause: err}
 }
 
 // retryable reports whether another channel may do better.

@@ -3,9 +3,9 @@ package relay
 import (
 	"errors"
 
-	"tollgate/internal/account"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
+	"tollgate/internal/dialect"
 	"tollgate/internal/pool"
 )
 
@@ -23,7 +23,7 @@ func (c *call) guard() *canon.Error {
 			}
 		}
 		e := c.h.Catalog().Entry(also.ID)
-		if own := account.PriceOn(c.line, also.ID, e.Model.Name, also.ID); own != nil {
+		if own := c.standing.PriceFor(also.ID, e.Model.Name, also.ID); own != nil {
 			e = e.With(own)
 		}
 		if _, err := e.Price(canon.Usage{Input: 1, Output: 1}); err != nil && billed(c.head.Op) {
@@ -34,31 +34,37 @@ func (c *call) guard() *canon.Error {
 		}
 		c.also = append(c.also, e)
 	}
-	if c.h.Settings.SharedObjects {
-		return nil
-	}
 	for _, ref := range c.head.Refs {
-		_, err := c.h.Pool.Owner(c.r.Context(), c.caller.Account.ID, ref.ID)
-		switch {
-		case err == nil:
-		case errors.Is(err, pool.ErrNotFound):
-			return &canon.Error{
-				Kind: canon.KindNotFound, Param: ref.Path,
-				Message: "no object `" + bounded(ref.ID, 120) + "` of this account is known here; send its content inline",
-			}
-		default:
-			return &canon.Error{Kind: canon.KindOverloaded, Message: "the owner of `" + bounded(ref.ID, 120) + "` can't be looked up right now", Cause: err}
+		if err := c.owns(ref); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// dearest returns the highest price of usage among the models that may answer.
-func (c *call) dearest(u canon.Usage, first catalog.Receipt) catalog.Nanos {
-	most := first.Total
+// owns checks that an object which an upstream account keeps is the caller's.
+func (c *call) owns(ref dialect.Ref) *canon.Error {
+	if c.h.Settings.SharedObjects || c.caller.IsRoot() {
+		return nil
+	}
+	_, err := c.h.Pool.Owner(c.r.Context(), c.caller.Account.ID, ref.ID)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, pool.ErrNotFound):
+		return &canon.Error{
+			Kind: canon.KindNotFound, Param: ref.Path,
+			Message: "no object `" + bounded(ref.ID, 120) + "` of this account is known here; send its content inline",
+		}
+	}
+	return unknownOwner(ref.ID, err)
+}
+
+// dearest returns the highest price of usage among the models that may answer; most is that of the first one.
+func (c *call) dearest(u canon.Usage, most catalog.Nanos) catalog.Nanos {
 	for _, e := range c.also {
-		if r, err := e.PriceIn(c.circumstances(), u); err == nil {
-			most = max(most, r.Total)
+		if cost, err := e.CostIn(c.circumstances(), u); err == nil {
+			most = max(most, cost)
 		}
 	}
 	return most

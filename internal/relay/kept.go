@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"tollgate/internal/canon"
@@ -17,9 +19,9 @@ import (
 // Conversations keeps answers that their upstream can't keep, because it speaks another dialect, so that
 // their callers can go on with them.
 type Conversations interface {
-	// Resume returns the request body with the kept conversation id in front of it, and what Keep wants to
-	// know of that. whole is nil if nothing is kept under id.
-	Resume(ctx context.Context, accountID, id string, body []byte) (whole []byte, before any, err *canon.Error)
+	// Resume returns the request body with the kept conversation id in front of it, how many items of its input
+	// that makes, and what Keep wants to know of it. whole is nil if nothing is kept under id.
+	Resume(ctx context.Context, accountID, id string, body []byte) (whole []byte, earlier int, before any, err *canon.Error)
 
 	// Keep remembers the answer that w has written to its end, to body, which Resume has made whole. An
 	// answer that is not to be kept is not.
@@ -34,7 +36,7 @@ func (c *call) resume() *canon.Error {
 	if c.head.PreviousID == "" || c.h.Kept == nil {
 		return nil
 	}
-	whole, before, err := c.h.Kept.Resume(c.r.Context(), c.caller.Account.ID, c.head.PreviousID, c.body)
+	whole, earlier, before, err := c.h.Kept.Resume(c.r.Context(), c.caller.Account.ID, c.head.PreviousID, c.body)
 	if err != nil || whole == nil {
 		return err
 	}
@@ -49,9 +51,32 @@ func (c *call) resume() *canon.Error {
 		c.lent.release()
 		c.lent = nil
 	}
-	c.body, c.obj, c.before, c.continues = whole, obj, before, c.head.PreviousID
+	c.body, c.obj, c.before, c.earlier, c.continues = whole, obj, before, earlier, c.head.PreviousID
 	c.head, err = c.proto.Head(c.ep, c.r, c.obj)
 	return err
+}
+
+// ownPlace returns a place in a resumed request as its caller knows it: the items that were kept are behind
+// the id, and its own input begins at the first one.
+func (c *call) ownPlace(path string) string {
+	index, rest, ok := strings.Cut(strings.TrimPrefix(path, "input["), "]")
+	if c.earlier == 0 || !ok || len(index)+len(rest)+len("input[]") != len(path) {
+		return path
+	}
+	i, err := strconv.Atoi(index)
+	switch {
+	case err != nil:
+		return path
+	case i < c.earlier:
+		return "previous_response_id: " + path
+	}
+	return "input[" + strconv.Itoa(i-c.earlier) + "]" + rest
+}
+
+// told reports whether a place was told with an earlier answer of the conversation.
+func (c *call) told(path string) bool {
+	own := c.ownPlace(path)
+	return own != path && strings.HasSuffix(own, path)
 }
 
 // keepTime bounds how long the last byte of an answer waits for it to be kept.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"tollgate/internal/account"
@@ -65,39 +66,22 @@ func (c *call) leave(tokens int64) {
 
 // limits appends the rules that hold for the call.
 func (c *call) limits(rules []limit.Rule) []limit.Rule {
-	if l := c.caller.Key.Limits; l != (account.Limits{}) {
-		rules = append(rules, limit.Rule{Subject: c.caller.Key.ID, Limits: l})
+	rules = append(rules, c.standing.Limits...)
+	if c.priced == nil {
+		return rules
 	}
-	own := c.caller.Account
-	for _, a := range c.line {
-		if a.Limits != (account.Limits{}) {
-			rules = append(rules, limit.Rule{Subject: a.ID, Limits: a.Limits})
-		}
-		if c.priced == nil {
-			continue
-		}
-		pattern, l := "", account.Limits{}
-		if len(a.ModelLimits) > 0 {
-			pattern, l = a.LimitsFor(c.model, c.priced.Model.Name, c.head.Model)
-		}
-		if m := &c.priced.Model; pattern == "" && a == own && (m.AccountRPM > 0 || m.AccountTPM > 0) && !c.caller.IsRoot() {
-			pattern, l = m.Name, c.usual(m)
-		}
-		if pattern != "" {
-			rules = append(rules, limit.Rule{Subject: ModelSubject(a.ID, pattern), Limits: l})
-		}
+	m := &c.priced.Model
+	rules, own := c.standing.AppendModelLimits(rules, c.model, m.Name, c.head.Model)
+	if !own && (m.AccountRPM > 0 || m.AccountTPM > 0) && !c.caller.IsRoot() {
+		rules = append(rules, limit.Rule{Subject: account.ModelSubject(c.caller.Account.ID, m.Name), Limits: c.usual(m)})
 	}
 	return rules
 }
 
-// ModelSubject is what the limiter calls the limits of an account on the models that fit a pattern. No id
-// and no pattern has a space.
-func ModelSubject(accountID, pattern string) string { return accountID + " " + pattern }
-
 // usual is what the catalogue lets one account ask of a model, by the account's own ratio and by what it
 // has spent in its life.
 func (c *call) usual(m *catalog.Model) account.Limits {
-	ratio := account.RatioOn(c.line)
+	ratio := account.RatioOn(c.standing.Line)
 	by := catalog.One
 	if c.h.SpentRatio != nil {
 		by = c.h.SpentRatio(c.caller.Account.ID)
@@ -119,24 +103,44 @@ func (c *call) usual(m *catalog.Model) account.Limits {
 // the reset as in "6m0s"), https://docs.anthropic.com/en/api/rate-limits (response headers; the time of
 // the reset in RFC 3339).
 func tellLimits(h http.Header, d canon.Dialect, s limit.State, now time.Time) {
+	var names []string // three for each gauge
+	var gauges [4]*limit.Gauge
 	switch d {
 	case canon.OpenAIChat, canon.OpenAIResponses:
-		values := make([]string, 0, 6) // one for all headers
-		for i, g := range [...]*limit.Gauge{&s.Requests, &s.Tokens} {
-			if g.Limit > 0 {
-				values = tell(h, values, openaiLimits[3*i:3*i+3], itoa(g.Limit), itoa(g.Remaining), g.Reset.Round(time.Millisecond).String())
-			}
-		}
+		names, gauges = openaiLimits[:], [...]*limit.Gauge{&s.Requests, &s.Tokens, nil, nil}
 	case canon.Anthropic:
 		// Our limits count input and output together, so each of the two may be all that is left.
-		values := make([]string, 0, 12)
-		for i, g := range [...]*limit.Gauge{&s.Requests, &s.Tokens, &s.Tokens, &s.Tokens} {
-			if g.Limit > 0 {
-				reset := now.Add(g.Reset + time.Second - 1).UTC().Format(time.RFC3339)
-				values = tell(h, values, anthropicLimits[3*i:3*i+3], itoa(g.Limit), itoa(g.Remaining), reset)
-			}
-		}
+		names, gauges = anthropicLimits[:], [...]*limit.Gauge{&s.Requests, &s.Tokens, &s.Tokens, &s.Tokens}
 	default:
+	}
+	var room [12 * 20]byte // all values, one behind the other, so that they are one string
+	var ends [12]int
+	text := room[:0]
+	for i := 0; i < len(names); i += 3 {
+		g := gauges[i/3]
+		if g.Limit > 0 {
+			text = strconv.AppendInt(text, g.Limit, 10)
+			ends[i] = len(text)
+			text = strconv.AppendInt(text, g.Remaining, 10)
+			ends[i+1] = len(text)
+			if d == canon.Anthropic {
+				text = now.Add(g.Reset+time.Second-1).UTC().AppendFormat(text, time.RFC3339)
+			} else {
+				text = append(text, g.Reset.Round(time.Millisecond).String()...)
+			}
+			ends[i+2] = len(text)
+		}
+	}
+	if len(text) == 0 {
+		return
+	}
+	all, values, from := string(text), make([]string, 0, len(names)), 0
+	for i, name := range names {
+		if to := ends[i]; to > from {
+			values = append(values, all[from:to])
+			h[name] = values[len(values)-1 : len(values) : len(values)]
+			from = to
+		}
 	}
 }
 
@@ -153,13 +157,3 @@ var (
 		"Anthropic-Ratelimit-Output-Tokens-Limit", "Anthropic-Ratelimit-Output-Tokens-Remaining", "Anthropic-Ratelimit-Output-Tokens-Reset",
 	}
 )
-
-// tell sets three headers; their values are kept behind values, which it returns.
-func tell(h http.Header, values, names []string, limit, remaining, reset string) []string {
-	for i, v := range [...]string{limit, remaining, reset} {
-		n := len(values)
-		values = append(values, v)
-		h[names[i]] = values[n : n+1 : n+1]
-	}
-	return values
-}

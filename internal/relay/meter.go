@@ -1,7 +1,7 @@
 package relay
 
 import (
-	"strings"
+	"slices"
 
 	"tollgate/internal/canon"
 )
@@ -9,6 +9,12 @@ import (
 // maxMeterText bounds the answer text kept for the case that the upstream never says its usage;
 // what is beyond is extrapolated.
 const maxMeterText = 1 << 20
+
+// Bounds of what is learnt of one answer: more objects than any real one has, and the length of an id in bytes.
+const (
+	maxObjects  = 128
+	maxObjectID = 256
+)
 
 // meter keeps what is billed of an answer while its events go by.
 type meter struct {
@@ -20,12 +26,22 @@ type meter struct {
 	ended   bool
 	content bool
 	failed  *canon.Error
+	kept    []string // ids of what the upstream's account keeps of the answer besides
 
-	text    strings.Builder
+	text    []byte
 	dropped int64 // bytes of text beyond maxMeterText
 }
 
-func (m *meter) reset() { *m = meter{} }
+// keptText is how much room for text a meter keeps for the next call, in bytes.
+const keptText = 16 << 10
+
+func (m *meter) reset() {
+	room := m.text[:0]
+	if cap(room) > keptText {
+		room = nil
+	}
+	*m = meter{text: room}
+}
 
 // observe takes in the events of one frame.
 func (m *meter) observe(events []canon.Event) {
@@ -56,6 +72,10 @@ func (m *meter) observe(events []canon.Event) {
 			m.failed = e.Err
 		case canon.Ended:
 			m.ended = true
+		case canon.Kept:
+			if e.ID != "" && len(e.ID) <= maxObjectID && len(m.kept) < maxObjects && !slices.Contains(m.kept, e.ID) {
+				m.kept = append(m.kept, e.ID)
+			}
 		}
 		if !m.content && canon.IsContent(e) {
 			m.content = true
@@ -64,9 +84,18 @@ func (m *meter) observe(events []canon.Event) {
 }
 
 func (m *meter) add(s string) {
-	if room := maxMeterText - m.text.Len(); len(s) > room {
-		m.dropped += int64(len(s) - room)
-		s = s[:room]
-	}
-	m.text.WriteString(s)
+	m.text = append(m.text, s[:m.fit(len(s))]...)
+}
+
+// skimmed takes in a delta of text that was not read into an event.
+func (m *meter) skimmed(text []byte) {
+	m.content = true
+	m.text = append(m.text, text[:m.fit(len(text))]...)
+}
+
+// fit returns how many of n bytes of text are kept; the others are counted.
+func (m *meter) fit(n int) int {
+	kept := min(n, maxMeterText-len(m.text))
+	m.dropped += int64(n - kept)
+	return kept
 }

@@ -152,7 +152,7 @@ func TestMeter(t *testing.T) {
 		t.Errorf("after the start: %+v", m)
 	}
 	m.observe([]canon.Event{canon.TextDelta{Text: "one "}, canon.ReasoningDelta{Text: "two "}, canon.RefusalDelta{Text: "three "}, canon.ToolStart{Name: "four "}, canon.ToolDelta{JSON: "five"}})
-	if got := m.text.String(); got != "one two three four five" || !m.content {
+	if got := string(m.text); got != "one two three four five" || !m.content {
 		t.Errorf("text %q, content %v", got, m.content)
 	}
 	m.observe([]canon.Event{canon.Used{Usage: canon.Usage{Input: 1}}, canon.Used{Usage: canon.Usage{Input: 2, Output: 3}}, canon.Stopped{Why: canon.StopEnd}, canon.Ended{}})
@@ -160,7 +160,7 @@ func TestMeter(t *testing.T) {
 		t.Errorf("%s %+v", diff, m)
 	}
 	m.reset()
-	if m.used || m.ended || m.content || m.text.Len() != 0 || m.id != "" {
+	if m.used || m.ended || m.content || len(m.text) != 0 || m.id != "" {
 		t.Errorf("after a reset: %+v", m)
 	}
 }
@@ -171,8 +171,8 @@ func TestMeterIsBounded(t *testing.T) {
 	for range 40 {
 		m.observe([]canon.Event{canon.TextDelta{Text: strings.Repeat("word ", 10_000)}})
 	}
-	if m.text.Len() > maxMeterText || int64(m.text.Len())+m.dropped != 40*50_000 {
-		t.Errorf("kept %d, dropped %d", m.text.Len(), m.dropped)
+	if len(m.text) > maxMeterText || int64(len(m.text))+m.dropped != 40*50_000 {
+		t.Errorf("kept %d, dropped %d", len(m.text), m.dropped)
 	}
 	c := &call{h: &Handler{Deps: Deps{Tokens: tokens.New()}}, meter: m, priced: &catalog.Entry{}}
 	whole := c.h.Tokens.Output(strings.Repeat("word ", 400_000))

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"tollgate/internal/account"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
@@ -43,6 +42,12 @@ func (c *call) settle() *canon.Error {
 		rec.ObjectID = c.meter.id
 		c.h.Pool.Remember(rec.AccountID, rec.ObjectID, rec.ChannelID)
 	}
+	if c.lease.Native { // else the client gets other ids, or none
+		rec.Objects = c.meter.kept
+		for _, id := range rec.Objects {
+			c.h.Pool.Remember(rec.AccountID, id, rec.ChannelID)
+		}
+	}
 	if c.grant != nil {
 		c.grant.Settle(rec.Usage.In() + rec.Usage.Out())
 	}
@@ -62,10 +67,10 @@ func (c *call) record() ledger.Call {
 	now := time.Now()
 	rec := ledger.Call{
 		ID: c.id, AtMillis: now.UnixMilli(), RequestID: c.id,
-		AccountID: c.caller.Account.ID, KeyID: c.caller.Key.ID, Above: c.above, Unbilled: c.unbilled,
+		AccountID: c.caller.Account.ID, KeyID: c.caller.Key.ID, Above: c.standing.Above, Unbilled: c.unbilled,
 		Dialect: c.ep.Dialect, Op: c.head.Op, Model: c.head.Model, Stream: c.head.Stream,
 		Status: c.status, Stop: c.meter.stop, Attempts: c.attempts,
-		TotalMs: now.Sub(c.began).Milliseconds(), ClientIP: c.ip(),
+		TotalMs: (now.Sub(c.began) + time.Millisecond - 1).Milliseconds(), ClientIP: c.ip(),
 	}
 	if t := c.trying; t != nil && len(rec.Attempts) < maxAttempts { // settled before the attempt is over
 		done := *t
@@ -91,8 +96,10 @@ func (c *call) record() ledger.Call {
 	rec.ChannelID, rec.Provider, rec.Upstream = l.Channel.ID, l.Provider.Name, l.Upstream
 	if c.translated {
 		rec.Spoken = l.Spoken.Dialect
-		var all []canon.Loss
-		rec.Losses, all = c.losses()
+	}
+	var all []canon.Loss
+	rec.Losses, all = c.losses()
+	if !c.unfit && len(all) > 0 { // else nothing was lost but the call
 		c.h.Metrics.Lost(c.ep.Dialect, l.Spoken.Dialect, all)
 	}
 	if billed(c.head.Op) {
@@ -112,17 +119,21 @@ func (c *call) bill(rec *ledger.Call) {
 		return
 	}
 	receipt, err := c.answered().PriceIn(c.circumstances(), rec.Usage)
-	var none *catalog.NoPriceError
 	switch {
 	case err == nil:
-		if m := account.RatesOn(c.line); m != catalog.One {
+		if m := c.standing.Rates; m != catalog.One {
 			receipt.Rates = m
 		}
 		rec.Receipt, rec.Cost = &receipt, receipt.Total
-	case errors.As(err, &none) && c.lease.Provider.Free:
+	case unpriced(err) && c.lease.Provider.Free:
 	default:
 		rec.Quarantine = err.Error()
 	}
+}
+
+func unpriced(err error) bool {
+	_, ok := errors.AsType[*catalog.NoPriceError](err)
+	return ok
 }
 
 // consumed returns the usage of the call and how it is known; "" when nothing was consumed.
@@ -130,7 +141,7 @@ func (c *call) consumed() (canon.Usage, canon.UsageSource) {
 	m := c.meter
 	whole := c.err == nil
 	switch {
-	case whole && m.used && (m.usage.Out() > 0 || m.text.Len() == 0):
+	case whole && m.used && (m.usage.Out() > 0 || len(m.text) == 0):
 		return m.usage, canon.Measured
 	case !whole && !c.started && (c.err.Kind != canon.KindCanceled || !c.accepted):
 		// No channel answered. What a failed one consumed is not the client's to pay; what one had begun
@@ -162,8 +173,8 @@ func (c *call) countInput() int64 {
 
 // countOutput counts the tokens of the answer as far as it came.
 func (c *call) countOutput() int64 {
-	n := c.h.Tokens.Output(c.meter.text.String())
-	if kept := int64(c.meter.text.Len()); c.meter.dropped > 0 && kept > 0 {
+	n := c.h.Tokens.Output(string(c.meter.text))
+	if kept := int64(len(c.meter.text)); c.meter.dropped > 0 && kept > 0 {
 		n += n * c.meter.dropped / kept
 	}
 	return n * c.tokenPercent() / 100
@@ -192,8 +203,10 @@ func (c *call) finish() {
 		c.grant.Release()
 	}
 	c.leave(0) // nothing, if it was settled
-	if c.lent != nil {
-		c.lent.release()
+	for _, b := range [...]*buffer{c.lent, c.sentFrom} {
+		if b != nil {
+			b.release()
+		}
 	}
 }
 
@@ -241,7 +254,10 @@ func (c *call) logLine(r ledger.Call) {
 		}
 	}
 	if r.Spoken != "" {
-		attrs = append(attrs, slog.String("spoken", string(r.Spoken)), slog.Int("losses", len(r.Losses)))
+		attrs = append(attrs, slog.String("spoken", string(r.Spoken)))
+	}
+	if r.Spoken != "" || len(r.Losses) > 0 {
+		attrs = append(attrs, slog.Int("losses", len(r.Losses)))
 	}
 	if r.Quarantine != "" {
 		attrs = append(attrs, slog.String("quarantine", r.Quarantine))

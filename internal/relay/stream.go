@@ -23,14 +23,19 @@ type flow struct {
 	a      *attempt
 	lease  *pool.Lease
 	resp   *http.Response
+	body   io.Reader // resp's, without its encoding
 	frames *sse.Reader
 	reader dialect.Reader
 	framer outlet
+	split  *translating // framer, where it looks for thoughts in the text; else nil
 
-	held []byte    // frames that must not leave yet: setup before the first content, or a possible last one
-	out  []byte    // frames on their way to the client; sent when the upstream has no more ready
-	at   time.Time // of the first frame
-	mute bool      // the client is gone; the upstream is read on for the bill
+	skimmer dialect.Skimmer // the reader, where the client gets the frames as they are; else nil
+
+	events []canon.Event // of the frame at hand
+	held   []byte        // frames that must not leave yet: setup before the first content, or a possible last one
+	out    []byte        // frames on their way to the client; sent when the upstream has no more ready
+	at     time.Time     // of the first frame
+	mute   bool          // the client is gone; the upstream is read on for the bill
 }
 
 // maxOut bounds what gathers before it is sent, in bytes.
@@ -40,104 +45,145 @@ const maxOut = 32 << 10
 // it, and a client that sees nothing at all may give up.
 const maxHold = 10 * time.Second
 
-// stream copies a streamed answer to the client, frame by frame, feeding the meter. Nothing leaves
-// before the first content, so that a broken start can be discarded; the frame that ends the answer
-// leaves only after the call is in the journal.
-func (c *call) stream(a *attempt, l *pool.Lease, resp *http.Response, body io.Reader) *canon.Error {
-	f := c.flow(a, l, resp, body)
-	defer c.h.frames.Put(f.frames)
-	defer func() { c.h.rooms.put(f.out) }()
-	err := f.copy()
+// stream puts together what copying a streamed answer needs. It stands alone because of the room it takes on the stack:
+// with less than 8 KiB, a call that streams for minutes needs half of what it needs with more.
+//
+//go:noinline
+func (c *call) stream(a *attempt, l *pool.Lease, resp *http.Response, body io.Reader) *flow {
+	f := &flow{
+		c: c, a: a, lease: l, resp: resp, body: body,
+		frames: c.h.frames.Get(body, c.h.Settings.MaxEvent),
+		reader: c.far.NewReader(c.farHead),
+	}
+	if c.translated {
+		t := c.writer(l)
+		if f.framer = t; c.split {
+			f.split = t
+		}
+	} else {
+		f.framer = passing{dialect.NewFramer(c.proto, c.head)}
+		f.skimmer, _ = f.reader.(dialect.Skimmer)
+	}
+	return f
+}
+
+// copy copies the answer to the client, frame by frame, feeding the meter. Nothing leaves before the first
+// content, so that a broken start can be discarded; the frame that ends the answer leaves only after the
+// call is in the journal.
+//
+// It flushes, which is the deepest place on a call's road, and waits; so what a frame needs is in next.
+func (f *flow) copy() *canon.Error {
+	defer f.close()
+	for {
+		if !f.frames.Buffered() { // before waiting, the client gets what there is
+			f.flush()
+			if !f.at.IsZero() {
+				f.a.idle(f.c.h.Settings.Idle)
+			}
+		}
+		if done, err := f.next(); done {
+			return f.over(err)
+		}
+	}
+}
+
+// over ends the stream, which is whole if err is nil.
+func (f *flow) over(err *canon.Error) *canon.Error {
 	switch {
 	case err == nil:
-		a.leave(body)
+		f.a.leave(f.body)
 		return nil
-	case !c.started:
+	case !f.c.started:
 		return err
 	}
 	return f.breakOff(err)
 }
 
-// flow puts together what a stream needs. It stands alone because of the room it takes on the stack:
-// with less than 8 KiB, a call that streams for minutes needs half of what it needs with more.
-//
-//go:noinline
-func (c *call) flow(a *attempt, l *pool.Lease, resp *http.Response, body io.Reader) *flow {
-	f := &flow{
-		c: c, a: a, lease: l, resp: resp,
-		frames: c.h.frames.Get(body, c.h.Settings.MaxEvent),
-		reader: c.far.NewReader(c.farHead),
-	}
-	if c.translated {
-		f.framer = c.writer(l)
-	} else {
-		f.framer = passing{dialect.NewFramer(c.proto, c.head)}
-	}
-	return f
+// close gives back what is lent.
+func (f *flow) close() {
+	f.c.h.frames.Put(f.frames)
+	f.c.h.rooms.put(f.out)
 }
 
-// copy reads the stream to its end.
-func (f *flow) copy() *canon.Error {
+// next passes on one frame and reports whether it was the last one.
+func (f *flow) next() (done bool, cerr *canon.Error) {
 	c, m := f.c, f.c.meter
-	var events []canon.Event
-	for {
-		if !f.frames.Buffered() { // before waiting, the client gets what there is
-			f.flush()
-			if !f.at.IsZero() {
-				f.a.idle(c.h.Settings.Idle)
-			}
-		}
-		frame, rerr := f.frames.Next()
-		if rerr != nil {
-			return f.finish(rerr)
-		}
-		if f.at.IsZero() {
-			f.at = time.Now()
-		}
-		if frame.Partial {
-			// The upstream stopped without the blank line. What follows must not join this event.
-			frame.Raw = append(slices.Clip(frame.Raw), "\r\n\r\n"...) // understood by readers of LF streams too
-		}
-		var err error
-		events, err = f.reader.Read(eventName(frame.Event), frame.Data, events[:0])
-		switch {
-		case err == nil:
-		case context.Cause(f.a.ctx) != nil: // we hung up in the middle of it
-			return transportError(f.a.ctx, err)
-		default:
-			return &canon.Error{Kind: canon.KindUpstream, Message: "the upstream sent an event that can't be read", Cause: err}
-		}
-		m.observe(events)
-		switch {
-		case m.failed != nil:
-			return c.masked(m.failed)
-		case f.reader.Hidden() && !c.translated:
-			continue
-		}
-		if !c.started && len(f.held) > maxHeld {
-			f.start() // an answer that is over, and goes on and on
-		}
-		if c.started && len(f.held) > 0 { // it was not the last one after all
-			f.out = append(f.out, f.held...)
-			f.held = f.held[:0]
-		}
-		switch {
-		case m.ended:
-			// The whole answer is here. It is recorded before its last event leaves.
-			f.held = f.framer.Append(f.held, frame.Raw, frame.Data, events)
-			return f.complete()
-		case f.reader.Complete(), !c.started && !m.content && f.mayHold(len(frame.Raw)):
-			f.held = f.framer.Append(f.held, frame.Raw, frame.Data, events)
-			continue
-		}
-		if !c.started {
+	frame, rerr := f.frames.Next()
+	if rerr != nil {
+		return true, f.finish(rerr)
+	}
+	if f.at.IsZero() {
+		f.at = time.Now()
+	}
+	if frame.Partial {
+		// The upstream stopped without the blank line. What follows must not join this event.
+		frame.Raw = append(slices.Clip(frame.Raw), "\r\n\r\n"...) // understood by readers of LF streams too
+	}
+	if f.skim(&frame) {
+		return false, nil
+	}
+	events, err := f.reader.Read(eventName(frame.Event), frame.Data, f.events[:0])
+	f.events = events
+	switch {
+	case err == nil:
+	case context.Cause(f.a.ctx) != nil: // we hung up in the middle of it
+		return true, transportError(f.a.ctx, err)
+	default:
+		return true, &canon.Error{Kind: canon.KindUpstream, Message: "the upstream sent an event that can't be read", Cause: err}
+	}
+	m.observe(events)
+	switch {
+	case m.failed != nil:
+		return true, c.masked(m.failed)
+	case f.reader.Hidden() && !c.translated:
+		return false, nil
+	}
+	if !c.started && len(f.held) > maxHeld {
+		f.start() // an answer that is over, and goes on and on
+	}
+	if c.started && len(f.held) > 0 { // it was not the last one after all
+		f.out = append(f.out, f.held...)
+		f.held = f.held[:0]
+	}
+	switch {
+	case m.ended:
+		// The whole answer is here. It is recorded before its last event leaves.
+		f.held = f.framer.Append(f.held, frame.Raw, frame.Data, events)
+		return true, f.complete()
+	case f.reader.Complete(), !c.started && !f.said() && f.mayHold(len(frame.Raw)):
+		f.held = f.framer.Append(f.held, frame.Raw, frame.Data, events)
+		if !c.started && f.said() && !f.reader.Complete() { // more than a tag
 			f.start()
 		}
-		f.out = f.framer.Append(f.out, frame.Raw, frame.Data, events)
-		if len(f.out) > maxOut {
-			f.flush()
-		}
+		return false, nil
 	}
+	if !c.started {
+		f.start()
+	}
+	f.out = f.framer.Append(f.out, frame.Raw, frame.Data, events)
+	if len(f.out) > maxOut {
+		f.flush()
+	}
+	return false, nil
+}
+
+// said reports whether there is content that the client may see. Text that may yet be the tag around thoughts is none.
+func (f *flow) said() bool { return f.c.meter.content && (f.split == nil || f.split.said) }
+
+// skim passes on a frame that its reader knows at a glance.
+func (f *flow) skim(frame *sse.Frame) bool {
+	if f.skimmer == nil || !f.c.started || len(f.held) > 0 {
+		return false
+	}
+	text, ok := f.skimmer.Skim(frame.Data)
+	if !ok {
+		return false
+	}
+	f.c.meter.skimmed(text)
+	if f.out = f.framer.Append(f.out, frame.Raw, frame.Data, nil); len(f.out) > maxOut {
+		f.flush()
+	}
+	return true
 }
 
 // mayHold reports whether a setup frame of n bytes may wait for the first content.

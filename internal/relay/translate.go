@@ -4,13 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strconv"
-	"strings"
+	"slices"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
 	"tollgate/internal/plugin/thinksplit"
 	"tollgate/internal/pool"
+	"tollgate/internal/tokens"
 )
 
 // translation is what a call needs whose channel answers in other words than the client's: in another
@@ -18,23 +18,16 @@ import (
 type translation struct {
 	near  dialect.Translator // the client's side
 	asked *canon.Request     // what the client asked, paired; read once
-	lost  []canon.Loss       // of the request, as written for the candidate of sentFor
 	out   dialect.Writer     // of the answer, once there is one
 }
 
-// Headers by which caller and gateway speak of translation.
-const (
-	strictHeader   = "X-Tollgate-Strict"   // from the caller: refuse rather than lose
-	lossHeader     = "X-Tollgate-Loss"     // to the caller: what was lost or changed
-	estimateHeader = "X-Tollgate-Estimate" // to the caller: a count is the gateway's own estimate
-)
-
 // face turns the call towards the channel of a lease: whose words it is called in, and whether the
-// client's bytes can pass.
+// upstream's bytes can pass. The client's pass where the lease is native, also if the answer is edited.
 func (c *call) face(l *pool.Lease) *canon.Error {
 	c.translated = !l.Native || c.split
-	c.far, c.farHead = c.proto, c.head
+	c.far, c.farHead, c.lost = c.proto, c.head, nil
 	if !c.translated {
+		c.farHead.Passing = true
 		return nil
 	}
 	c.far = c.h.Protocols[l.Spoken.Dialect]
@@ -48,21 +41,41 @@ func (c *call) face(l *pool.Lease) *canon.Error {
 		c.tr.out = nil
 		return nil
 	}
+	if c.refused.all != nil {
+		return c.refused.all
+	}
 	near, ok := c.proto.(dialect.Translator)
 	if _, both := c.far.(dialect.Translator); !ok || !both {
 		return canon.Errorf(canon.KindUnsupported, "calls of the dialect %s can't be translated to %s", c.ep.Dialect, l.Spoken.Dialect)
 	}
 	asked, err := c.ask()
 	if err != nil {
+		c.refused.all = err
 		return err
-	}
-	if r, ok := near.(dialect.Refuser); ok {
-		if err := r.Refuse(c.head.Op, asked); err != nil {
-			return err
-		}
 	}
 	c.tr = &translation{near: near, asked: asked}
 	return nil
+}
+
+// refusals are what translation could not do of a call. A pool of a thousand keys is not worth a thousand tries of
+// the same.
+type refusals struct {
+	all   *canon.Error            // for every channel of another dialect
+	media map[string]*canon.Error // by URL: its bytes can't be fetched
+	at    map[upstreamModel]refusal
+}
+
+// refusal is why a request can't be written for an upstream, and what it would lose there.
+type refusal struct {
+	err  *canon.Error
+	lost []canon.Loss
+}
+
+// upstreamModel is what requests are written for.
+type upstreamModel struct {
+	provider string
+	dialect  canon.Dialect
+	name     string
 }
 
 // ask reads the client's request whole.
@@ -70,9 +83,13 @@ func (c *call) ask() (*canon.Request, *canon.Error) {
 	asked, err := c.proto.ReadRequest(c.head.Op, c.body)
 	if err != nil {
 		if e, ok := err.(*canon.Error); ok { //nolint:errorlint // what wraps it would be a mistake of the dialect
+			e.Param = c.ownPlace(e.Param)
 			return nil, e
 		}
 		return nil, &canon.Error{Kind: canon.KindInvalid, Message: err.Error(), Cause: err}
+	}
+	if c.head.Op == canon.OpGenerate && len(asked.System)+len(asked.Turns) == 0 {
+		return nil, canon.Errorf(canon.KindInvalid, "the request says nothing: it has neither a message nor instructions")
 	}
 	if n := pieces(asked); n > maxPieces {
 		return nil, canon.Errorf(canon.KindInvalid, "the conversation has %d pieces; a call that has to be translated can have %d: shorten it", n, maxPieces)
@@ -96,80 +113,56 @@ func pieces(r *canon.Request) int {
 
 // translatedBody writes the request in the words of the lease's channel.
 func (c *call) translatedBody(ctx context.Context, l *pool.Lease) ([]byte, *canon.Error) {
+	return c.once(l, func() ([]byte, []canon.Loss, *canon.Error) { return c.translate(ctx, l) })
+}
+
+// once returns what write makes of the request for the channel of a lease, unless it has refused that before.
+func (c *call) once(l *pool.Lease, write func() ([]byte, []canon.Loss, *canon.Error)) ([]byte, *canon.Error) {
+	at := upstreamModel{l.Provider.Name, l.Spoken.Dialect, l.Upstream}
+	no, known := c.refused.at[at]
+	if !known {
+		out, lost, err := write()
+		c.lost = lost
+		if err == nil {
+			return out, nil
+		}
+		no = refusal{err, lost}
+		if c.refused.at == nil {
+			c.refused.at = map[upstreamModel]refusal{}
+		}
+		c.refused.at[at] = no
+	}
+	c.lost, c.unfit = no.lost, true
+	return nil, no.err
+}
+
+// translate is translatedBody, tried anew.
+func (c *call) translate(ctx context.Context, l *pool.Lease) ([]byte, []canon.Loss, *canon.Error) {
+	if r, ok := c.tr.near.(dialect.Refuser); ok {
+		if err := r.Refuse(c.head.Op, c.tr.asked); err != nil {
+			return nil, nil, err
+		}
+	}
 	far, _ := c.far.(dialect.Translator) // face has looked
-	if err := c.fetch(ctx, far); err != nil {
-		return nil, err
+	if err := c.media(ctx, far); err != nil {
+		return nil, nil, err
 	}
-	model := c.priced.Model
-	if e, ok := c.h.Catalog().Lookup(l.Upstream); ok {
-		model = e.Model
+	out, lost, err := far.WriteRequest(c.tr.asked, c.wanted(l))
+	named(c.tr.asked, lost)
+	if err == nil {
+		err = c.tooMuch(c.tr.asked, lost, l)
 	}
-	out, lost, err := far.WriteRequest(c.tr.asked, dialect.Target{
-		Op: l.Op, Model: l.Upstream, Stream: c.head.Stream, MaxOutput: model.OutputTokens, Thinking: dialect.Thinking(model.Thinking), Knows: l.Spoken.Knows,
-	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		out, err = suited(out, l.Spoken)
 	}
-	if c.tr.lost = lost; len(lost) > 0 && c.strict {
-		c.tooStrict = true
-		at := c.lossPath(lost[0])
-		return nil, &canon.Error{
-			Kind: canon.KindInvalid, Param: at,
-			Message: "the only channels left for this model speak " + string(l.Spoken.Dialect) + ", which can't carry " + at + " as it is (" + string(lost[0].What) + ": " +
-				lost[0].Reason + "); leave it out, or call without " + strictHeader,
-		}
-	}
-	return out, nil
+	return out, lost, err
 }
-
-// fetch replaces the URLs of media that the far side can take only as bytes.
-func (c *call) fetch(ctx context.Context, far dialect.Translator) *canon.Error {
-	if c.h.Fetch == nil {
-		return nil
-	}
-	left := maxFetches
-	var visit func(blocks []canon.Block, path func(int) string) *canon.Error
-	visit = func(blocks []canon.Block, path func(int) string) *canon.Error {
-		for i, b := range blocks {
-			switch b := b.(type) {
-			case canon.ToolResult:
-				if err := visit(b.Blocks, func(int) string { return path(i) }); err != nil {
-					return err
-				}
-			case canon.Media:
-				if b.URL == "" || b.Data != "" || !far.WantsBytes(b) {
-					continue
-				}
-				if left--; left < 0 {
-					return canon.Errorf(canon.KindInvalid, "the request names more than %d files by their URL; the model behind it needs their bytes: send them inline", maxFetches)
-				}
-				got, err := c.h.Fetch(ctx, b)
-				if err != nil {
-					e := *err
-					e.Param = path(i)
-					return &e
-				}
-				blocks[i] = got
-			}
-		}
-		return nil
-	}
-	for i := range c.tr.asked.Turns {
-		t := &c.tr.asked.Turns[i]
-		if err := visit(t.Blocks, t.Path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// maxFetches bounds the files that one request can have the gateway fetch.
-const maxFetches = 20
 
 // writer returns the writer of the answer.
-func (c *call) writer(l *pool.Lease) outlet {
+func (c *call) writer(l *pool.Lease) *translating {
 	c.tr.out = c.tr.near.NewWriter(dialect.Answer{
 		Head: c.head, Request: c.tr.asked, ID: c.id, Model: c.head.Model, Origin: l.Spoken.Dialect, Created: c.began, Continues: c.continues,
+		About: tokens.About(c.head.TextBytes, c.head.MediaParts) * c.tokenPercent() / 100,
 	})
 	// Comments are part of every event stream, but Google's own SDK for JavaScript breaks on them.
 	t := &translating{Writer: c.tr.out, comments: c.head.Framing == dialect.FramingSSE && c.ep.Dialect != canon.Gemini}
@@ -198,12 +191,14 @@ func (p passing) Append(dst, raw, data []byte, _ []canon.Event) []byte {
 type translating struct {
 	dialect.Writer
 	split    *thinksplit.Splitter // nil: thoughts are where the dialect has them
+	said     bool                 // split has let go of content
 	comments bool
 }
 
 func (t *translating) Append(dst, _, _ []byte, events []canon.Event) []byte {
 	if t.split != nil {
 		events = t.split.Split(events)
+		t.said = t.said || slices.ContainsFunc(events, canon.IsContent)
 	}
 	before := len(dst)
 	for _, e := range events {
@@ -217,73 +212,10 @@ func (t *translating) Append(dst, _, _ []byte, events []canon.Event) []byte {
 	return dst
 }
 
-// lossPath says where a loss stood, in the client's words.
-func (c *call) lossPath(l canon.Loss) string {
-	if l.Path != "" {
-		return l.Path
-	}
-	if f := c.tr.near.Field(l.What); f != "" {
-		return f
-	}
-	return string(l.What)
-}
-
-// Bounds of what is told of losses; a long conversation may hold hundreds of the same kind.
-const (
-	maxLosses     = 32
-	maxLossHeader = 2 << 10
-)
-
-// losses lists what was lost or changed so far, request first, for the record.
-func (c *call) losses() (list []string, all []canon.Loss) {
-	if c.tr == nil || !c.translated {
-		return nil, nil
-	}
-	all = c.tr.lost
-	if c.tr.out != nil {
-		all = append(all[:len(all):len(all)], c.tr.out.Losses()...)
-	}
-	for i, l := range all {
-		if i == maxLosses {
-			list = append(list, "and "+strconv.Itoa(len(all)-i)+" more")
-			break
-		}
-		list = append(list, printable(c.lossPath(l))+": "+string(l.What)+" "+string(l.Kind))
-	}
-	return list, all
-}
-
-// tellLosses puts what was lost so far into the answer's headers.
-func (c *call) tellLosses(h http.Header) {
-	list, _ := c.losses()
-	if len(list) == 0 {
-		return
-	}
-	text := strings.Join(list, "; ")
-	if len(text) > maxLossHeader {
-		text = text[:maxLossHeader] + "..."
-	}
-	h[lossHeader] = []string{text}
-}
-
-// printable bounds s and makes it fit for a header: names of members come from clients.
-func printable(s string) string {
-	const most = 160
-	if len(s) > most {
-		s = s[:most] + "..."
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' || r == ';' {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
 // foreign returns an upstream's error, which public has judged, as a client of another dialect may see it:
 // its places and codes are another vendor's.
 func (c *call) foreign(e *canon.Error) *canon.Error {
-	if e == nil || !c.translated || c.tooStrict || e.Status == 0 && e.Code == "" { // our own words
+	if e == nil || !c.translated || c.unfit || e.Status == 0 && e.Code == "" { // our own words
 		return e
 	}
 	told := *e
@@ -320,4 +252,39 @@ func (c *call) estimate() *canon.Error {
 	c.w.WriteHeader(http.StatusOK)
 	_, _ = c.w.Write(body) // a client that left has missed nothing that counts
 	return nil
+}
+
+// unmixed writes a request for a channel of its own dialect anew if it holds what models of others have sealed, which
+// the channel would refuse. nil without an error: it can pass, or is so wrong that the upstream may say how.
+func (c *call) unmixed(l *pool.Lease) ([]byte, *canon.Error) {
+	m, ok := c.proto.(dialect.Mixer)
+	if !ok || c.obj == nil || !m.Mixed(c.obj) {
+		return nil, nil
+	}
+	return c.once(l, func() ([]byte, []canon.Loss, *canon.Error) {
+		asked, err := c.ask()
+		if err != nil {
+			return nil, nil, nil //nolint:nilerr // it passes as it is: the upstream may say what is wrong
+		}
+		out, lost, err := m.WriteRequest(asked, c.wanted(l))
+		named(asked, lost)
+		if err == nil {
+			out, err = suited(out, l.Spoken)
+		}
+		if err != nil {
+			return nil, nil, nil //nolint:nilerr // it passes as it is: the upstream may say what is wrong
+		}
+		return out, lost, c.tooMuch(asked, lost, l)
+	})
+}
+
+// wanted says for what a request to the lease's channel is written.
+func (c *call) wanted(l *pool.Lease) dialect.Target {
+	model := c.priced.Model
+	if e, ok := c.h.Catalog().Lookup(l.Upstream); ok {
+		model = e.Model
+	}
+	return dialect.Target{
+		Op: l.Op, Model: l.Upstream, Stream: c.head.Stream, MaxOutput: model.OutputTokens, Thinking: dialect.Thinking(model.Thinking), Knows: l.Spoken.Knows,
+	}
 }

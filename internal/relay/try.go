@@ -101,7 +101,7 @@ func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Er
 	a := c.begin(l, min(c.h.Settings.FirstByte, time.Until(deadline)))
 	defer a.close()
 
-	c.trying, c.accepted, c.tooStrict = &ledger.Attempt{ChannelID: l.Channel.ID}, false, false
+	c.trying, c.accepted, c.unfit = &ledger.Attempt{ChannelID: l.Channel.ID}, false, false
 	reported := false
 	defer func() {
 		if !reported { // only a panic gets here
@@ -123,7 +123,7 @@ func (c *call) report(l *pool.Lease, err *canon.Error) (again bool) {
 		if c.spent > 0 {
 			l.Rest(c.spent, time.Now())
 		}
-	case c.unrecorded, c.tooStrict, stored(c.head.Op) && err.Kind == canon.KindNotFound:
+	case c.unrecorded, c.unfit, stored(c.head.Op) && err.Kind == canon.KindNotFound:
 		c.trying.Kind = err.Kind
 		l.Dropped() // our own journal failed, or the object is gone; not the channel
 	default:
@@ -135,7 +135,7 @@ func (c *call) report(l *pool.Lease, err *canon.Error) (again bool) {
 		c.attempts = append(c.attempts, *c.trying)
 	}
 	c.trying = nil
-	return err != nil && !c.started && !c.unrecorded && (retryable(err.Kind) || c.tooStrict) && c.r.Context().Err() == nil
+	return err != nil && !c.started && !c.unrecorded && (retryable(err.Kind) || c.unfit) && c.r.Context().Err() == nil
 }
 
 // maxAttempts bounds the attempts listed in a record; a pool may hold thousands of keys.
@@ -144,6 +144,7 @@ const maxAttempts = 32
 // send makes the round trip and hands the answer to its reader.
 func (c *call) send(a *attempt, l *pool.Lease) *canon.Error {
 	if err := c.face(l); err != nil {
+		c.unfit = true
 		return err
 	}
 	req, err := c.request(a.ctx, l)
@@ -171,7 +172,7 @@ func (c *call) send(a *attempt, l *pool.Lease) *canon.Error {
 	stream := isEventStream(resp.Header)
 	switch {
 	case c.head.Stream && stream:
-		return c.stream(a, l, resp, body)
+		return c.stream(a, l, resp, body).copy()
 	case stream:
 		return canon.Errorf(canon.KindUpstream, "the upstream streamed though no stream was asked for")
 	}
@@ -344,8 +345,8 @@ func (c *call) inBand(data []byte) *canon.Error {
 // answerHeaders copies what a client may know of the upstream's headers. Rate limits, organisations
 // and cookies there are ours, not the client's.
 func (c *call) answerHeaders(to http.Header, resp *http.Response) {
+	c.tellLosses(to)
 	if c.translated {
-		c.tellLosses(to)
 		return // they are another vendor's
 	}
 	for _, name := range passHeaders {

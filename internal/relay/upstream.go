@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
 	"tollgate/internal/jsonedit"
 	"tollgate/internal/pool"
 	"tollgate/internal/provider"
@@ -25,8 +26,14 @@ import (
 func newTransport(s Settings) *http.Transport {
 	dialer := &net.Dialer{Timeout: s.Connect, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer.DialContext,
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return sender{c}, nil
+		},
 		TLSHandshakeTimeout:    s.Connect,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           4096,
@@ -35,8 +42,32 @@ func newTransport(s Settings) *http.Transport {
 		ExpectContinueTimeout:  time.Second,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 256 << 10,
-		ReadBufferSize:         8 << 10, // what a fast stream brings at once; a slow one touches little of it
+		ReadBufferSize:         6 << 10, // what a fast stream brings at once; thousands of slow ones hold it too
+		WriteBufferSize:        3 << 10, // a head and a small body, which leave in one write
 	}
+}
+
+// sender is a connection to an upstream that takes a body which is in memory as it is. The transport
+// copies it piece by piece otherwise, and writes as many times: for a large one that is a tenth of what
+// a call costs.
+type sender struct{ net.Conn }
+
+// inMemory is a body whose bytes are all there.
+type inMemory interface {
+	io.WriterTo
+	Len() int
+}
+
+// ReadFrom writes what it reads from r, which the transport has limited to the length of the body.
+func (s sender) ReadFrom(r io.Reader) (int64, error) {
+	if limited, ok := r.(*io.LimitedReader); ok {
+		if body, ok := limited.R.(inMemory); ok && int64(body.Len()) <= limited.N {
+			n, err := body.WriteTo(s.Conn)
+			limited.N -= n
+			return n, err
+		}
+	}
+	return io.Copy(s.Conn, r)
 }
 
 // request builds the attempt's request: the client's bytes with the edits that the channel needs,
@@ -53,15 +84,12 @@ func (c *call) request(ctx context.Context, l *pool.Lease) (*http.Request, *cano
 	req := (&http.Request{Method: c.ep.Method, URL: to, Host: to.Host, Header: make(http.Header, 12), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
 	if body != nil {
 		req.ContentLength = int64(len(body))
-		from := c.lent
-		if c.sentEdited {
-			from = nil
-		}
+		from := c.sentFrom
 		req.Body = newBody(body, from)
 		req.GetBody = func() (io.ReadCloser, error) { return newBody(body, from), nil }
 	}
 	hd := req.Header
-	if !c.translated {
+	if l.Native {
 		for _, name := range c.h.allow[c.ep.Dialect] {
 			if v := c.r.Header[name]; len(v) > 0 {
 				hd[name] = v
@@ -100,7 +128,7 @@ func (c *call) target(l *pool.Lease) (*url.URL, error) {
 		slot = &l.Targets[1]
 	}
 	query := c.r.URL.RawQuery
-	if c.translated {
+	if !l.Native {
 		query = "" // it is the client's dialect's
 	}
 	own := c.head.StoredID != "" || query != ""
@@ -124,41 +152,68 @@ var (
 	identity        = []string{"identity"}
 )
 
-// upstreamBody applies the edits for a channel; the result for the last channel is kept, because the
-// next one often wants the same.
+// upstreamBody returns what the channel of a lease is sent: the client's bytes with the edits that it needs,
+// or the request in its words. nil for what has no body.
 func (c *call) upstreamBody(ctx context.Context, l *pool.Lease) ([]byte, *canon.Error) {
 	if c.body == nil {
 		return nil, nil
 	}
-	if c.sentFor == l.Candidate {
-		return c.sent, nil
-	}
-	if c.translated {
+	if !l.Native {
 		out, err := c.translatedBody(ctx, l)
-		if err == nil {
-			out, err = suited(out, l.Spoken)
-		}
 		if err != nil {
 			return nil, err
 		}
-		c.sent, c.sentFor, c.sentEdited = out, l.Candidate, true
-		return out, nil
+		return c.sends(out, nil), nil
+	}
+	out, cerr := c.unmixed(l)
+	if cerr != nil {
+		return nil, cerr
+	}
+	if out != nil {
+		return c.sends(out, nil), nil
 	}
 	edits, err := c.proto.Edits(c.head, c.obj, l.Upstream)
 	if err != nil {
 		return nil, &canon.Error{Kind: canon.KindInvalid, Message: err.Error(), Cause: err}
 	}
+	if len(edits) > 0 {
+		if s, ok := c.proto.(dialect.Unsealer); ok && c.obj != nil {
+			c.lost = s.Unsealed(c.obj)
+		}
+	}
 	edits = suit(edits, c.obj, l.Spoken)
 	if len(edits) == 0 {
-		c.sent, c.sentFor, c.sentEdited = c.body, l.Candidate, false
-		return c.sent, nil
+		if c.lent != nil {
+			c.lent.hold()
+		}
+		return c.sends(c.body, c.lent), nil
 	}
-	out, err := jsonedit.Apply(c.body, edits...)
+	var room []byte
+	lent := c.h.takeBody(int64(len(c.body)))
+	if lent != nil {
+		room = lent.bytes
+	}
+	out, err = jsonedit.Append(room, c.body, edits...)
 	if err != nil {
+		if lent != nil {
+			lent.release()
+		}
 		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the request could not be rewritten", Cause: err}
 	}
-	c.sent, c.sentFor, c.sentEdited = out, l.Candidate, true
-	return out, nil
+	if lent != nil {
+		lent.bytes = out
+	}
+	return c.sends(out, lent), nil
+}
+
+// sends notes what the body that the attempt sends stands in, and lets go of the one before. The hold on
+// from, nil if nobody lent it, is the call's from now on.
+func (c *call) sends(body []byte, from *buffer) []byte {
+	if c.sentFrom != nil {
+		c.sentFrom.release()
+	}
+	c.sentFrom = from
+	return body
 }
 
 // suited returns body with the members as the vendor has them.

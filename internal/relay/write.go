@@ -31,7 +31,11 @@ func (c *call) write(piece []byte) error {
 	}
 	_, err := c.w.Write(piece)
 	if err == nil {
-		err = c.control().Flush()
+		if w, ok := c.w.(flusher); ok { // one place less on the deepest road
+			err = w.FlushError()
+		} else {
+			err = c.control().Flush()
+		}
 	}
 	if conn != nil {
 		if lost := conn.Release(); err == nil {
@@ -40,6 +44,8 @@ func (c *call) write(piece []byte) error {
 	}
 	return err
 }
+
+type flusher interface{ FlushError() error }
 
 func (c *call) control() *http.ResponseController {
 	if c.rc == nil {

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"tollgate/internal/mail"
 	"tollgate/internal/mapping"
@@ -144,28 +143,6 @@ func Open(ctx context.Context, store Store, env map[string]string, log *slog.Log
 		return nil, err // of the environment
 	}
 	return s, s.Refresh(ctx)
-}
-
-// every is how often Run reads the store.
-const every = 5 * time.Second
-
-// Run takes over what other gateways at the same store change, until ctx is done.
-func (s *Settings) Run(ctx context.Context) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	failed := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		err := s.Refresh(ctx)
-		if err != nil && !failed && ctx.Err() == nil {
-			s.log.LogAttrs(ctx, slog.LevelWarn, "the settings can't be read; those of before hold", slog.Any("error", err))
-		}
-		failed = err != nil
-	}
 }
 
 // Refresh reads what operators changed, here or at another gateway.

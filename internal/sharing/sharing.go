@@ -1,7 +1,7 @@
 // Package sharing watches how many accounts call from one address. Keys that were sold on or leaked show
 // so: when many accounts come from an address within an hour it says so, and from some number on it
-// refuses the address, never the accounts. It keeps what it knows in memory, bounded, and forgets it at
-// the end of the process.
+// refuses the address, never the accounts. It keeps what it knows in memory, bounded; which addresses are
+// refused it tells, and takes over, so that somebody can keep it.
 package sharing
 
 import (
@@ -26,6 +26,17 @@ type Options struct {
 
 	// Told is called when an address reaches a number, once until it has fallen below again.
 	Told func(Place)
+
+	// Changed is called when an address is refused, and with the zero time when it is refused no more before
+	// its time. A call may wait for it.
+	Changed func(Ban)
+}
+
+// Ban is an address that is refused.
+type Ban struct {
+	Addr     netip.Prefix
+	Until    time.Time
+	Accounts []string // that called from it, those seen last first
 }
 
 // Place is an address with accounts that called from it.
@@ -116,6 +127,9 @@ func (g *Guard) Admit(addr netip.Addr, accountID string, now time.Time) bool {
 	s.mu.Unlock()
 	if told && g.o.Told != nil {
 		g.o.Told(shown)
+	}
+	if told && !shown.BannedUntil.IsZero() && g.o.Changed != nil {
+		g.o.Changed(Ban{shown.Addr, shown.BannedUntil, shown.Accounts})
 	}
 	return admitted
 }
@@ -244,6 +258,16 @@ func (g *Guard) Lift(addr netip.Addr, now time.Time) bool {
 	if !watched {
 		return false
 	}
+	if !g.lift(key, now) {
+		return false
+	}
+	if g.o.Changed != nil {
+		g.o.Changed(Ban{Addr: key})
+	}
+	return true
+}
+
+func (g *Guard) lift(key netip.Prefix, now time.Time) bool {
 	s := g.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,4 +277,48 @@ func (g *Guard) Lift(addr netip.Addr, now time.Time) bool {
 	}
 	delete(s.places, key)
 	return now.Before(p.banned)
+}
+
+// Take takes over what somebody kept of these addresses: those in bans are refused, the others are not.
+func (g *Guard) Take(addrs []netip.Prefix, bans []Ban, now time.Time) {
+	for _, addr := range addrs {
+		at := slices.IndexFunc(bans, func(b Ban) bool { return b.Addr == addr })
+		if at >= 0 {
+			g.ban(bans[at], now)
+		} else if g.banned(addr, now) {
+			g.lift(addr, now)
+		}
+	}
+}
+
+func (g *Guard) banned(key netip.Prefix, now time.Time) bool {
+	s := g.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.places[key]
+	return p != nil && now.Before(p.banned)
+}
+
+func (g *Guard) ban(b Ban, now time.Time) {
+	key, watched := g.key(b.Addr.Addr())
+	if g.o.Ban <= 0 || !watched || key != b.Addr || !now.Before(b.Until) {
+		return
+	}
+	s := g.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.place(key, now)
+	if !p.banned.Before(b.Until) {
+		return
+	}
+	p.banned, p.alert = b.Until, true
+	for i, id := range b.Accounts[:min(len(b.Accounts), g.most)] {
+		at := b.Until.Add(-Window - time.Duration(i)*time.Millisecond)
+		if p.last.Before(at) {
+			p.last = at
+		}
+		if _, known := p.seen[id]; !known {
+			p.seen[id] = at
+		}
+	}
 }

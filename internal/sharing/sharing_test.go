@@ -118,3 +118,52 @@ func TestNothingToDo(t *testing.T) {
 		t.Error("a guard without numbers")
 	}
 }
+
+// What one guard tells of refused addresses another one takes over.
+func TestBansAreTakenOver(t *testing.T) {
+	var told []Ban
+	options := Options{Ban: 2, Changed: func(b Ban) { told = append(told, b) }}
+	g := New(options)
+	for _, who := range []string{"a", "b", "c"} {
+		g.Admit(addr("192.0.2.1"), who, noon)
+	}
+	home := netip.MustParsePrefix("192.0.2.1/32")
+	ban := Ban{home, noon.Add(Window), []string{"a", "b"}}
+	if len(told) != 1 || told[0].Addr != home || !told[0].Until.Equal(ban.Until) || len(told[0].Accounts) != 2 {
+		t.Fatalf("%+v", told)
+	}
+	other := New(Options{Ban: 2})
+	other.Take([]netip.Prefix{home}, []Ban{ban}, noon)
+	if other.Admit(addr("192.0.2.1"), "z", noon.Add(Window-1)) {
+		t.Error("admitted though it is refused elsewhere")
+	}
+	if p := other.Places(noon, 9); len(p) != 1 || len(p[0].Accounts) < 2 || !p[0].BannedUntil.Equal(ban.Until) {
+		t.Errorf("%+v", p)
+	}
+	if !other.Admit(addr("192.0.2.1"), "z", noon.Add(Window)) {
+		t.Error("refused when it is over")
+	}
+	other.Take([]netip.Prefix{home}, []Ban{{home, noon.Add(2 * Window), nil}}, noon.Add(Window))
+	other.Take([]netip.Prefix{home}, nil, noon.Add(Window))
+	if !other.Admit(addr("192.0.2.1"), "z", noon.Add(Window)) {
+		t.Error("refused though it was lifted elsewhere")
+	}
+	for _, b := range []Ban{{netip.MustParsePrefix("127.0.0.1/32"), noon.Add(Window), nil}, {netip.MustParsePrefix("192.0.2.0/24"), noon.Add(Window), nil}, {home, noon, nil}} {
+		fresh := New(Options{Ban: 2})
+		fresh.Take([]netip.Prefix{b.Addr}, []Ban{b}, noon)
+		if len(fresh.Places(noon, 9)) != 0 {
+			t.Errorf("taken over: %+v", b)
+		}
+	}
+	alerting := New(Options{Alert: 2})
+	alerting.Take([]netip.Prefix{home}, []Ban{ban}, noon)
+	if !alerting.Admit(addr("192.0.2.1"), "z", noon) {
+		t.Error("refused where nothing is to be refused")
+	}
+	if !g.Lift(addr("192.0.2.1"), noon) || len(told) != 2 || !told[1].Until.IsZero() || told[1].Addr != home {
+		t.Errorf("%+v", told)
+	}
+	if g.Lift(addr("192.0.2.1"), noon) || len(told) != 2 {
+		t.Errorf("lifted twice: %+v", told)
+	}
+}

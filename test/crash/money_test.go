@@ -128,10 +128,10 @@ func moveForever(ctx context.Context, config string, out io.Writer) error {
 				case 3:
 					_ = v.Sweep(ctx, now.Add(6*time.Minute)) // cards of the next minute, too
 				default:
-					h, err := v.Hold(ledger.HoldRequest{
-						Account: from, Above: []string{"top"}, Amount: catalog.Nanos(r.IntN(50)), At: now, Charge: true,
+					h, err := v.Payer(ledger.Terms{
+						Account: from, Above: []string{"top"}, Charge: true,
 						Budgets: []ledger.Budget{{Subject: "top", Period: ledger.PeriodTotal, Limit: ledger.NoLimit}, {Subject: from, Period: ledger.PeriodMonth, Limit: ledger.NoLimit}},
-					})
+					}).Hold(catalog.Nanos(r.IntN(50)), now)
 					if err != nil {
 						continue
 					}

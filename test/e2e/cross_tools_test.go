@@ -68,9 +68,9 @@ func TestCrossThinking(t *testing.T) {
 			model = c.upstream + "-thinker" // the vendors' own way is to show nothing
 		}
 		talk, twin := c.talkAbout(wish{model: model, thinks: true, tools: true}, "What is the weather?")
-		// A chat can't ask the two for their thoughts, nor does a Claude client ask for a summary of them. All get
+		// A chat can't ask the two for their thoughts; for clients of other dialects a summary is asked for. All get
 		// what seals them.
-		shown := c.sdk != "chat" && (c.sdk != "messages" || c.upstream != "responses") || c.upstream == "messages"
+		shown := c.sdk != "chat" || c.upstream == "messages"
 		// OpenAI's accumulator drops thoughts. Claude goes on from calls without theirs only if it need not think.
 		dropped := c.sdk == "chat" && c.upstream == "messages" && c.streamed
 		check := func(got turn, answers bool) {

@@ -216,6 +216,9 @@ const maxAccountDays = 1000 * 366
 // counted in its own face values.
 func (a *API) treeBill(r *http.Request, who account.Caller) (any, error) {
 	q := r.URL.Query()
+	if err := onlyNames(q, "user", "u", "date", "d", "start", "s", "end", "e", "days"); err != nil {
+		return nil, err
+	}
 	from, to, err := a.span(q)
 	if err != nil {
 		return nil, err

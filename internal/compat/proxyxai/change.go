@@ -290,35 +290,45 @@ func (a *API) changeUser(r *http.Request, who account.Caller) (any, error) {
 			return nil, a.tooLittle(x, &ledger.ShortError{Need: t.Amount, Left: left})
 		}
 	}
-	ctx := r.Context()
-	before, after := *x, *x
-	if in.changes() {
-		after, err = a.Accounts.UpdateAccount(ctx, x.ID, func(x *account.Account) error {
-			before = *x
-			return in.apply(x, above)
-		})
-		a.record(r, who, "account.update", x.ID, "", in.named(), err)
-		if err != nil {
-			return nil, err
-		}
-	}
-	if t != nil {
-		if err := a.move(r, who, &after, t); err != nil && in.changes() {
-			return nil, errors.Join(err, a.restore(context.WithoutCancel(ctx), before, after.Version))
-		} else if err != nil {
-			return nil, err
-		}
+	after, err := a.change(r, who, x, &in, above, t)
+	if err != nil {
+		return nil, err
 	}
 	return changedUser{"update", a.parentView(a.current(who.Account)), userView{
 		ID: after.ID, Name: after.Name, Alias: a.view(&after, 0).Alias, Updates: a.updates(&after, in.CreditGranted),
 	}}, nil
 }
 
+// change changes the fields of x that a request names and moves its credit, in one transaction.
+func (a *API) change(r *http.Request, who account.Caller, x *account.Account, in *userInput, above catalog.Multiplier, t *ledger.Transfer) (account.Account, error) {
+	apply := func(x *account.Account) error { return in.apply(x, above) }
+	switch {
+	case !in.changes() && t == nil:
+		return *x, nil
+	case !in.changes():
+		err := a.move(r.Context(), who, x, t)
+		a.recordMove(r, who, x, t, err)
+		return *x, err
+	case t == nil:
+		after, err := a.Accounts.UpdateAccount(r.Context(), x.ID, apply)
+		a.record(r, who, "account.update", x.ID, "", in.named(), err)
+		return after, err
+	}
+	tried := false
+	after, err := a.Accounts.UpdateAccountBy(r.Context(), x.ID, apply, func(ctx context.Context, x account.Account) error {
+		tried, t.Account = true, &x
+		return a.move(ctx, who, &x, t)
+	})
+	a.record(r, who, "account.update", x.ID, "", in.named(), err)
+	if tried {
+		a.recordMove(r, who, x, t, err)
+	}
+	return after, err
+}
+
 // move carries out a grant to x or a taking back from it.
-func (a *API) move(r *http.Request, who account.Caller, x *account.Account, t *ledger.Transfer) error {
-	action := "credit.take"
+func (a *API) move(ctx context.Context, who account.Caller, x *account.Account, t *ledger.Transfer) error {
 	if t.Kind == ledger.EntryGrant {
-		action = "credit.grant"
 		t.To = x.ID
 		if x.ParentID != who.Account.ID {
 			t.Parent = x.ParentID
@@ -326,8 +336,7 @@ func (a *API) move(r *http.Request, who account.Caller, x *account.Account, t *l
 	} else {
 		t.From = x.ID
 	}
-	_, err := a.Money.Transfer(r.Context(), *t)
-	a.record(r, who, action, x.ID, t.ID, map[string]any{"amount": t.Amount.String()}, err)
+	_, err := a.Money.Transfer(ctx, *t)
 	var short *ledger.ShortError
 	if errors.As(err, &short) {
 		if payer := a.Accounts.Directory().Account(t.From); payer != nil {
@@ -337,17 +346,12 @@ func (a *API) move(r *http.Request, who account.Caller, x *account.Account, t *l
 	return err
 }
 
-// restore takes back a change of an account, unless someone else changed it meanwhile.
-func (a *API) restore(ctx context.Context, before account.Account, version int64) error {
-	_, err := a.Accounts.UpdateAccount(ctx, before.ID, func(x *account.Account) error {
-		if x.Version != version {
-			return account.ErrConflict
-		}
-		*x = before
-		x.Version = version
-		return nil
-	})
-	return err
+func (a *API) recordMove(r *http.Request, who account.Caller, x *account.Account, t *ledger.Transfer, err error) {
+	action := "credit.take"
+	if t.Kind == ledger.EntryGrant {
+		action = "credit.grant"
+	}
+	a.record(r, who, action, x.ID, t.ID, map[string]any{"amount": t.Amount.String()}, err)
 }
 
 // changeSelf changes what is the caller's own to change.

@@ -9,8 +9,8 @@ import (
 	"tollgate/internal/secret"
 )
 
-// conf takes what scripts call after they added a key, or to change what the original logs and counts.
-// Nothing of it has anything to do here, and the answer says so.
+// conf takes what scripts call after they added a key, or to change what the original logs and how many
+// requests its statistics may be behind. All of it holds here without being asked for, and the answer says so.
 func (a *API) conf(r *http.Request, _ account.Caller) (any, error) {
 	var in struct {
 		LoadKeys      *bool
@@ -41,7 +41,7 @@ func (a *API) conf(r *http.Request, _ account.Caller) (any, error) {
 		done = append(done, "every call is recorded, with or without this call")
 	}
 	if in.StatsInterval != nil {
-		done = append(done, "statistics follow within a second, whatever the interval")
+		done = append(done, "statistics that are asked for hold every call that has ended, whatever the interval")
 	}
 	message := done[0]
 	for _, more := range done[1:] {

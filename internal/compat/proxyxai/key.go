@@ -182,6 +182,9 @@ func (a *API) getKey(r *http.Request, _ account.Caller) (any, error) {
 
 // listKeys answers an array, of all keys or of those of ?level= and ?provider=.
 func (a *API) listKeys(r *http.Request, _ account.Caller) (any, error) {
+	if err := onlyNames(r.URL.Query(), "level", "provider"); err != nil {
+		return nil, err
+	}
 	level, named := -1, strings.TrimRight(r.URL.Query().Get("provider"), "/")
 	if s := r.URL.Query().Get("level"); s != "" {
 		n, err := mapping.ParseLevel(s)

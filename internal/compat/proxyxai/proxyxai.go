@@ -6,21 +6,16 @@
 package proxyxai
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"tollgate/internal/account"
 	"tollgate/internal/audit"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
-	"tollgate/internal/jsonedit"
 	"tollgate/internal/ledger"
 	"tollgate/internal/news"
 	"tollgate/internal/pool"
@@ -42,6 +37,7 @@ type Accounts interface {
 	Directory() *account.Directory
 	CreateAccount(ctx context.Context, a account.Account) (account.Account, error)
 	UpdateAccount(ctx context.Context, id string, change func(*account.Account) error) (account.Account, error)
+	UpdateAccountBy(ctx context.Context, id string, change func(*account.Account) error, put func(context.Context, account.Account) error) (account.Account, error)
 	DeleteAccount(ctx context.Context, id string, withBelow bool, refund func(context.Context, account.Account) error) error
 	CreateKey(ctx context.Context, k account.Key) (account.Key, secret.Secret, error)
 	ImportKey(ctx context.Context, k account.Key, plain secret.Secret) (account.Key, error)
@@ -169,6 +165,9 @@ func (a *API) serve(rootOnly bool, do operation) http.Handler {
 		case r.Method != http.MethodGet && r.URL.Path != "/x-self" && caller.Key.Narrow(): // it would not be narrow for long
 			a.refuse(w, r, &fault{http.StatusForbidden, "this key is narrowed to some models, paths, limits or a quota; managing needs a key that is not"})
 			return
+		case r.Method != http.MethodGet && caller.Replaced:
+			a.refuse(w, r, errReplaced)
+			return
 		case rootOnly && !caller.IsRoot():
 			a.refuse(w, r, &fault{http.StatusForbidden, "this needs the key of root"})
 			return
@@ -185,41 +184,6 @@ func (a *API) serve(rootOnly bool, do operation) http.Handler {
 		}
 		write(w, http.StatusOK, out)
 	})
-}
-
-// maxBody bounds the body of a request, in bytes.
-const maxBody = 1 << 20
-
-// maxDepth bounds the nesting of a body.
-const maxDepth = 16
-
-// read decodes the body of r, an object, into v. Names that v does not have are refused, and so is a
-// name that stands there twice.
-func read(r *http.Request, v any) error {
-	raw, err := io.ReadAll(r.Body)
-	var big *http.MaxBytesError
-	if errors.As(err, &big) {
-		return badRequest("the body is over the limit of %d bytes", big.Limit)
-	}
-	if err != nil {
-		return badRequest("the body could not be read")
-	}
-	if _, err := jsonedit.Scan(raw, maxDepth); err != nil {
-		return badRequest("the body can't be read as a JSON object: %v", err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	err = dec.Decode(v)
-	var wrong *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, new(*fault)):
-		return err
-	case errors.As(err, &wrong):
-		return badRequest("%s must be %s, not %s", wrong.Field, wrong.Type, wrong.Value)
-	case err != nil:
-		return badRequest("%s", strings.TrimPrefix(err.Error(), "json: ")) // names the unknown field
-	}
-	return nil
 }
 
 func write(w http.ResponseWriter, status int, body any) {

@@ -40,9 +40,6 @@ func (a *API) rotateSelf(r *http.Request, who account.Caller) (any, error) {
 	if err := a.confirm(in.Confirm, "ROTATE-SELF"); err != nil {
 		return nil, err
 	}
-	if who.Replaced {
-		return nil, errReplaced
-	}
 	return a.rotate(r, who, who.Account, who.Key, "")
 }
 
@@ -74,14 +71,13 @@ func (a *API) rotateRoot(r *http.Request, who account.Caller) (any, error) {
 				k = &its
 			}
 		}
-	} else if who.Replaced {
-		return nil, errReplaced
 	}
 	return a.rotate(r, who, x, k, secret.Secret(in.Key))
 }
 
-// errReplaced keeps whoever has a key that was replaced, and still works, from taking the account over.
-var errReplaced error = &fault{http.StatusForbidden, "this key was replaced and works on for a while; only the new one can be replaced"}
+// errReplaced keeps whoever has a key that was replaced, maybe because it leaked, from managing and from
+// taking the account over.
+var errReplaced error = &fault{http.StatusForbidden, "this key was replaced and calls on for a while; managing needs the new one"}
 
 // rotate gives an account a new key in the place of old as it was read, or the first one if that is nil.
 func (a *API) rotate(r *http.Request, who account.Caller, x *account.Account, old *account.Key, plain secret.Secret) (any, error) {

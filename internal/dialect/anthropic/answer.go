@@ -8,6 +8,7 @@ import (
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/jsonfield"
 	"tollgate/internal/dialect/jsonpull"
 )
 
@@ -24,6 +25,8 @@ type reader struct {
 	usage  counters
 	open   map[int]*openBlock // tool calls and blocks that canon has no word for, while they are open
 	ended  bool
+	said   bool    // a block has begun
+	late   besides // what message_start said beside the message, for its end
 }
 
 // openBlock is what later frames of a block need to know of its start.
@@ -45,7 +48,9 @@ type frame struct {
 	kind                              string
 	index                             int64
 	delta, block, message, usage, err string
-	content, id, model, stop, stopSeq string // of a whole message
+	content, id, model                string // of a whole message
+	stop                              stopping
+	beside                            besides
 	counted                           bool
 	tokens                            int64
 }
@@ -90,15 +95,15 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 			f.id = p.String()
 		case "model":
 			f.model = p.String()
-		case "stop_reason":
-			f.stop = p.String()
-		case "stop_sequence":
-			f.stopSeq = p.String()
+		case "stop_reason", "stop_sequence", "stop_details":
+			f.stop.take(&p)
 		case "input_tokens":
 			f.counted = true
 			bad = take(&p, &f.tokens)
-		default:
+		case "role":
 			p.Skip()
+		default: // container, context_management …
+			f.beside.take(&p)
 		}
 	}
 	if err := p.End(); err != nil {
@@ -119,9 +124,8 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 	case f.kind == "message_start":
 		return r.start(f.message, out)
 	case f.kind == "message_delta":
-		reason, sequence := stopReason(f.delta)
-		out = stopped(reason, sequence, out)
-		return r.used(f.usage, out)
+		out = r.beside(f.beside, out)
+		return r.used(f.usage, r.messageDelta(f.delta, out))
 	case f.kind == "message_stop":
 		r.ended = true
 		return append(out, canon.Ended{}), nil
@@ -147,7 +151,9 @@ func (r *reader) start(message string, out []canon.Event) ([]canon.Event, error)
 		return out, errors.New("message_start without a message")
 	}
 	var start canon.Start
-	var usage, content, reason, sequence string
+	var usage, content string
+	var stop stopping
+	var beside besides
 	p.Object()
 	for p.Member() {
 		switch p.Name {
@@ -157,21 +163,22 @@ func (r *reader) start(message string, out []canon.Event) ([]canon.Event, error)
 			start.Model = p.String()
 		case "content":
 			content = p.Raw()
-		case "stop_reason":
-			reason = p.String()
-		case "stop_sequence":
-			sequence = p.String()
+		case "stop_reason", "stop_sequence", "stop_details":
+			stop.take(&p)
 		case "usage":
 			usage = p.Raw()
-		default:
+		case "type", "role":
 			p.Skip()
+		default:
+			beside.take(&p)
 		}
 	}
 	out, err := r.blocks(content, append(out, start))
 	if err != nil {
 		return out, err
 	}
-	return r.used(usage, stopped(reason, sequence, out))
+	r.late = append(r.late, beside...)
+	return r.used(usage, stop.append(out))
 }
 
 // blocks reads the blocks of a message that are there as a whole.
@@ -199,7 +206,8 @@ func (r *reader) whole(f *frame, out []canon.Event) ([]canon.Event, error) {
 	if err != nil {
 		return out, err
 	}
-	if out, err = r.used(f.usage, stopped(f.stop, f.stopSeq, out)); err != nil {
+	out = r.beside(f.beside, out)
+	if out, err = r.used(f.usage, f.stop.append(out)); err != nil {
 		return out, err
 	}
 	r.ended = true
@@ -214,13 +222,16 @@ const (
 )
 
 // blockStart reads the start of a block, which in a whole message is all of it.
-func (r *reader) blockStart(at int64, block string, out []canon.Event) ([]canon.Event, error) {
+func (r *reader) blockStart(at int64, block string, dst []canon.Event) (out []canon.Event, err error) {
+	out = dst
 	index := int(at)
 	p := jsonpull.NewString(block)
 	if at < 0 || at > maxIndex || p.Kind() != '{' {
 		return out, fmt.Errorf("a content block with the index %d: %.60q", at, block)
 	}
 	var kind, text, seal, id, name, input, citations string
+	var beside besides
+	r.said = true
 	p.Object()
 	for p.Member() {
 		switch p.Name {
@@ -238,9 +249,17 @@ func (r *reader) blockStart(at int64, block string, out []canon.Event) ([]canon.
 			input = p.Raw()
 		case "citations":
 			citations = p.Raw()
+		case "caller":
+			if raw := p.Raw(); !isDirect(raw) && raw != "null" {
+				beside = append(beside, jsonfield.Member{Name: "caller", Raw: raw})
+			}
 		default:
-			p.Skip()
+			beside.take(&p)
 		}
+	}
+	switch kind {
+	case "text", "thinking", "redacted_thinking", "tool_use": // others are told whole
+		defer func() { out = r.beside(beside, out) }()
 	}
 	switch kind {
 	case "text":
@@ -272,7 +291,7 @@ func (r *reader) blockStart(at int64, block string, out []canon.Event) ([]canon.
 			r.remember(index, &openBlock{})
 			out = append(out, canon.Other{Name: kind, Content: true, Raw: json.RawMessage(block)})
 		case use.Done || !r.stream:
-			out = append(out, use)
+			out = keptFiles(kind, block, append(out, use))
 		default:
 			use.Open = true
 			r.remember(index, &openBlock{hosted: &use})
@@ -295,6 +314,7 @@ func (r *reader) blockDelta(f *frame, out []canon.Event) ([]canon.Event, error) 
 		return out, fmt.Errorf("content_block_delta with the index %d: %.60q", f.index, f.delta)
 	}
 	var kind, text, cited string
+	var beside besides
 	p.Object()
 	for p.Member() {
 		switch p.Name {
@@ -305,11 +325,14 @@ func (r *reader) blockDelta(f *frame, out []canon.Event) ([]canon.Event, error) 
 		case "citation":
 			cited = p.Raw()
 		default:
-			p.Skip()
+			beside.take(&p)
 		}
 	}
 	index := int(f.index)
 	if b := r.open[index]; b == nil || b.tool {
+		if len(beside) > 0 {
+			out = r.beside(beside, out)
+		}
 		switch kind {
 		case "text_delta":
 			return append(out, canon.TextDelta{Index: index, Text: text}), nil
@@ -331,7 +354,7 @@ func (r *reader) blockDelta(f *frame, out []canon.Event) ([]canon.Event, error) 
 	}
 	if b := r.open[index]; b != nil && b.hosted != nil && kind == "input_json_delta" && len(b.deltas)+len(text) <= maxHostedInput {
 		b.deltas = append(b.deltas, text...) // said as a whole when the block ends
-		return out, nil
+		return r.beside(beside, out), nil
 	}
 	return append(out, canon.Other{Name: kind, Content: true, Raw: json.RawMessage(f.delta)}), nil
 }
@@ -362,47 +385,5 @@ func (r *reader) used(usage string, out []canon.Event) ([]canon.Event, error) {
 	if err := r.usage.merge(&p); err != nil {
 		return out, fmt.Errorf("usage: %w", err)
 	}
-	return append(out, canon.Used{Usage: r.usage.usage()}), nil
-}
-
-// stopReason reads the reason in the delta of a message_delta; "" is none yet.
-func stopReason(delta string) (reason, sequence string) {
-	p := jsonpull.NewString(delta)
-	for in := delta != "" && p.Object(); in && p.Member(); {
-		switch p.Name {
-		case "stop_reason":
-			reason = p.String()
-		case "stop_sequence":
-			sequence = p.String()
-		default:
-			p.Skip()
-		}
-	}
-	return reason, sequence
-}
-
-// stopped says why an answer ended, if reason does.
-func stopped(reason, sequence string, out []canon.Event) []canon.Event {
-	if reason == "" {
-		return out
-	}
-	return append(out, canon.Stopped{Why: stopOf(reason), Raw: reason, Sequence: sequence})
-}
-
-func stopOf(reason string) canon.Stop {
-	switch reason {
-	case "end_turn":
-		return canon.StopEnd
-	case "max_tokens", "model_context_window_exceeded":
-		return canon.StopLength
-	case "stop_sequence":
-		return canon.StopSequence
-	case "tool_use":
-		return canon.StopTools
-	case "pause_turn", "compaction": // both go on when the answer is sent back
-		return canon.StopPause
-	case "refusal":
-		return canon.StopRefusal
-	}
-	return canon.StopOther
+	return append(out, canon.Used{Usage: r.usage.usage(), Beside: r.usage.other}), nil
 }

@@ -49,7 +49,7 @@ func readBlock(dst []canon.Block, raw string) ([]canon.Block, error) {
 	switch kind {
 	case "text":
 		b, err = readText(o)
-		rest = withoutOwnCitations(o).Rest("type", "text", "cache_control")
+		rest = withoutOwnCitations(o).Rest(idle(o, "type", "text", "cache_control")...)
 	case "thinking":
 		b, err = readReasoning(o, "thinking", "signature")
 		rest = o.Rest("type", "thinking", "signature", "cache_control")
@@ -61,7 +61,7 @@ func readBlock(dst []canon.Block, raw string) ([]canon.Block, error) {
 		rest = o.Rest("type", "source", "cache_control")
 	case "document":
 		b, err = readMedia(o, canon.MediaFile)
-		rest = o.Rest("type", "source", "title", "cache_control")
+		rest = o.Rest(idle(o, "type", "source", "title", "cache_control")...)
 	case "tool_use":
 		b, err = readToolUse(o)
 		known := []string{"type", "id", "name", "input", "cache_control"}
@@ -98,6 +98,14 @@ func readBlock(dst []canon.Block, raw string) ([]canon.Block, error) {
 		dst = append(dst, *point)
 	}
 	return dst, nil
+}
+
+// idle adds to known the members of a block that ask for nothing.
+func idle(o jsonfield.Object, known ...string) []string {
+	if raw := o.Find("citations"); raw != "" && canon.Idle(json.RawMessage(raw), `{"enabled":false}`) {
+		known = append(known, "citations")
+	}
+	return known
 }
 
 // withCacheControl puts it among the members that canon has no word for.

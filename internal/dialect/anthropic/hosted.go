@@ -52,10 +52,10 @@ func readOwnTool(kind, raw string, o jsonfield.Object) (tool canon.Tool, err err
 		case "max_uses":
 			h.MaxUses, err = jsonfield.Int(m.Raw)
 		case "user_location":
-			err = readLocation(h, m.Raw)
+			err = readLocation(&tool, m.Raw)
 		case "type", "name", "cache_control":
 		default: // max_content_tokens, citations, allowed_callers …
-			tool.Extra = append(tool.Extra, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw)})
+			tool.Extra = append(tool.Extra, toolField(m))
 		}
 		if err != nil {
 			return tool, jsonfield.Within(err, m.Name)
@@ -64,14 +64,20 @@ func readOwnTool(kind, raw string, o jsonfield.Object) (tool canon.Tool, err err
 	return tool, nil
 }
 
-func readLocation(h *canon.Hosted, raw string) error {
+func readLocation(tool *canon.Tool, raw string) error {
 	o, err := jsonfield.Nested(raw)
 	if err != nil {
 		return err
 	}
-	for name, dst := range map[string]*string{"city": &h.City, "region": &h.Region, "country": &h.Country, "timezone": &h.Timezone} {
-		if *dst, err = o.Text(name); err != nil {
-			return err
+	h := tool.Hosted
+	places := map[string]*string{"city": &h.City, "region": &h.Region, "country": &h.Country, "timezone": &h.Timezone}
+	for _, m := range o {
+		if dst := places[m.Name]; dst != nil {
+			if *dst, err = jsonfield.String(m.Raw); err != nil {
+				return jsonfield.Within(err, m.Name)
+			}
+		} else if m.Name != "type" {
+			tool.Extra = append(tool.Extra, canon.Field{Name: "user_location." + m.Name, In: "user_location", Value: json.RawMessage(m.Raw)})
 		}
 	}
 	return nil
@@ -125,6 +131,10 @@ func hostedUse(index int, kind, id, name, block string) (use canon.HostedUse, ok
 	}
 	use.Name, use.Done, use.ID = tool, true, text(member(block, "tool_use_id"))
 	content := member(block, "content")
+	if fault := text(member(content, "error_code")); fault != "" {
+		use.Failed, use.Output = true, fault
+		return use, true
+	}
 	switch use.Kind {
 	case canon.HostedWebSearch:
 		p := jsonpull.NewString(content)
@@ -140,6 +150,9 @@ func hostedUse(index int, kind, id, name, block string) (use canon.HostedUse, ok
 		}
 	case canon.HostedCode:
 		use.Output = text(member(content, "stdout"))
+		if code := member(content, "return_code"); code != "" && code != "0" && code != "null" {
+			use.Failed, use.Output = true, keep(text(member(content, "stderr")), use.Output)
+		}
 	}
 	return use, true
 }

@@ -48,7 +48,7 @@ func readField(req *canon.Request, m jsonfield.Member) (err error) {
 		err = readToolChoice(req, m.Raw)
 	case "max_tokens":
 		if req.MaxOutput, err = jsonfield.Int(m.Raw); req.MaxOutput == 0 && err == nil {
-			extra(req, m.Name, m.Raw) // fills the cache and writes nothing; canon takes 0 for not said
+			extra(req, "", m) // fills the cache and writes nothing; canon takes 0 for not said
 		}
 	case "temperature":
 		req.Temperature, err = pointer(jsonfield.Float(m.Raw))
@@ -63,13 +63,16 @@ func readField(req *canon.Request, m jsonfield.Member) (err error) {
 	case "output_config":
 		err = readOutputConfig(req, m.Raw)
 	case "output_format": // its name while it was in beta
-		err = readFormat(req, "output_format", m.Raw)
+		err = readFormat(req, "", m)
+		for _, what := range [...]canon.What{canon.WhatFormat, canon.WhatFormatSchema, canon.WhatFormatStrict, canon.WhatFormatName} {
+			req.Name(what, m.Name)
+		}
 	case "metadata":
 		err = readMetadata(req, m.Raw)
 	case "service_tier":
 		req.Tier, err = jsonfield.String(m.Raw)
 	default:
-		extra(req, m.Name, m.Raw)
+		extra(req, "", m)
 	}
 	return err
 }
@@ -81,8 +84,31 @@ func pointer[T any](v T, err error) (*T, error) {
 	return &v, nil
 }
 
-func extra(req *canon.Request, path, raw string) {
-	req.Extra = append(req.Extra, canon.Field{Name: path, Value: json.RawMessage(raw)})
+// extra keeps the member m of the member in; "" is the top.
+func extra(req *canon.Request, in string, m jsonfield.Member) {
+	f := canon.Field{Name: m.Name, In: in, Value: json.RawMessage(m.Raw)}
+	if in != "" {
+		f.Name = in + "." + m.Name
+	}
+	f.Idle = canon.Idle(f.Value, defaults[f.Name]...)
+	req.Extra = append(req.Extra, f)
+}
+
+// defaults are values of members without a word in canon that ask for what every vendor does anyway: of a request, and of
+// tools.
+//
+// Source: comments of BetaMessageNewParams and BetaToolParam in anthropic-sdk-go v1.84.0, read 2026-11-21.
+var defaults = map[string][]string{
+	"context_management":    {`{}`, `{"edits":[]}`},
+	"speed":                 {`"standard"`},
+	"defer_loading":         {`false`},
+	"allowed_callers":       {`["direct"]`},
+	"eager_input_streaming": {`false`},
+}
+
+// toolField is a member of a tool that canon has no word for.
+func toolField(m jsonfield.Member) canon.Field {
+	return canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw), Idle: canon.Idle(json.RawMessage(m.Raw), defaults[m.Name]...)}
 }
 
 func readMessages(raw string) ([]canon.Turn, error) {
@@ -180,7 +206,7 @@ func readTool(raw string) (tool canon.Tool, err error) {
 				tool.Extra = append(tool.Extra, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw)})
 			}
 		default:
-			tool.Extra = append(tool.Extra, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw)})
+			tool.Extra = append(tool.Extra, toolField(m))
 		}
 		if err != nil {
 			return tool, jsonfield.Within(err, m.Name)
@@ -227,7 +253,7 @@ func readToolChoice(req *canon.Request, raw string) error {
 			on := !off
 			req.ParallelTools = &on
 		default:
-			extra(req, "tool_choice."+m.Name, m.Raw)
+			extra(req, "tool_choice", m)
 		}
 	}
 	return nil
@@ -248,7 +274,7 @@ func readThinking(req *canon.Request, raw string) error {
 	}
 	if len(o) > 0 && o.Find("type") == "" && o.Find("budget_tokens") == "" && o.Find("display") == "" {
 		for _, m := range o { // models that always think take block_binding alone, since 2026-09
-			extra(req, "thinking."+m.Name, m.Raw)
+			extra(req, "thinking", m)
 		}
 		return nil
 	}
@@ -264,7 +290,7 @@ func readThinking(req *canon.Request, raw string) error {
 	case "disabled":
 		e.Disabled = true
 	default: // "between_tools", since 2026-10
-		extra(req, "thinking.type", o.Find("type"))
+		extra(req, "thinking", jsonfield.Member{Name: "type", Raw: o.Find("type")})
 	}
 	for _, m := range o {
 		switch m.Name {
@@ -280,10 +306,10 @@ func readThinking(req *canon.Request, raw string) error {
 			case `"omitted"`:
 				e.Show = canon.ThoughtsHidden
 			default: // "updates", since 2026-08
-				extra(req, "thinking.display", m.Raw)
+				extra(req, "thinking", m)
 			}
 		default:
-			extra(req, "thinking."+m.Name, m.Raw)
+			extra(req, "thinking", m)
 		}
 	}
 	return nil
@@ -300,9 +326,9 @@ func readOutputConfig(req *canon.Request, raw string) error {
 		case "effort":
 			effort(req).Level, err = jsonfield.String(m.Raw)
 		case "format":
-			err = readFormat(req, "output_config.format", m.Raw)
+			err = readFormat(req, "output_config", m)
 		default:
-			extra(req, "output_config."+m.Name, m.Raw)
+			extra(req, "output_config", m)
 		}
 		if err != nil {
 			return jsonfield.Within(err, m.Name)
@@ -311,8 +337,9 @@ func readOutputConfig(req *canon.Request, raw string) error {
 	return nil
 }
 
-func readFormat(req *canon.Request, path, raw string) error {
-	o, err := jsonfield.Nested(raw)
+// readFormat reads a format, which stands in the member in.
+func readFormat(req *canon.Request, in string, format jsonfield.Member) error {
+	o, err := jsonfield.Nested(format.Raw)
 	if err != nil {
 		return err
 	}
@@ -321,7 +348,7 @@ func readFormat(req *canon.Request, path, raw string) error {
 		return err
 	}
 	if kind != "json_schema" {
-		extra(req, path, raw)
+		extra(req, in, format)
 		return nil
 	}
 	req.Format = &canon.Format{}
@@ -331,10 +358,18 @@ func readFormat(req *canon.Request, path, raw string) error {
 		case "schema":
 			req.Format.Schema = json.RawMessage(m.Raw)
 		default:
-			extra(req, path+"."+m.Name, m.Raw)
+			extra(req, formatPath(in), m)
 		}
 	}
 	return nil
+}
+
+// formatPath is where a format stands that was found in the member in.
+func formatPath(in string) string {
+	if in == "" {
+		return "output_format"
+	}
+	return in + ".format"
 }
 
 func readMetadata(req *canon.Request, raw string) error {
@@ -347,7 +382,7 @@ func readMetadata(req *canon.Request, raw string) error {
 			if m.Raw[0] == '"' {
 				req.Metadata = append(req.Metadata, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw)})
 			} else {
-				extra(req, "metadata."+m.Name, m.Raw)
+				extra(req, "metadata", m)
 			}
 			continue
 		}

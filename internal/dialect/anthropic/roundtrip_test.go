@@ -131,6 +131,7 @@ func TestRoundTrip(t *testing.T) {
 		if want.MaxOutput == 0 {
 			got.MaxOutput = 0 // the API demands one
 		}
+		want.Names = nil // at home each thing is written by its usual name
 		if diff := cmp.Diff(sorted(want), sorted(got)); diff != "" {
 			t.Errorf("%s (-before +after):\n%s\n%s", path, diff, out)
 		}

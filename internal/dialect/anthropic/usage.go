@@ -16,7 +16,8 @@ type counters struct {
 	searches              int64
 	tier, speed           string
 
-	beside *counters // what was billed beside these figures; nil: nothing
+	beside *counters    // what was billed beside these figures; nil: nothing
+	other  canon.Beside // what else was said
 }
 
 // maxCount is more tokens than any answer can have. A figure beyond it is a broken upstream, and
@@ -56,7 +57,7 @@ func (c *counters) merge(p *jsonpull.Parser) error {
 				case "ephemeral_1h_input_tokens":
 					take(&w1h)
 				default:
-					p.Skip()
+					c.also(p, "cache_creation.")
 				}
 			}
 		case "output_tokens":
@@ -66,7 +67,7 @@ func (c *counters) merge(p *jsonpull.Parser) error {
 				if p.Name == "thinking_tokens" {
 					take(&c.thinking)
 				} else {
-					p.Skip()
+					c.also(p, "output_tokens_details.")
 				}
 			}
 		case "server_tool_use":
@@ -74,7 +75,7 @@ func (c *counters) merge(p *jsonpull.Parser) error {
 				if p.Name == "web_search_requests" {
 					take(&c.searches)
 				} else {
-					p.Skip()
+					c.also(p, "server_tool_use.")
 				}
 			}
 		case "service_tier":
@@ -85,8 +86,8 @@ func (c *counters) merge(p *jsonpull.Parser) error {
 			if e := c.iterations(p); e != nil && err == nil {
 				err = e
 			}
-		default:
-			p.Skip()
+		default: // inference_geo …
+			c.also(p, "")
 		}
 	}
 	if err != nil {
@@ -111,6 +112,16 @@ func (c *counters) merge(p *jsonpull.Parser) error {
 		c.w5m, c.w1h = write, 0
 	}
 	return nil
+}
+
+// also takes a member that no Usage says.
+func (c *counters) also(p *jsonpull.Parser, in string) {
+	name := p.Name // of a value's own members it becomes theirs
+	switch raw := p.Raw(); raw {
+	case `"not_available"`, `"global"`: // where inference ran: nowhere in particular
+	default:
+		c.other.Add(in+name, raw)
+	}
 }
 
 // iterations reads the figures of each sampling iteration. Those of "message" and "fallback_message"
@@ -145,6 +156,7 @@ func (c *counters) iterations(p *jsonpull.Parser) error {
 	}
 	if found {
 		c.beside = &sum
+		c.other.Add("iterations", "[…]")
 	}
 	return nil
 }

@@ -28,9 +28,12 @@ type requestWriter struct {
 	system  []piece
 	turns   []outTurn
 	tools   []outTool
-	madeUp  bool          // the tools are only named, since they were called
-	dropped bool          // the block before was left out
-	points  []*cachePoint // in the order in which the API reads them: tools, system, messages
+	customs map[string]bool // tools that take free text and are declared to take a string now
+	madeUp  bool            // the tools are only named, since they were called
+	dropped bool            // the block before was left out
+	points  []*cachePoint   // in the order in which the API reads them: tools, system, messages
+
+	extras map[int]bool // the Extra fields that were written, by their numbers
 
 	think  outThinking
 	max    int64
@@ -170,13 +173,12 @@ func (w *requestWriter) plan() {
 }
 
 func (w *requestWriter) append(dst []byte) []byte {
-	req := w.req
 	dst = append(dst, `{"model":`...)
 	dst = jsonedit.AppendQuoted(dst, w.to.Model)
 	counting := w.to.Op == canon.OpCountTokens
 	if !counting {
 		dst = append(dst, `,"max_tokens":`...)
-		if raw := w.extra("max_tokens"); raw != nil {
+		if raw := w.extra("", "max_tokens"); raw != nil {
 			dst = append(dst, raw...)
 		} else {
 			dst = strconv.AppendInt(dst, w.max, 10)
@@ -206,14 +208,26 @@ func (w *requestWriter) append(dst []byte) []byte {
 	}
 	w.declareRest()
 	if w.home {
-		for _, f := range req.Extra {
-			if strings.Contains(f.Name, ".") || f.Name == "max_tokens" || counting && !counted(f.Name) {
-				continue // said where it belongs
-			}
-			dst = appendMember(dst, f)
-		}
+		dst = w.appendTop(dst)
 	}
 	return append(dst, '}')
+}
+
+// appendTop appends the Extra fields at the top of a request, and declares those within something that is no
+// longer there. A count leaves out what only generating takes.
+func (w *requestWriter) appendTop(dst []byte) []byte {
+	counting := w.to.Op == canon.OpCountTokens
+	for i, f := range w.req.Extra {
+		top := f.In == ""
+		switch {
+		case counting && (!top || !counted(f.Name)), top && f.Name == "max_tokens":
+		case top:
+			dst = appendMember(dst, f)
+		case !w.extras[i]:
+			w.lose(canon.WhatExtra, f.Name, "what it belongs to is not sent")
+		}
+	}
+	return dst
 }
 
 // counted reports whether count_tokens takes a member of that name.
@@ -243,7 +257,7 @@ func (w *requestWriter) declareRest() {
 	if req.LogProbs != nil {
 		w.lose(canon.WhatLogProbs, "", "the upstream tells no probabilities")
 	}
-	if req.Verbosity != "" {
+	if req.Verbosity != "" && req.Verbosity != "medium" { // which is what a model does that is not told
 		w.lose(canon.WhatVerbosity, "", "the upstream has no verbosity")
 	}
 	if req.CacheKey != "" {
@@ -259,31 +273,38 @@ func (w *requestWriter) declareRest() {
 		w.lose(canon.WhatMetadata, "", "the upstream takes no tags but the user")
 	}
 	for _, f := range req.Extra {
+		if f.Idle {
+			continue
+		}
 		w.lose(canon.WhatExtra, f.Name, "the upstream has nothing like it")
 	}
 }
 
-// extra returns the value of an Extra field of a request that goes home.
-func (w *requestWriter) extra(name string) json.RawMessage {
+// extra returns the value of an Extra field of a request that goes home, whose path is in and its own name.
+func (w *requestWriter) extra(in, name string) json.RawMessage {
 	if !w.home {
 		return nil
 	}
 	for _, f := range w.req.Extra {
-		if f.Name == name {
+		if f.In == in && f.Own() == name {
 			return f.Value
 		}
 	}
 	return nil
 }
 
-// appendExtras appends the Extra fields below a path, each after a comma.
-func (w *requestWriter) appendExtras(dst []byte, prefix string) []byte {
+// appendExtras appends the Extra fields of the member in, each after a comma.
+func (w *requestWriter) appendExtras(dst []byte, in string) []byte {
 	if !w.home {
 		return dst
 	}
-	for _, f := range w.req.Extra {
-		if name, ok := strings.CutPrefix(f.Name, prefix); ok && !strings.Contains(name, ".") {
-			dst = appendMember(dst, canon.Field{Name: name, Value: f.Value})
+	for i, f := range w.req.Extra {
+		if f.In == in {
+			if w.extras == nil {
+				w.extras = map[int]bool{}
+			}
+			w.extras[i] = true
+			dst = appendMember(dst, canon.Field{Name: f.Own(), Value: f.Value})
 		}
 	}
 	return dst
@@ -347,7 +368,7 @@ func (w *requestWriter) appendMetadata(dst []byte) []byte {
 		for _, f := range w.req.Metadata {
 			dst = appendMember(dst, f)
 		}
-		dst = w.appendExtras(dst, "metadata.")
+		dst = w.appendExtras(dst, "metadata")
 	}
 	if len(dst) == empty {
 		return dst[:from]
@@ -362,7 +383,7 @@ func (w *requestWriter) appendTier(dst []byte) []byte {
 	case tier == "":
 		return dst
 	case w.home, tier == "auto", tier == "standard_only":
-	case tier == "default":
+	case tier == "default", tier == "standard":
 		tier = "standard_only" // the same under the other name
 	case tier == "priority":
 		w.change(canon.WhatTier, "", "priority can't be demanded of the upstream; it gives it where it is paid for")

@@ -134,8 +134,10 @@ func (w *requestWriter) addToolUse(dst []piece, path string, b canon.ToolUse) []
 		p.b = b
 		return append(dst, p)
 	}
-	if !validName(b.Name, maxToolName) {
-		b.Name = cleanName(b.Name, maxToolName)
+	name := b.Name
+	if !validName(name, maxToolName) {
+		b.Name = cleanName(name, maxToolName)
+		w.change(canon.WhatToolUse, path, "the name of a tool is letters, digits, _ and - there: "+b.Name)
 	}
 	input := strings.TrimSpace(string(b.Input))
 	switch {
@@ -143,6 +145,9 @@ func (w *requestWriter) addToolUse(dst []piece, path string, b canon.ToolUse) []
 		b.Input = json.RawMessage("{}")
 	case b.Custom:
 		b.Input = canon.CustomArguments(b.Input)
+		if !w.customs[name] { // else it is declared at the tool
+			w.change(canon.WhatToolCustom, path, "a call with free text becomes one with a string")
+		}
 	case input[0] == '{' && utf8.ValidString(input) && json.Valid([]byte(input)):
 		b.Input = json.RawMessage(input)
 	case input[0] == '"' && utf8.ValidString(input) && json.Valid([]byte(input)): // text already
@@ -169,8 +174,11 @@ func (w *requestWriter) addPoint(dst []piece, path string, b canon.CachePoint) [
 		}
 		return dst
 	}
-	if len(dst) > 0 {
+	switch {
+	case len(dst) > 0:
 		w.lose(canon.WhatCachePoint, path, "thoughts can't end what is cached")
+	case w.dropped && !w.home:
+		w.lose(canon.WhatCachePoint, path, "the block that it stands at is left out")
 	}
 	return dst // before the first block of a message there is nothing to cache that is not cached with it
 }

@@ -65,6 +65,9 @@ func (w *requestWriter) addMedia(dst []piece, where spot, path string, m canon.M
 	if m.Detail != "" && m.Detail != "auto" {
 		w.lose(canon.WhatImageDetail, path, "images have one level of detail there")
 	}
+	if m.Name != "" && m.Kind == canon.MediaImage {
+		w.lose(canon.WhatFileName, path, "images have no names there")
+	}
 	p.b = m
 	return append(dst, p)
 }

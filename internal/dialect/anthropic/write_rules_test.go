@@ -69,6 +69,58 @@ func TestRules(t *testing.T) {
 			never: []string{"image"},
 			lost:  `system.content lost "s";image.data lost "a.b"`,
 		},
+		"a name of an image": {
+			req:  canon.Request{Turns: []canon.Turn{says(canon.RoleUser, "u", canon.Media{Kind: canon.MediaImage, MIME: "image/png", Data: "iVBORw0KGgo=", Name: "a.png"})}},
+			lost: `file.name lost "u.a"`,
+		},
+		"a cache point at what is left out": {
+			req:  canon.Request{Turns: []canon.Turn{user, says(canon.RoleAssistant, "a", text("so")), says(canon.RoleUser, "v", canon.Media{Kind: canon.MediaAudio}, canon.CachePoint{}, text("hear"))}},
+			lost: `audio lost "v.a";cache_point lost "v.b"`,
+		},
+		"results behind words": {
+			req: canon.Request{Tools: []canon.Tool{{Name: "f"}}, Turns: []canon.Turn{
+				user, says(canon.RoleAssistant, "a", call("c", "f")),
+				says(canon.RoleUser, "v", text("well"), canon.ToolResult{ID: "c"}),
+			}},
+			wants: []string{`{"role":"user","content":[{"type":"tool_result","tool_use_id":"c"},{"type":"text","text":"well"}]}`},
+			lost:  `tool_result changed "v.b"`,
+		},
+		"names of tools that are gone": {
+			req:   canon.Request{Turns: []canon.Turn{user, says(canon.RoleAssistant, "a", call("c", "f.g")), says(canon.RoleTool, "t", canon.ToolResult{ID: "c"})}},
+			wants: []string{`"name":"f_g","input":{}`},
+			lost:  `tool_use changed "a.a";tool changed ""`,
+		},
+		"a format that is described twice": {
+			req:   canon.Request{Turns: []canon.Turn{user}, Format: &canon.Format{Description: "mine", Schema: json.RawMessage(`{"type":"object","properties":{},"description":"own","additionalProperties":false}`)}},
+			never: []string{"mine"},
+			lost:  `format.name lost ""`,
+		},
+		"a format that allows more members": {
+			req:   canon.Request{Turns: []canon.Turn{user}, Format: &canon.Format{Schema: json.RawMessage(`{"type":"object","properties":{},"additionalProperties":true}`)}},
+			wants: []string{`"schema":{"type":"object","properties":{},"additionalProperties":false}`},
+			lost:  `format.schema changed ""`,
+		},
+		"arguments that only begin like text": {
+			req:   canon.Request{Turns: []canon.Turn{user, says(canon.RoleAssistant, "a", canon.ToolUse{ID: "c", Name: "f", Input: json.RawMessage(`"a" b`)}), says(canon.RoleTool, "t", canon.ToolResult{ID: "c"})}},
+			wants: []string{`"input":{"input":"\"a\" b"}`},
+			lost:  `tool_use.arguments changed "a.a";tool changed ""`,
+		},
+		"a model that does not think": {
+			req:   canon.Request{Turns: []canon.Turn{user}, Reasoning: &canon.Effort{Level: "high", Budget: 2000, Adaptive: true, Show: canon.ThoughtsShown}},
+			to:    dialect.Target{Thinking: dialect.ThinkingNone},
+			never: []string{"thinking", "effort"},
+			lost:  `reasoning.effort lost "";reasoning.budget lost "";reasoning.adaptive lost "";reasoning.show lost ""`,
+		},
+		"thoughts that can't be shown": {
+			req:  canon.Request{Turns: []canon.Turn{user}, Reasoning: &canon.Effort{Level: "high", Show: canon.ThoughtsShown}},
+			to:   dialect.Target{Thinking: dialect.ThinkingEffort},
+			lost: `reasoning.show lost ""`,
+		},
+		"a table by its address": {
+			req:   canon.Request{Turns: []canon.Turn{says(canon.RoleUser, "u", canon.Media{Kind: canon.MediaFile, MIME: "text/csv", URL: "https://a.test/x.csv"}, canon.Text{Text: "x"})}},
+			never: []string{"a.test"},
+			lost:  `file.url lost "u.a"`,
+		},
 		"base64 of the other alphabet": {
 			req:   canon.Request{Turns: []canon.Turn{says(canon.RoleUser, "u", canon.Media{Kind: canon.MediaImage, MIME: "image/png", Data: "-_8\nA"})}},
 			wants: []string{`"data":"+/8A"`},

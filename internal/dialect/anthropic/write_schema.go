@@ -132,7 +132,7 @@ func (w *requestWriter) appendOutputConfig(dst []byte) []byte {
 	if f := w.req.Format; f != nil && f.Schema != nil {
 		dst = w.appendFormat(dst, f)
 	}
-	dst = w.appendExtras(dst, "output_config.")
+	dst = w.appendExtras(dst, "output_config")
 	if len(dst) == empty {
 		return dst[:from]
 	}
@@ -143,6 +143,8 @@ func (w *requestWriter) appendFormat(dst []byte, f *canon.Format) []byte {
 	schema := f.Schema
 	if f.Name != "" {
 		w.lose(canon.WhatFormatName, "", "formats have no name there")
+	} else if f.Description != "" && member(string(schema), "description") != "" {
+		w.lose(canon.WhatFormatName, "", "formats have no description there but the schema's own")
 	}
 	if !w.home {
 		if f.Strict != nil && !*f.Strict {
@@ -159,8 +161,8 @@ func (w *requestWriter) appendFormat(dst []byte, f *canon.Format) []byte {
 	}
 	dst = append(dst, `"format":{"type":"json_schema","schema":`...)
 	dst = append(dst, schema...)
-	dst = w.appendExtras(dst, "output_config.format.")
-	dst = w.appendExtras(dst, "output_format.")
+	dst = w.appendExtras(dst, "output_config.format")
+	dst = w.appendExtras(dst, "output_format")
 	return append(dst, '}')
 }
 

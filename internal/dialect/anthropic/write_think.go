@@ -65,9 +65,12 @@ func (w *requestWriter) planThinking() {
 		}
 	}
 	switch {
+	case !t.on() && r.Show == canon.ThoughtsShown && w.to.Thinking == dialect.ThinkingBudget && r.Level == "" && r.Budget == 0 && !r.Adaptive:
+		w.lose(canon.WhatThoughts, "", "the model thinks only where it is told how much")
+		return
 	case !t.on():
-		if r.Show == canon.ThoughtsShown && w.to.Thinking == dialect.ThinkingBudget && r.Level == "" && r.Budget == 0 && !r.Adaptive {
-			w.lose(canon.WhatThoughts, "", "the model thinks only where it is told how much")
+		if r.Show == canon.ThoughtsShown && w.to.Thinking == dialect.ThinkingEffort {
+			w.lose(canon.WhatThoughts, "", "the model can't be asked to show what it thinks")
 		}
 		return
 	case r.Show == canon.ThoughtsShown:
@@ -226,7 +229,7 @@ func (w *requestWriter) appendThinking(dst []byte) []byte {
 	from := len(dst)
 	dst = append(dst, `,"thinking":{`...)
 	empty := len(dst)
-	if raw := w.extra("thinking.type"); raw != nil {
+	if raw := w.extra("thinking", "type"); raw != nil {
 		t.kind = ""
 	}
 	if t.kind != "" {
@@ -246,9 +249,14 @@ func (w *requestWriter) appendThinking(dst []byte) []byte {
 		dst = jsonedit.AppendQuoted(dst, t.display)
 	}
 	said := len(dst)
-	dst = w.appendExtras(dst, "thinking.")
+	dst = w.appendExtras(dst, "thinking")
 	alone := said == empty && w.req.Reasoning == nil // as it came: members without a type
-	if len(dst) == empty || t.kind == "" && w.extra("thinking.type") == nil && !alone {
+	if len(dst) == empty || t.kind == "" && w.extra("thinking", "type") == nil && !alone {
+		for i, f := range w.req.Extra {
+			if f.In == "thinking" {
+				delete(w.extras, i)
+			}
+		}
 		return dst[:from]
 	}
 	return append(dst, '}')

@@ -2,7 +2,6 @@ package anthropic
 
 import (
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -27,15 +26,17 @@ type outTool struct {
 // gatherTools takes the tools, or of them those that may be called.
 func (w *requestWriter) gatherTools() {
 	choice := w.req.ToolChoice
-	only := choice.Allowed
-	if (choice.Mode == canon.ToolAuto || choice.Mode == canon.ToolRequired) && len(only) > 0 {
+	var only map[string]bool
+	if (choice.Mode == canon.ToolAuto || choice.Mode == canon.ToolRequired) && len(choice.Allowed) > 0 {
 		w.change(canon.WhatToolAllowed, "", "tools that may not be called are left out")
-	} else {
-		only = nil
+		only = make(map[string]bool, len(choice.Allowed))
+		for _, name := range choice.Allowed {
+			only[name] = true
+		}
 	}
 	for i := range w.req.Tools {
 		t := &w.req.Tools[i]
-		if only != nil && !slices.Contains(only, t.Name) && (t.Hosted == nil || !slices.Contains(only, string(t.Hosted.Kind))) {
+		if only != nil && !only[t.Name] && (t.Hosted == nil || !only[string(t.Hosted.Kind)]) {
 			continue
 		}
 		w.gatherTool(t)
@@ -56,6 +57,10 @@ func (w *requestWriter) gatherTool(t *canon.Tool) {
 		if t.Custom {
 			out.description, out.schema = canon.CustomFunction(*t)
 			w.change(canon.WhatToolCustom, t.At, "a tool that takes free text becomes one that takes a string")
+			if w.customs == nil {
+				w.customs = map[string]bool{}
+			}
+			w.customs[t.Name] = true
 		}
 		if !w.home {
 			if !validName(t.Name, maxToolName) {
@@ -73,6 +78,9 @@ func (w *requestWriter) gatherTool(t *canon.Tool) {
 	}
 	if !w.home {
 		for _, f := range t.Extra {
+			if f.Idle {
+				continue
+			}
 			w.lose(canon.WhatToolExtra, t.At+"."+f.Name, "the upstream's tools have nothing like it")
 		}
 	}
@@ -304,7 +312,7 @@ func (w *requestWriter) appendToolChoice(dst []byte) []byte {
 		dst = append(dst, `,"disable_parallel_tool_use":`...)
 		dst = strconv.AppendBool(dst, !*parallel)
 	}
-	dst = w.appendExtras(dst, "tool_choice.")
+	dst = w.appendExtras(dst, "tool_choice")
 	return append(dst, '}')
 }
 
@@ -337,12 +345,14 @@ func (w *requestWriter) makeUpTools() {
 	if len(w.tools) > 0 {
 		return
 	}
+	named := map[string]bool{}
 	for i := range w.turns {
 		for _, p := range w.turns[i].pieces {
 			use, ok := p.b.(canon.ToolUse)
-			if !ok || slices.ContainsFunc(w.tools, func(t outTool) bool { return t.tool.Name == use.Name }) {
+			if !ok || named[use.Name] {
 				continue
 			}
+			named[use.Name] = true
 			if !w.madeUp {
 				w.madeUp = true
 				w.change(canon.WhatTool, "", "tools that were called must be offered again; they are named, and none may be called")

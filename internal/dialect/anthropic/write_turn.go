@@ -58,6 +58,7 @@ func (w *requestWriter) instruct(t *canon.Turn) {
 
 // gatherTurns sorts the conversation into messages.
 func (w *requestWriter) gatherTurns() {
+	answered := w.answered()
 	for i := range w.req.Turns {
 		t := &w.req.Turns[i]
 		if t.Name != "" && t.Role != canon.RoleTool {
@@ -65,7 +66,7 @@ func (w *requestWriter) gatherTurns() {
 		}
 		switch t.Role {
 		case canon.RoleSystem, canon.RoleDeveloper:
-			w.gatherInstructions(i, t)
+			w.gatherInstructions(t, answered[i])
 			continue
 		case canon.RoleUser, canon.RoleTool, canon.RoleAssistant:
 		default:
@@ -86,8 +87,21 @@ func (w *requestWriter) gatherTurns() {
 		}
 	}
 	for i := range w.turns {
-		// Results come first: the API wants them directly after their calls.
-		slices.SortStableFunc(w.turns[i].pieces, func(a, b piece) int { return a.order() - b.order() })
+		w.resultsFirst(&w.turns[i])
+	}
+}
+
+// resultsFirst brings results before all else: the API wants them directly after their calls.
+func (w *requestWriter) resultsFirst(t *outTurn) {
+	late := false
+	for _, p := range t.pieces {
+		late = late || p.order() > 0
+		if late && p.order() == 0 && !w.home {
+			w.change(canon.WhatToolResult, p.path, "results stand before all else that the user says")
+		}
+	}
+	if late {
+		slices.SortStableFunc(t.pieces, func(a, b piece) int { return a.order() - b.order() })
 	}
 }
 
@@ -95,7 +109,7 @@ func (w *requestWriter) gatherTurns() {
 // nothing was said before them, or if they go home. Newer models take them between a user's turn and
 // the answer (https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages,
 // read 2026-11-21); which those are a Target may say. Else they join those at the top.
-func (w *requestWriter) gatherInstructions(i int, t *canon.Turn) {
+func (w *requestWriter) gatherInstructions(t *canon.Turn, answered bool) {
 	switch {
 	case w.home:
 		turn := outTurn{role: "system", at: t.At}
@@ -109,7 +123,7 @@ func (w *requestWriter) gatherInstructions(i int, t *canon.Turn) {
 		w.turns = append(w.turns, turn)
 	case len(w.turns) == 0:
 		w.instruct(t)
-	case w.to.Takes(canon.WhatSystemPosition) && w.turns[len(w.turns)-1].role != "assistant" && w.answersAfter(i):
+	case w.to.Takes(canon.WhatSystemPosition) && w.turns[len(w.turns)-1].role != "assistant" && answered:
 		if last := &w.turns[len(w.turns)-1]; last.role != "system" {
 			w.turns = append(w.turns, outTurn{role: "system", at: t.At})
 		}
@@ -126,14 +140,18 @@ func (w *requestWriter) gatherInstructions(i int, t *canon.Turn) {
 	}
 }
 
-// answersAfter reports whether the next turn that is no instruction is the model's, or there is none.
-func (w *requestWriter) answersAfter(i int) bool {
-	for _, t := range w.req.Turns[i+1:] {
-		if t.Role != canon.RoleSystem && t.Role != canon.RoleDeveloper {
-			return t.Role == canon.RoleAssistant
+// answered says of each turn whether the next one behind it that is no instruction is the model's, or there
+// is none.
+func (w *requestWriter) answered() []bool {
+	out := make([]bool, len(w.req.Turns))
+	next := true
+	for i := len(out) - 1; i >= 0; i-- {
+		out[i] = next
+		if r := w.req.Turns[i].Role; r != canon.RoleSystem && r != canon.RoleDeveloper {
+			next = r == canon.RoleAssistant
 		}
 	}
-	return true
+	return out
 }
 
 // end says where the conversation ends so far, to see whether a block was added.
@@ -178,72 +196,6 @@ func (w *requestWriter) addTo(where spot, t *canon.Turn, n int, b canon.Block) {
 // isMessageRest reports whether f is what a message says beside its content.
 func isMessageRest(f canon.Foreign) bool {
 	return f.Dialect == canon.Anthropic && member(string(f.Raw), "role") != "" && member(string(f.Raw), "type") == ""
-}
-
-// pairCalls gives every call its id and its result the same, and sees to it that results stand in the
-// message after their calls: the API refuses everything else.
-func (w *requestWriter) pairCalls() {
-	used := map[string]int{}
-	for i := 0; i < len(w.turns); i++ {
-		if w.turns[i].role != "assistant" {
-			continue
-		}
-		for k := range w.turns[i].pieces {
-			call := &w.turns[i].pieces[k]
-			use, ok := call.b.(canon.ToolUse)
-			if !ok {
-				continue
-			}
-			call.id = uniqueID(use.ID, used)
-			if i == len(w.turns)-1 {
-				continue // still to be answered
-			}
-			w.findResult(i, use.ID, call)
-		}
-	}
-	for i := range w.turns {
-		for _, p := range w.turns[i].pieces {
-			if r, ok := p.b.(canon.ToolResult); ok && p.id == "" {
-				w.fail(p.path, "is the result of a tool call %q that is not in the conversation", clip(r.ID))
-			}
-		}
-	}
-}
-
-// findResult finds the result of a call in the message i, and moves it there if it comes too late.
-func (w *requestWriter) findResult(i int, id string, call *piece) {
-	path, written := call.path, call.id // call is gone once a message is put in
-	for n := i + 1; n < len(w.turns); n++ {
-		for k := range w.turns[n].pieces {
-			p := &w.turns[n].pieces[k]
-			if use, ok := p.b.(canon.ToolUse); ok && use.ID == id {
-				n = len(w.turns) // a later call of the same id has the results from here on
-				break
-			}
-			if r, ok := p.b.(canon.ToolResult); !ok || p.id != "" || r.ID != id {
-				continue
-			}
-			p.id = written
-			if n == i+1 {
-				return
-			}
-			w.change(canon.WhatToolResult, p.path, "results must stand directly after the turn that called: moved there")
-			late := *p
-			w.turns[n].pieces = slices.Delete(w.turns[n].pieces, k, k+1)
-			next := &w.turns[i+1]
-			if next.role != "user" {
-				w.turns = slices.Insert(w.turns, i+1, outTurn{role: "user", at: late.path})
-				next = &w.turns[i+1]
-			}
-			at := slices.IndexFunc(next.pieces, func(p piece) bool { return p.order() > 0 })
-			if at < 0 {
-				at = len(next.pieces)
-			}
-			next.pieces = slices.Insert(next.pieces, at, late)
-			return
-		}
-	}
-	w.fail(path, "calls a tool (%q) whose result is not in the conversation", clip(id))
 }
 
 // maxID is the longest id of a call that the API takes.
@@ -310,13 +262,18 @@ const goOn = "Continue."
 // fitTurns makes the conversation one that the API takes: it begins with the user, no message is empty,
 // and the last one does not end in white space.
 func (w *requestWriter) fitTurns() {
-	w.turns = slices.DeleteFunc(w.turns, func(t outTurn) bool { return len(t.pieces) == 0 })
-	for i := len(w.turns) - 1; i > 0; i-- {
-		if w.turns[i].role == w.turns[i-1].role && w.turns[i].role != "system" {
-			w.turns[i-1].pieces = append(w.turns[i-1].pieces, w.turns[i].pieces...)
-			w.turns = slices.Delete(w.turns, i, i+1)
+	joined := w.turns[:0]
+	for _, t := range w.turns {
+		last := len(joined) - 1
+		switch {
+		case len(t.pieces) == 0:
+		case last >= 0 && joined[last].role == t.role && t.role != "system":
+			joined[last].pieces = append(joined[last].pieces, t.pieces...)
+		default:
+			joined = append(joined, t)
 		}
 	}
+	w.turns = joined
 	user := outTurn{role: "user", pieces: []piece{{b: canon.Text{Text: goOn}}}}
 	switch {
 	case len(w.turns) == 0:

@@ -13,6 +13,9 @@ import (
 func (p *Protocol) NewWriter(a dialect.Answer) dialect.Writer {
 	w := &writer{p: p, a: a, id: strings.ReplaceAll(a.ID, "-", "")}
 	w.out.stream = a.Head.Stream
+	if a.Head.Stream { // message_start tells the input, which most others tell last; many clients read it there alone
+		w.usage.Input = a.About
+	}
 	if r := a.Request; r != nil && r.Reasoning != nil {
 		w.hidden = r.Reasoning.Show == canon.ThoughtsHidden
 	}
@@ -33,8 +36,9 @@ type writer struct {
 	started, ended bool
 	out            blockWriter
 	cur            *block
-	queue          []*block // what waits for cur, in order
-	held           int      // bytes that wait
+	queue          []*block            // what waits for cur, in order
+	live           map[blockKey]*block // of cur and queue what goes on
+	held           int                 // bytes that wait
 	calls          int
 	ids            map[string]int        // of calls
 	hidden         bool                  // the client wants no thoughts, only their seals
@@ -42,10 +46,10 @@ type writer struct {
 	tail           *canon.ReasoningDelta // another vendor's seal after text: Google signs the last part of an answer
 
 	searches []*search
-	sources  []canon.Citation // of all citations so far
+	asked    map[searchKey][]*search // those without an answer
+	sources  []canon.Citation        // of all citations so far
 	usage    canon.Usage
-	why      canon.Stop
-	sequence string
+	stop     canon.Stopped
 	refusal  []byte
 
 	lost []canon.Loss
@@ -143,22 +147,28 @@ func (w *writer) Write(dst []byte, e canon.Event) []byte {
 		}
 	case canon.Stopped:
 		if e.Choice == 0 {
-			w.why, w.sequence = e.Why, e.Sequence
+			w.stop = e
 			return w.flush(w.start(dst))
 		}
 	case canon.Used:
-		w.usage = e.Usage
+		if w.usage = e.Usage; len(e.Beside) > 0 {
+			w.lose(canon.LostUsage(e.Beside))
+		}
 	case canon.Other:
 		if e.Name == "ping" && w.started {
 			return w.out.ping(dst)
 		}
-		if e.Content {
+		if e.Content || e.Aside {
 			w.lose(canon.LostAt(canon.WhatAnswerOther, "", "a message has nothing like it"))
 		}
 	case canon.Ended:
 		return w.end(dst)
-	case canon.TokenProbs, canon.Embedding, canon.Failed:
-		// Nobody can ask for the first two here; the last one is told by Fail.
+	case canon.TokenProbs:
+		if w.first(e.Choice) { // nobody can ask for them here, but some upstreams tell them all the same
+			w.lose(canon.LostAt(canon.WhatAnswerLogProbs, "", "a message tells no probabilities"))
+		}
+	case canon.Embedding, canon.Failed:
+		// Nobody can ask for the first here; the second is told by Fail.
 	}
 	return dst
 }
@@ -238,6 +248,7 @@ func (w *writer) end(dst []byte) []byte {
 	}
 	dst = w.flush(w.start(dst))
 	dst = w.endSearches(dst)
+	w.usageLost()
 	w.ended = true
 	if !w.out.stream {
 		return dst
@@ -247,51 +258,6 @@ func (w *writer) end(dst []byte) []byte {
 	dst = append(dst, `},"usage":`...)
 	dst = w.appendUsage(dst, false)
 	return append(dst, "}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"...)
-}
-
-// appendStop says why the message ended. Some vendors say of an answer with calls that it is at its end,
-// so what was called decides.
-func (w *writer) appendStop(dst []byte) []byte {
-	reason := "end_turn"
-	switch w.why {
-	case canon.StopLength:
-		reason = "max_tokens"
-	case canon.StopSequence:
-		reason = "stop_sequence"
-	case canon.StopFilter, canon.StopRefusal:
-		reason = "refusal"
-	case canon.StopPause:
-		reason = "pause_turn"
-	default:
-		switch {
-		case w.calls > 0:
-			reason = "tool_use"
-		case len(w.refusal) > 0:
-			reason = "refusal"
-		}
-	}
-	dst = append(dst, `"stop_reason":"`...)
-	dst = append(dst, reason...)
-	dst = append(dst, `","stop_sequence":`...)
-	if r := w.a.Request; w.why == canon.StopSequence && w.sequence == "" && r != nil && len(r.Stop) == 1 {
-		w.sequence = r.Stop[0] // there was no other
-	}
-	if w.why == canon.StopSequence && w.sequence != "" {
-		dst = jsonedit.AppendQuoted(dst, w.sequence)
-	} else {
-		dst = append(dst, "null"...)
-	}
-	dst = append(dst, `,"stop_details":`...)
-	if reason != "refusal" {
-		return append(dst, "null"...)
-	}
-	dst = append(dst, `{"type":"refusal","category":null,"explanation":`...)
-	if len(w.refusal) > 0 {
-		dst = jsonedit.AppendQuoted(dst, string(w.refusal))
-	} else {
-		dst = append(dst, "null"...)
-	}
-	return append(dst, '}')
 }
 
 // appendUsage says the usage as far as it is known: all of it, or what a message_delta says of it. The
@@ -318,6 +284,9 @@ func (w *writer) appendUsage(dst []byte, all bool) []byte {
 	if u.WebSearches > 0 {
 		count(`,"server_tool_use":{"web_search_requests":`, u.WebSearches)
 		dst = append(dst, '}')
+	}
+	if w.a.Origin == canon.Anthropic && u.Tier == "fast" { // which is a speed in its own words: see counters
+		dst = append(dst, `,"speed":"fast"`...)
 	}
 	if all {
 		tier := "standard"

@@ -55,23 +55,35 @@ const (
 // always go on in a new block, a call not before it is whole.
 func (b *block) yields() bool { return b.done || b.kind != blockTool || b.json.whole() }
 
-// find returns the block of that kind and index that is open or waits.
-func (w *writer) find(kind blockKind, index int) *block {
-	for i := len(w.queue) - 1; i >= 0; i-- {
-		if b := w.queue[i]; b.kind == kind && b.index == index && !b.done {
-			return b
-		}
-	}
-	if b := w.cur; b != nil && b.kind == kind && b.index == index {
-		return b
-	}
-	return nil
+// blockKey names a block by what its events say.
+type blockKey struct {
+	kind  blockKind
+	index int
 }
 
-// begin puts b in line.
+// find returns the block of that kind and index that is open or waits, and goes on.
+func (w *writer) find(kind blockKind, index int) *block { return w.live[blockKey{kind, index}] }
+
+// begin puts b in line. A block of the same kind and index before it is over.
 func (w *writer) begin(dst []byte, b *block) []byte {
+	if !b.done {
+		w.finished(b.kind, b.index)
+		if w.live == nil {
+			w.live = map[blockKey]*block{}
+		}
+		w.live[blockKey{b.kind, b.index}] = b
+	}
 	w.queue = append(w.queue, b)
 	return w.advance(dst)
+}
+
+// finished marks the block of that kind and index, if there is one, as one that nothing more comes for.
+func (w *writer) finished(kind blockKind, index int) {
+	key := blockKey{kind, index}
+	if b := w.live[key]; b != nil {
+		b.done = true
+		delete(w.live, key)
+	}
 }
 
 // advance opens what waits, as far as what is open lets it.
@@ -102,6 +114,9 @@ func (w *writer) closeBlock(dst []byte) []byte {
 		return dst
 	}
 	w.cur = nil
+	if w.live[blockKey{b.kind, b.index}] == b {
+		w.finished(b.kind, b.index)
+	}
 	if b.kind == blockThinking && !w.out.signed && w.a.Origin != canon.Anthropic {
 		dst = w.out.delta(dst, deltaSignature, canon.MarkSeal(w.a.Origin, canon.Anthropic, ""))
 	}
@@ -152,10 +167,8 @@ func (w *writer) put(dst []byte, b *block, kind deltaKind, text string) []byte {
 }
 
 func (w *writer) blockEnd(dst []byte, index int) []byte {
-	for _, b := range w.queue {
-		if b.index == index {
-			b.done = true
-		}
+	for _, kind := range [...]blockKind{blockText, blockThinking, blockTool} {
+		w.finished(kind, index)
 	}
 	if w.cur != nil && w.cur.index == index {
 		dst = w.closeBlock(dst)
@@ -195,7 +208,7 @@ func (w *writer) reasoning(dst []byte, e canon.ReasoningDelta) []byte {
 		return dst
 	}
 	dst = w.put(dst, b, deltaSignature, canon.WrapSeal(w.a.Origin, canon.Anthropic, e.Seal))
-	b.done = true
+	w.finished(blockThinking, e.Index)
 	if b == w.cur {
 		dst = w.closeBlock(dst)
 	}
@@ -213,6 +226,9 @@ func (w *writer) call(e canon.ToolStart) *block {
 		id = "toolu_" + w.id + "_" + strconv.Itoa(w.calls)
 	}
 	w.calls++
+	if e.Custom {
+		w.lose(canon.ChangedAt(canon.WhatToolCustom, "", "a call with free text is one with a string here"))
+	}
 	return &block{kind: blockTool, index: e.Index, id: uniqueID(id, w.ids), name: e.Name, custom: e.Custom}
 }
 
@@ -246,11 +262,12 @@ func (w *writer) cite(dst []byte, e canon.Cited) []byte {
 	if b == nil && w.cur != nil && w.cur.kind == blockText {
 		b = w.cur
 	}
-	if b == nil || c.URL == "" {
+	own := w.a.Origin == canon.Anthropic && c.Raw != nil
+	if b == nil || c.URL == "" && !own {
 		w.lose(canon.LostAt(canon.WhatAnswerCitation, "", "sources are cited by their URL, at the text that they support"))
 		return dst
 	}
-	if c.From != 0 || c.To != 0 {
+	if !own && (c.From != 0 || c.To != 0) {
 		w.lose(canon.ChangedAt(canon.WhatAnswerCitation, "", "a source supports all of a block of text"))
 	}
 	return w.put(dst, b, deltaCitation, string(appendCitation(nil, c, w.a.Origin)))

@@ -40,15 +40,18 @@ func (w *writer) hosted(dst []byte, e canon.HostedUse) []byte {
 		return dst
 	}
 	var s *search
-	for _, have := range w.searches {
-		if have.kind == e.Kind && !have.answered && e.Done && (have.from == e.ID || e.ID == "") {
-			s = have
-			break
-		}
+	if e.Done {
+		s = w.answeredBy(e)
 	}
 	if s == nil {
 		s = &search{from: e.ID, kind: e.Kind, id: ownHosted + w.id + "_" + strconv.Itoa(len(w.searches))}
 		w.searches = append(w.searches, s)
+		if w.asked == nil {
+			w.asked = map[searchKey][]*search{}
+		}
+		for _, key := range [...]searchKey{{e.Kind, e.ID, false}, {e.Kind, "", true}} {
+			w.asked[key] = append(w.asked[key], s)
+		}
 		name, input := "web_search", `{"query":`
 		if e.Kind == canon.HostedCode {
 			name, input = "code_execution", `{"code":`
@@ -66,14 +69,42 @@ func (w *writer) hosted(dst []byte, e canon.HostedUse) []byte {
 	return w.result(dst, s, e)
 }
 
+// searchKey names searches of one kind: those with an id of the upstream's, or any.
+type searchKey struct {
+	kind canon.HostedKind
+	from string
+	any  bool
+}
+
+// answeredBy returns the first search without an answer that e is the result of; nil if there is none.
+func (w *writer) answeredBy(e canon.HostedUse) *search {
+	key := searchKey{e.Kind, e.ID, e.ID == ""}
+	for queue := w.asked[key]; len(queue) > 0; queue = queue[1:] {
+		if s := queue[0]; !s.answered {
+			w.asked[key] = queue
+			return s
+		}
+	}
+	delete(w.asked, key)
+	return nil
+}
+
 // result writes what a hosted tool found.
 func (w *writer) result(dst []byte, s *search, e canon.HostedUse) []byte {
 	s.answered = true
 	raw := []byte(`{"type":"web_search_tool_result","tool_use_id":"` + s.id + `","content":[`)
 	if s.kind == canon.HostedCode {
 		raw = []byte(`{"type":"code_execution_tool_result","tool_use_id":"` + s.id + `","content":{"type":"code_execution_result","stdout":`)
-		raw = jsonedit.AppendQuoted(raw, e.Output)
-		raw = append(raw, `,"stderr":"","return_code":0,"content":[]}}`...)
+		out, fault, code := e.Output, "", "0"
+		if e.Failed {
+			out, fault, code = "", e.Output, "1"
+		}
+		raw = jsonedit.AppendQuoted(raw, out)
+		raw = append(raw, `,"stderr":`...)
+		raw = jsonedit.AppendQuoted(raw, fault)
+		raw = append(append(append(raw, `,"return_code":`...), code...), `,"content":[]}}`...)
+	} else if e.Failed {
+		raw = append(raw[:len(raw)-1], `{"type":"web_search_tool_result_error","error_code":"unavailable"}}`...)
 	} else {
 		seen := map[string]bool{}
 		for _, c := range e.Sources {

@@ -25,10 +25,12 @@ func TestWriterRules(t *testing.T) {
 		"calls of custom tools": {
 			events: []canon.Event{canon.ToolStart{ID: "a", Name: "p", Custom: true}, canon.ToolDelta{JSON: `"a \"b`}, canon.ToolDelta{JSON: `\" c"`}},
 			want:   `{"type":"tool_use","id":"a","name":"p","input":{"input":"a \"b\" c"}}`,
+			lost:   `tool.custom changed ""`,
 		},
 		"cache writes of both lives": {
 			events: []canon.Event{canon.Used{Usage: canon.Usage{Input: 1, InputImage: 2, CacheRead: 4, CacheWrite5m: 8, CacheWrite1h: 16, Output: 32, Reasoning: 64, OutputImage: 128, Tier: "priority"}}},
 			want:   `"usage":{"input_tokens":3,"cache_creation_input_tokens":24,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_5m_input_tokens":8,"ephemeral_1h_input_tokens":16},"output_tokens":224,"output_tokens_details":{"thinking_tokens":64},"service_tier":"priority"}`,
+			lost:   `answer.usage changed ""`,
 		},
 		"the only stop sequence": {
 			req:    &canon.Request{Stop: []string{"X"}},
@@ -41,8 +43,24 @@ func TestWriterRules(t *testing.T) {
 			want:   `"stop_reason":"stop_sequence","stop_sequence":null`,
 		},
 		"the one that was met": {events: []canon.Event{canon.Stopped{Why: canon.StopSequence, Sequence: "Y"}}, want: `"stop_sequence":"Y"`},
-		"pause":                {events: []canon.Event{canon.Stopped{Why: canon.StopPause}}, want: `"pause_turn"`},
-		"cut while calling":    {events: []canon.Event{canon.ToolStart{Name: "f"}, canon.Stopped{Why: canon.StopLength}}, want: `"max_tokens"`},
+		"pause":                {events: []canon.Event{canon.Stopped{Why: canon.StopPause, Raw: "CONTINUATION"}}, want: `"pause_turn"`, lost: `answer.stop changed "stop_reason (CONTINUATION)"`},
+		"a prompt that was blocked": {
+			events: []canon.Event{canon.Stopped{Why: canon.StopFilter, Raw: "BLOCKLIST", Detail: "A word.", Prompt: true}},
+			want:   `"stop_reason":"refusal","stop_sequence":null,"stop_details":{"type":"refusal","category":null,"explanation":"A word."}`,
+			lost:   `answer.stop changed "stop_reason (BLOCKLIST)"`,
+		},
+		"an end that has no word": {
+			events: []canon.Event{canon.TextDelta{Text: "x"}, canon.Stopped{Why: canon.StopOther, Raw: "LANGUAGE"}},
+			want:   `"stop_reason":"end_turn"`,
+			lost:   `answer.stop changed "stop_reason (LANGUAGE)"`,
+		},
+		"cancelled": {events: []canon.Event{canon.Stopped{Why: canon.StopCancelled, Raw: "cancelled"}}, want: `"end_turn"`, lost: `answer.stop changed "stop_reason (cancelled)"`},
+		"an end of which more is said": {
+			events: []canon.Event{canon.Stopped{Why: canon.StopLength, Raw: "MAX_TOKENS", Detail: "Too long."}},
+			want:   `"max_tokens"`,
+			lost:   `answer.stop changed "stop_reason (MAX_TOKENS)"`,
+		},
+		"cut while calling": {events: []canon.Event{canon.ToolStart{Name: "f"}, canon.Stopped{Why: canon.StopLength}}, want: `"max_tokens"`},
 		"thoughts that are hidden": {
 			req:    &canon.Request{Reasoning: &canon.Effort{Show: canon.ThoughtsHidden}},
 			events: []canon.Event{canon.ReasoningDelta{Text: "secret"}, canon.ReasoningDelta{Seal: "s"}},
@@ -77,6 +95,26 @@ func TestWriterRules(t *testing.T) {
 		what, _, _ := strings.Cut(lossLines(lost), ":")
 		if what != c.lost {
 			t.Errorf("%s: lost %s, want %s", name, what, c.lost)
+		}
+	}
+}
+
+// At home an end keeps its own word, also one that is newer than we are, and all that is said of it.
+func TestStopsAtHome(t *testing.T) {
+	for _, end := range []string{
+		`"stop_reason":"model_context_window_exceeded","stop_sequence":null,"stop_details":null`,
+		`"stop_reason":"compaction","stop_sequence":null,"stop_details":null`,
+		`"stop_reason":"new_in_2027","stop_sequence":null,"stop_details":null`,
+		`"stop_reason":"refusal","stop_sequence":null,"stop_details":{"type":"refusal","category":"cyber","explanation":"Blocked."}`,
+		`"stop_reason":"stop_sequence","stop_sequence":"X","stop_details":null`,
+	} {
+		events, err := anthropic.New().NewReader(dialect.Head{Op: canon.OpGenerate}).Read("", []byte(`{"type":"message","content":[],`+end+`}`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, whole, lost := both(t, canon.Anthropic, nil, events)
+		if !strings.Contains(string(whole), end) || len(lost) > 0 {
+			t.Errorf("%s became %s, %s", end, whole, lossLines(lost))
 		}
 	}
 }
@@ -160,4 +198,28 @@ func TestAnyEvents(t *testing.T) {
 			t.Fatalf("%s", whole)
 		}
 	})
+}
+
+// TestInputIsToldFirst: a message_start says what is known of the input, an estimate if the upstream tells its
+// usage last; what it tells then stands. Whole answers hold no estimate.
+func TestInputIsToldFirst(t *testing.T) {
+	a := dialect.Answer{Head: dialect.Head{Op: canon.OpGenerate, Stream: true}, ID: "x", Model: "m", Origin: canon.OpenAIChat, About: 41}
+	w := anthropic.New().NewWriter(a)
+	start := string(w.Write(nil, canon.TextDelta{Text: "hi"}))
+	if !strings.Contains(start, `"usage":{"input_tokens":41,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,`) {
+		t.Errorf("message_start: %s", start)
+	}
+	end := string(w.Write(w.Write(nil, canon.Used{Usage: canon.Usage{Input: 7, CacheRead: 30, Output: 3}}), canon.Ended{}))
+	if !strings.Contains(end, `"usage":{"input_tokens":7,"cache_creation_input_tokens":0,"cache_read_input_tokens":30,"output_tokens":3}`) {
+		t.Errorf("message_delta: %s", end)
+	}
+	w = anthropic.New().NewWriter(a)
+	if start := string(w.Write(w.Write(nil, canon.Used{Usage: canon.Usage{Input: 7}}), canon.Start{})); !strings.Contains(start, `"usage":{"input_tokens":7,`) {
+		t.Errorf("message_start of known usage: %s", start)
+	}
+	a.Head.Stream = false
+	w = anthropic.New().NewWriter(a)
+	if whole := string(w.Close(w.Write(nil, canon.TextDelta{Text: "hi"}))); !strings.Contains(whole, `"usage":{"input_tokens":0,`) {
+		t.Errorf("whole: %s", whole)
+	}
 }

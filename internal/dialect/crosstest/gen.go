@@ -245,6 +245,18 @@ func Events(t *rapid.T) []canon.Event {
 		out = append(out, canon.BlockEnd{Index: index})
 		index++
 	}
+	if index > 0 && maybe(t, "thinks again") {
+		again := ""
+		if rapid.Bool().Draw(t, "aloud") {
+			again = text(t, "thought")
+		}
+		pieces(again, func(s string) { out = append(out, canon.ReasoningDelta{Index: index, Text: s}) })
+		out = append(out, canon.ReasoningDelta{Index: index, Seal: base64.StdEncoding.EncodeToString([]byte(word(t, "seal")))}, canon.BlockEnd{Index: index})
+		index++
+		pieces(text(t, "text"), func(s string) { out = append(out, canon.TextDelta{Index: index, Text: s}) })
+		out = append(out, canon.BlockEnd{Index: index})
+		index++
+	}
 	for i := range rapid.IntRange(0, 3).Draw(t, "calls") {
 		called = true
 		out = append(out, canon.ToolStart{Index: index, ID: "call_" + strconv.Itoa(i), Name: "tool_" + strconv.Itoa(i)})

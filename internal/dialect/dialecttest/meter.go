@@ -126,13 +126,22 @@ func line(e canon.Event) string {
 		return fmt.Sprintf("probs %d.%d %s", e.Choice, e.Index, flat(e.Tokens))
 	case canon.Embedding:
 		return fmt.Sprintf("embedding %d %s", e.Number, e.Values)
+	case canon.Kept:
+		return fmt.Sprintf("kept %q", e.ID)
 	case canon.BlockEnd:
 		return fmt.Sprintf("end %d.%d", e.Choice, e.Index)
 	case canon.Stopped:
+		line := fmt.Sprintf("stop %d %s %q", e.Choice, e.Why, e.Raw)
 		if e.Sequence != "" {
-			return fmt.Sprintf("stop %d %s %q at %q", e.Choice, e.Why, e.Raw, e.Sequence)
+			line += fmt.Sprintf(" at %q", e.Sequence)
 		}
-		return fmt.Sprintf("stop %d %s %q", e.Choice, e.Why, e.Raw)
+		if e.Category+e.Detail != "" {
+			line += fmt.Sprintf(" as %q: %q", e.Category, e.Detail)
+		}
+		if e.Prompt {
+			line += " the prompt"
+		}
+		return line
 	case canon.Used:
 		return "used " + flat(e.Usage)
 	case canon.Failed:

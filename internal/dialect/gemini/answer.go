@@ -14,7 +14,7 @@ import (
 
 // NewReader returns a reader for one answer to head.
 func (*Protocol) NewReader(head dialect.Head) dialect.Reader {
-	return &reader{op: head.Op, stream: head.Stream}
+	return &reader{op: head.Op, stream: head.Stream, passing: head.Passing}
 }
 
 // reader reads the chunks of a stream, or a whole answer, which is one chunk.
@@ -24,13 +24,15 @@ func (*Protocol) NewReader(head dialect.Head) dialect.Reader {
 type reader struct {
 	op       canon.Op
 	stream   bool
+	passing  bool // calls need not become whole
 	started  bool
 	blocked  bool // the prompt was; there are no candidates
 	answered bool // an operation without candidates was
 	usage    counters
 	choices  []choice
 	searched searches
-	model    string // as the last chunk that said so named it
+	model    string   // as the last chunk that said so named it
+	told     []string // names of what chunks said beside the answer
 }
 
 // choice is what is known of one candidate.
@@ -44,6 +46,9 @@ type choice struct {
 	said    said
 	notes   []canon.Event // on the whole of what was said: they wait for its end
 	cited   map[cited]struct{}
+	args    *arguments // of the call that goes on
+	bad     error      // what can't be an answer
+	asides  []aside    // what else was said of it, which canon has no word for
 }
 
 // Hidden is always false: usage is part of every chunk.
@@ -98,6 +103,7 @@ type chunk struct {
 	feedback, fault   string
 	start             canon.Start
 	embedded          int64 // tokens of what was embedded, as Vertex says
+	others            []aside
 }
 
 // seconds reads a time as Vertex writes it; 0 if it is none.
@@ -158,8 +164,8 @@ func (r *reader) chunk(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, er
 				out, err = r.embedding(p, &c, number, out)
 			}
 			r.usage.prompt = max(r.usage.prompt, c.embedded)
-		default:
-			p.Skip()
+		default: // modelStatus …
+			c.others = append(c.others, asideAt(p))
 		}
 		if err != nil && bad == nil {
 			bad = err
@@ -187,21 +193,29 @@ func (r *reader) chunk(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, er
 	}
 	if c.feedback != "" {
 		feedback := jsonpull.NewString(c.feedback)
+		block := canon.Stopped{Why: canon.StopFilter, Prompt: true}
 		for in := feedback.Object(); in && feedback.Member(); {
-			if feedback.Name != "blockReason" {
-				feedback.Skip()
-				continue
-			}
-			if reason := feedback.String(); reason != "" && reason != "BLOCK_REASON_UNSPECIFIED" && reason != "BLOCKED_REASON_UNSPECIFIED" {
-				r.blocked = true
-				out = append(out, canon.Stopped{Why: canon.StopFilter, Raw: reason})
+			switch feedback.Name {
+			case "blockReason":
+				block.Raw = feedback.String()
+			case "blockReasonMessage":
+				block.Detail = feedback.String()
+			default: // safetyRatings
+				a := asideAt(&feedback)
+				a.name = "promptFeedback." + a.name
+				c.others = append(c.others, a)
 			}
 		}
+		if block.Raw != "" && block.Raw != "BLOCK_REASON_UNSPECIFIED" && block.Raw != "BLOCKED_REASON_UNSPECIFIED" {
+			r.blocked = true
+			out = append(out, block)
+		}
 	}
+	out = r.beside(c.others, out)
 	if c.usage && r.usage.said || r.searched.count != searched {
 		u := r.usage.usage()
 		u.WebSearches = r.searched.billed(r.model)
-		out = append(out, canon.Used{Usage: u})
+		out = append(out, canon.Used{Usage: u, Beside: r.usage.beside})
 	}
 	return out, nil
 }
@@ -257,7 +271,8 @@ func (r *reader) choice(number int64) (*choice, error) {
 func (r *reader) candidate(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, error) {
 	var number int64
 	var content jsonpull.Parser
-	var reason, grounding, citations, pages, probs string
+	var reason, message, grounding, citations, pages, probs string
+	var others []aside
 	for in := p.Object(); in && p.Member(); {
 		switch p.Name {
 		case "index":
@@ -267,6 +282,8 @@ func (r *reader) candidate(p *jsonpull.Parser, out []canon.Event) ([]canon.Event
 			p.Skip()
 		case "finishReason":
 			reason = p.String()
+		case "finishMessage":
+			message = p.String()
 		case "groundingMetadata":
 			grounding = p.Raw()
 		case "citationMetadata":
@@ -275,23 +292,32 @@ func (r *reader) candidate(p *jsonpull.Parser, out []canon.Event) ([]canon.Event
 			pages = p.Raw()
 		case "logprobsResult":
 			probs = p.Raw()
-		default:
-			p.Skip()
+		default: // safetyRatings, avgLogprobs, continuationToken …
+			others = append(others, asideAt(p))
 		}
 	}
 	c, err := r.choice(number)
 	if err != nil {
 		return out, err
 	}
+	for _, o := range others {
+		c.beside(o)
+	}
 	whole, before := content, c.said.bytes
 	for in := content.Object(); in && content.Member(); {
-		if content.Name != "parts" {
+		switch content.Name {
+		case "parts":
+			for in := content.Array(); in && content.Element(); {
+				out = c.part(&content, out)
+			}
+		case "role":
 			content.Skip()
-			continue
+		default:
+			c.beside(asideAt(&content))
 		}
-		for in := content.Array(); in && content.Element(); {
-			out = c.part(&content, out)
-		}
+	}
+	if c.bad != nil && !r.passing {
+		return out, c.bad
 	}
 	if probs != "" {
 		out = c.logProbs(probs, out)
@@ -308,13 +334,31 @@ func (r *reader) candidate(p *jsonpull.Parser, out []canon.Event) ([]canon.Event
 	if reason == "" || reason == "FINISH_REASON_UNSPECIFIED" {
 		return out, nil
 	}
+	if reason == "STOP" {
+		out = c.endCall(out) // one that was cut by another reason stays as it is
+	}
+	c.args = nil
+	for _, e := range c.notes { // sources first, while the text that they are of is the last thing said
+		if _, ok := e.(canon.Cited); ok {
+			out = append(out, e)
+		}
+	}
 	for _, e := range c.notes {
-		out = append(out, c.placed(e))
+		if _, ok := e.(canon.Cited); !ok {
+			out = append(out, c.placed(e))
+		}
 	}
 	c.notes = c.notes[:0]
+	for _, a := range c.asides { // no content where nothing was said, and another may be asked
+		out = append(out, canon.Other{Name: a.name, Content: c.index >= 0, Aside: true, Raw: json.RawMessage(a.raw)})
+	}
+	c.asides = c.asides[:0]
 	if reason != c.stopped {
 		c.stopped = reason // old models say it in every chunk
-		out = append(out, canon.Stopped{Choice: c.number, Why: stopOf(reason, c.calls), Raw: reason})
+		if reason == "STOP" {
+			message = "" // that functions were called, or nothing more than the word
+		}
+		out = append(out, canon.Stopped{Choice: c.number, Why: stopOf(reason, c.calls), Raw: reason, Detail: message})
 	}
 	return out, nil
 }

@@ -2,6 +2,8 @@ package gemini
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 
 	"tollgate/internal/canon"
@@ -25,8 +27,9 @@ func (c *choice) block(kind byte) int {
 
 // part reads one part.
 func (c *choice) part(p *jsonpull.Parser, out []canon.Event) []canon.Event {
-	var text, seal, call, media, code, otherName string
+	var text, seal, call, media, code, codeName, otherName string
 	var hasText, thought bool
+	var notes []aside
 	whole := *p
 	for in := p.Object(); in && p.Member(); {
 		switch p.Name {
@@ -42,15 +45,23 @@ func (c *choice) part(p *jsonpull.Parser, out []canon.Event) []canon.Event {
 		case "inlineData":
 			media = p.Raw()
 		case "executableCode", "codeExecutionResult":
-			otherName = p.Name
+			otherName, codeName = p.Name, p.Name
 			code = p.Raw()
 		default:
 			otherName = p.Name
-			p.Skip()
+			notes = append(notes, asideAt(p))
+		}
+	}
+	if hasText || call != "" || media != "" || code != "" {
+		for _, n := range notes { // partMetadata …
+			c.beside(n)
 		}
 	}
 	if hasText && text == "" && seal == "" && !thought {
 		return out // the last chunk often has such a part, with nothing but the reason to stop beside it
+	}
+	if call == "" {
+		out = c.endCall(out)
 	}
 	if hasText && thought {
 		c.thought = true
@@ -73,10 +84,33 @@ func (c *choice) part(p *jsonpull.Parser, out []canon.Event) []canon.Event {
 	case otherName == "":
 		return out
 	case code != "" && !thought:
-		return append(out, c.code(otherName, code, whole.Raw()))
+		return append(out, c.code(codeName, code, whole.Raw()))
 	}
 	c.block(0)
-	return append(out, canon.Other{Name: otherName, Content: true, Raw: json.RawMessage(whole.Raw())})
+	raw := whole.Raw()
+	if otherName == "fileData" {
+		out = keptFile(raw, out)
+	}
+	return append(out, canon.Other{Name: otherName, Content: true, Raw: json.RawMessage(raw)})
+}
+
+// keptFile tells of the file that a part names, if the upstream's account keeps it.
+func keptFile(part string, out []canon.Event) []canon.Event {
+	p := jsonpull.NewString(part)
+	for in := p.Object(); in && p.Member(); {
+		if p.Name != "fileData" {
+			p.Skip()
+			continue
+		}
+		for in := p.Object(); in && p.Member(); {
+			if p.Name != "fileUri" {
+				p.Skip()
+			} else if uri := p.String(); isFilesAPI(uri) {
+				out = append(out, canon.Kept{ID: uri})
+			}
+		}
+	}
+	return out
 }
 
 // sealed reads the signature of a part that is no thought. It belongs to this part, so a new block begins
@@ -102,11 +136,11 @@ func (c *choice) sealed(seal string, out []canon.Event) []canon.Event {
 	return out
 }
 
-// call reads a functionCall. Vertex can stream its arguments as paths and values (partialArgs), ended by
-// a call without a name; only its own clients ask for that and can put it together, so it is passed on.
+// call reads a functionCall. Vertex can stream its arguments: then the call with its name comes first, its
+// arguments follow in calls without one, and the last of all of them does not say that it will continue.
 func (c *choice) call(raw string, out []canon.Event) []canon.Event {
-	var id, name, args string
-	partial := false
+	var id, name, args, partials string
+	more := false
 	p := jsonpull.NewString(raw)
 	for in := p.Object(); in && p.Member(); {
 		switch p.Name {
@@ -116,24 +150,95 @@ func (c *choice) call(raw string, out []canon.Event) []canon.Event {
 			name = p.String()
 		case "args":
 			args = p.Raw()
-		case "partialArgs", "willContinue":
-			partial = true
-			p.Skip()
+		case "partialArgs":
+			partials = p.Raw()
+		case "willContinue":
+			more = p.Bool()
 		default:
-			p.Skip()
+			c.beside(asideAt(&p))
 		}
 	}
 	c.calls = true
+	if args == "null" || more && isEmpty(args) {
+		args = ""
+	}
 	if name != "" {
-		out = append(out, canon.ToolStart{Choice: c.number, Index: c.block(0), ID: id, Name: name})
+		out = c.endCall(out)
+		index := c.block(0)
+		out = append(out, canon.ToolStart{Choice: c.number, Index: index, ID: id, Name: name})
+		c.args = &arguments{index: index, name: name}
 	}
-	if partial || name == "" {
+	switch {
+	case c.args == nil && args != "":
 		return append(out, canon.Other{Name: "functionCall", Content: true, Raw: json.RawMessage(raw)})
+	case c.args == nil && partials == "":
+		return out // the end of a call that had ended
+	case c.args == nil:
+		c.fail("arguments of a call that has not begun")
+		return append(out, canon.ToolDelta{Choice: c.number, Index: c.index, JSON: partials})
 	}
-	if args == "" || args == "null" {
-		args = "{}"
+	out = c.arguments(args, partials, out)
+	if !more {
+		out = c.endCall(out)
 	}
-	return append(out, canon.ToolDelta{Choice: c.number, Index: c.index, JSON: args})
+	return out
+}
+
+// isEmpty reports whether raw is an object without members.
+func isEmpty(raw string) bool {
+	p := jsonpull.NewString(raw)
+	return p.Object() && !p.Member()
+}
+
+// arguments reads what a chunk brings of the arguments of the call that goes on.
+func (c *choice) arguments(args, partials string, out []canon.Event) []canon.Event {
+	a := c.args
+	var dst []byte
+	if args != "" {
+		if a.bytes > 0 || partials != "" {
+			return c.broken(a, args+partials, out, errors.New("are whole and in pieces"))
+		}
+		c.args = nil // whole, whatever it says
+		return append(out, canon.ToolDelta{Choice: c.number, Index: a.index, JSON: args})
+	}
+	p := jsonpull.NewString(partials)
+	for in := partials != "" && p.Array(); in && p.Element(); {
+		one, err := readPartial(&p)
+		if err == nil {
+			dst, err = a.add(dst, one)
+		}
+		if err != nil {
+			return c.broken(a, partials, out, err)
+		}
+	}
+	if len(dst) == 0 {
+		return out
+	}
+	return append(out, canon.ToolDelta{Choice: c.number, Index: a.index, JSON: string(dst)})
+}
+
+// broken gives up on the arguments of a call. raw is what came of them, which a client that is passed it may make more of.
+func (c *choice) broken(a *arguments, raw string, out []canon.Event, err error) []canon.Event {
+	c.fail("arguments of the call %.80q: %w", a.name, err)
+	c.args = nil
+	return append(out, canon.ToolDelta{Choice: c.number, Index: a.index, JSON: raw})
+}
+
+// endCall ends the call that goes on, if one does.
+func (c *choice) endCall(out []canon.Event) []canon.Event {
+	a := c.args
+	if a == nil {
+		return out
+	}
+	c.args = nil
+	return append(out, canon.ToolDelta{Choice: c.number, Index: a.index, JSON: string(a.end(nil))})
+}
+
+// fail keeps the first thing that makes the answer none.
+func (c *choice) fail(format string, args ...any) {
+	if c.bad == nil {
+		c.bad = fmt.Errorf(format, args...)
+	}
 }
 
 // code reads code that Google ran, or what came of it. raw is the whole part.
@@ -150,6 +255,13 @@ func (c *choice) code(name, member, raw string) canon.Event {
 			use.Input = p.String()
 		case "output":
 			use.Output = p.String()
+		case "outcome":
+			outcome := p.String()
+			use.Failed = outcome != "OUTCOME_OK" && outcome != "OUTCOME_UNSPECIFIED"
+		case "language":
+			if language := p.String(); language != "PYTHON" && language != "LANGUAGE_UNSPECIFIED" {
+				c.beside(aside{"language", `"` + language + `"`})
+			}
 		default:
 			p.Skip()
 		}
@@ -166,8 +278,8 @@ func (c *choice) media(raw string) canon.Event {
 			m.MIME = p.String()
 		case "data":
 			m.Data = p.String()
-		default:
-			p.Skip()
+		default: // displayName
+			c.beside(asideAt(&p))
 		}
 	}
 	m.Kind = mediaKind(m.MIME)

@@ -43,7 +43,7 @@ func readConfig(req *canon.Request, raw string) error {
 		case "responseMimeType", "responseSchema", "responseJsonSchema":
 			// Together they are the format; see below.
 		default: // responseModalities, speechConfig, mediaResolution …
-			extra(req, "generationConfig."+m.Name, m.Raw)
+			extra(req, "generationConfig", m)
 		}
 		if err != nil {
 			return jsonfield.Within(err, m.Name)
@@ -75,9 +75,9 @@ func readLogProbs(req *canon.Request, config jsonfield.Object) error {
 	default:
 		return jsonfield.Within(jsonfield.Wrong("true or false", raw), "responseLogprobs")
 	}
-	for _, m := range config {
+	for _, m := range config { // without responseLogprobs, none are asked for
 		if m.Name == "logprobs" || m.Name == "responseLogprobs" {
-			extra(req, "generationConfig."+m.Name, m.Raw)
+			extra(req, "generationConfig", m)
 		}
 	}
 	return nil
@@ -119,12 +119,11 @@ func readThinking(req *canon.Request, raw string) error {
 			if err != nil {
 				return jsonfield.Within(err, m.Name)
 			}
-			effort(req).Show = canon.ThoughtsHidden
-			if show {
+			if show { // else nothing is asked for: the answer's writer keeps thoughts to itself
 				effort(req).Show = canon.ThoughtsShown
 			}
 		default:
-			extra(req, "generationConfig.thinkingConfig."+m.Name, m.Raw)
+			extra(req, "generationConfig.thinkingConfig", m)
 		}
 	}
 	return nil
@@ -150,7 +149,7 @@ func readFormat(req *canon.Request, config jsonfield.Object) error {
 		for _, m := range config {
 			switch m.Name {
 			case "responseMimeType", "responseSchema", "responseJsonSchema":
-				extra(req, "generationConfig."+m.Name, m.Raw)
+				extra(req, "generationConfig", m)
 			}
 		}
 		return nil
@@ -159,7 +158,7 @@ func readFormat(req *canon.Request, config jsonfield.Object) error {
 	case jsonSchemaRaw != "":
 		req.Format = &canon.Format{Schema: json.RawMessage(jsonSchemaRaw)}
 		if schema != "" {
-			extra(req, "generationConfig.responseSchema", schema)
+			extra(req, "generationConfig", jsonfield.Member{Name: "responseSchema", Raw: schema})
 		}
 	case schema != "":
 		s, err := jsonSchema(schema)

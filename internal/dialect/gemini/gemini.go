@@ -170,7 +170,26 @@ func readLimits(head *dialect.Head, body *jsonedit.Object) *canon.Error {
 		return bad
 	}
 	head.Choices = max(1, int(n))
-	return nil
+	image, bad := nested(config, "generationConfig.", "imageConfig", "image_config")
+	if bad != nil || image == nil {
+		return bad
+	}
+	head.ImageSize, bad = imageSize(image)
+	return bad
+}
+
+// imageSize reads the size that images shall have, which their price may depend on; "" is "not said".
+func imageSize(config *jsonedit.Object) (string, *canon.Error) {
+	const path = "generationConfig.imageConfig."
+	name, bad := spelling(config, path, "imageSize", "image_size")
+	if bad != nil || name == "" {
+		return "", bad
+	}
+	size, _, err := config.String(name)
+	if err != nil {
+		return "", invalid(path+"imageSize", "must be a string")
+	}
+	return size, nil
 }
 
 // limit reads a count in a generationConfig; 0 is "not said". Google's JSON takes integers in quotes too.

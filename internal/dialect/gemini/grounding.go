@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -54,11 +55,15 @@ type said struct {
 	more  []run // the text blocks after it
 	plain int   // bytes before wide
 	wide  []byte
-	lost  bool // wide is not whole
+	marks []int // characters of wide before each markBytes-th byte of it
+	lost  bool  // wide is not whole
 }
 
 // run is where a text block begins.
 type run struct{ index, from int }
+
+// markBytes is the distance of marks in bytes.
+const markBytes = 4096
 
 // maxWide bounds the text that is kept; the place of a citation behind it is not said.
 const maxWide = 1 << 20
@@ -81,7 +86,24 @@ func (s *said) add(index int, text string) {
 		s.lost = true
 	case !s.lost:
 		s.wide = append(s.wide, text...)
+		for n := len(s.marks); (n+1)*markBytes <= len(s.wide); n++ {
+			s.marks = append(s.marks, s.starts((n+1)*markBytes))
+		}
 	}
+}
+
+// starts counts the characters that begin in the first n bytes of wide.
+func (s *said) starts(n int) (chars int) {
+	from := 0
+	if marks := min(n/markBytes, len(s.marks)); marks > 0 {
+		chars, from = s.marks[marks-1], marks*markBytes
+	}
+	for _, b := range s.wide[from:n] {
+		if utf8.RuneStart(b) {
+			chars++
+		}
+	}
+	return chars
 }
 
 func isASCII(s string) bool {
@@ -98,19 +120,19 @@ func (s *said) chars(n int) int {
 	if n <= s.plain {
 		return n
 	}
-	return s.plain + utf8.RuneCount(s.wide[:n-s.plain])
+	return s.plain + s.starts(n-s.plain)
 }
 
 // place returns the text block in which the bytes from to to stand, and the characters of it that they
 // are; these are 0 if that can't be told.
 func (s *said) place(from, to int) (index, fromChar, toChar int) {
 	block, end := run{index: s.first}, s.bytes
-	for _, r := range s.more {
-		if r.from > from {
-			end = r.from
-			break
-		}
-		block = r
+	next, _ := slices.BinarySearchFunc(s.more, from+1, func(r run, from int) int { return r.from - from })
+	if next > 0 {
+		block = s.more[next-1]
+	}
+	if next < len(s.more) {
+		end = s.more[next].from
 	}
 	if from < 0 || to <= from || to > s.bytes || s.lost && to > s.plain+len(s.wide) {
 		return block.index, 0, 0
@@ -174,8 +196,8 @@ func (c *choice) grounding(s *searches, raw string, content jsonpull.Parser, bef
 			}
 		case "groundingSupports":
 			supports = p.Raw()
-		default:
-			p.Skip()
+		default: // searchEntryPoint, googleMapsWidgetContextToken …
+			c.beside(asideAt(&p))
 		}
 	}
 	if web {
@@ -252,8 +274,8 @@ func (c *choice) supports(raw string, sources []canon.Citation, content jsonpull
 				for in := p.Array(); in && p.Element(); {
 					chunks = append(chunks, p.Int())
 				}
-			default:
-				p.Skip()
+			default: // confidenceScores
+				c.beside(asideAt(&p))
 			}
 		}
 		base := 0
@@ -310,7 +332,7 @@ func (c *choice) citations(raw string) {
 	p := jsonpull.NewString(raw)
 	for in := p.Object(); in && p.Member(); {
 		if p.Name != "citationSources" && p.Name != "citations" {
-			p.Skip()
+			c.beside(asideAt(&p))
 			continue
 		}
 		for in := p.Array(); in && p.Element(); {
@@ -327,8 +349,8 @@ func (c *choice) citations(raw string) {
 					source.URL = p.String()
 				case "title":
 					source.Title = p.String()
-				default:
-					p.Skip()
+				default: // license, publicationDate
+					c.beside(asideAt(&p))
 				}
 			}
 			if from < 0 || to > maxCount || from > to {
@@ -348,9 +370,15 @@ func (c *choice) pages(raw string) {
 			use := canon.HostedUse{Choice: c.number, Kind: canon.HostedWebFetch, Name: "urlContext", Done: true}
 			whole := p
 			for in := p.Object(); in && p.Member(); {
-				if p.Name == "retrievedUrl" {
+				switch p.Name {
+				case "retrievedUrl":
 					use.Input = p.String()
-				} else {
+				case "urlRetrievalStatus":
+					status := p.String()
+					if use.Failed = status != "URL_RETRIEVAL_STATUS_SUCCESS" && status != "URL_RETRIEVAL_STATUS_UNSPECIFIED"; use.Failed {
+						use.Output = status
+					}
+				default:
 					p.Skip()
 				}
 			}
@@ -376,21 +404,21 @@ func (c *choice) logProbs(raw string, out []canon.Event) []canon.Event {
 	for in := p.Object(); in && p.Member(); {
 		switch p.Name {
 		case "chosenCandidates":
-			tokens = readProbs(&p)
+			tokens = c.readProbs(&p)
 		case "topCandidates":
 			for in := p.Array(); in && p.Element(); {
 				var step []canon.TokenProb
 				for in := p.Object(); in && p.Member(); {
 					if p.Name == "candidates" {
-						step = readProbs(&p)
+						step = c.readProbs(&p)
 					} else {
 						p.Skip()
 					}
 				}
 				top = append(top, step)
 			}
-		default:
-			p.Skip()
+		default: // logProbabilitySum
+			c.beside(asideAt(&p))
 		}
 	}
 	for i := range min(len(tokens), len(top)) {
@@ -402,7 +430,7 @@ func (c *choice) logProbs(raw string, out []canon.Event) []canon.Event {
 	return append(out, canon.TokenProbs{Choice: c.number, Index: max(c.index, 0), Tokens: tokens})
 }
 
-func readProbs(p *jsonpull.Parser) (probs []canon.TokenProb) {
+func (c *choice) readProbs(p *jsonpull.Parser) (probs []canon.TokenProb) {
 	for in := p.Array(); in && p.Element(); {
 		var one canon.TokenProb
 		for in := p.Object(); in && p.Member(); {
@@ -417,8 +445,8 @@ func readProbs(p *jsonpull.Parser) (probs []canon.TokenProb) {
 				if f, err := strconv.ParseFloat(p.Raw(), 64); err == nil {
 					one.LogProb = f
 				}
-			default:
-				p.Skip()
+			default: // tokenId
+				c.beside(asideAt(p))
 			}
 		}
 		probs = append(probs, one)

@@ -13,6 +13,15 @@ func (*Protocol) WantsBytes(m canon.Media) bool {
 	return m.Data == "" && m.URL != "" && !isGoogleFile(m.URL)
 }
 
+// Kept returns the URL of m where Google reads it as the account behind the call, like those that clients of
+// Gemini name themselves.
+func (*Protocol) Kept(m canon.Media) string {
+	if isKept(m.URL) {
+		return m.URL
+	}
+	return ""
+}
+
 // isGoogleFile reports whether Google reads the file behind url itself, whatever the model.
 func isGoogleFile(url string) bool {
 	return strings.HasPrefix(url, "gs://") || isFilesAPI(url) || isYouTube(url)

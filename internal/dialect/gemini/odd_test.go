@@ -171,6 +171,43 @@ func TestSealsTravel(t *testing.T) {
 	}
 }
 
+// TestDataThatIsNone checks that what is not base64 is refused where it stands.
+func TestDataThatIsNone(t *testing.T) {
+	for data, good := range map[string]bool{"iVBORw0KGgo=": true, "_-8": true, "AAAAA": false, "==": false, "a!b": false} {
+		req := &canon.Request{Origin: canon.OpenAIChat, Turns: []canon.Turn{{
+			Role: canon.RoleUser, Blocks: []canon.Block{canon.Media{Kind: canon.MediaImage, MIME: "image/png", Data: data}}, Paths: []string{"messages[0].content[0]"},
+		}}}
+		_, _, err := gemini.New().WriteRequest(req, dialect.Target{Op: canon.OpGenerate, Model: "m"})
+		if good != (err == nil) || err != nil && (err.Kind != canon.KindInvalid || err.Param != "messages[0].content[0]") {
+			t.Errorf("%q: %+v", data, err)
+		}
+	}
+}
+
+// TestCodeThatWasThoughtOf checks that a thought of another dialect travels with the code that follows it, and
+// that code keeps its id.
+func TestCodeThatWasThoughtOf(t *testing.T) {
+	code := canon.HostedUse{Index: 1, ID: "run_1", Kind: canon.HostedCode, Name: "codeExecution", Input: "1+1"}
+	out, _ := crosstest.WriteAnswer(gemini.New(), nil, canon.Anthropic, false, []canon.Event{
+		canon.ReasoningDelta{Text: "Hm.", Seal: "c2ln"}, code, canon.TextDelta{Index: 2, Text: "2"}, canon.Stopped{Why: canon.StopEnd}, canon.Ended{},
+	})
+	part, _, _ := strings.Cut(string(out), `{"text":"2"`)
+	if !strings.Contains(part, `"executableCode":{"language":"PYTHON","code":"1+1"},"thoughtSignature":"`) {
+		t.Errorf("%s", out)
+	}
+	r := gemini.New().NewReader(dialect.Head{Op: canon.OpGenerate})
+	events, err := r.Read("", []byte(`{"candidates":[{"content":{"parts":[{"executableCode":{"id":"run_1","language":"PYTHON","code":"1+1"}}]},"finishReason":"STOP"}]}`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if use, ok := e.(canon.HostedUse); ok && use.ID == "run_1" && use.Input == "1+1" && !use.Done {
+			return
+		}
+	}
+	t.Errorf("%+v", events)
+}
+
 // TestWantsBytes checks what Google can fetch itself.
 func TestWantsBytes(t *testing.T) {
 	for url, want := range map[string]bool{

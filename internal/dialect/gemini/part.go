@@ -245,8 +245,12 @@ func readResponse(t *canon.Turn, path, raw string) error {
 			return jsonfield.Within(err, "response")
 		}
 		b.IsError = inner.Find("error") != "" && inner.Find("output") == ""
-		for _, text := range responseTexts(response, inner) {
+		texts := responseTexts(response, inner)
+		for _, text := range texts {
 			b.Blocks = append(b.Blocks, canon.Text{Text: text})
+		}
+		if len(texts) > 1 || texts[0] != response && isObject(texts[0]) {
+			b.Home = json.RawMessage(response) // several in a list, or JSON in a string
 		}
 	}
 	if parts := o.Find("parts"); parts != "" {

@@ -67,13 +67,35 @@ func readMember(req *canon.Request, op canon.Op, m jsonfield.Member, path string
 	case "outputDimensionality":
 		req.Dimensions, err = integer(m.Raw)
 	default: // safetySettings, cachedContent, taskType …
-		extra(req, m.Name, m.Raw)
+		extra(req, "", m)
 	}
 	return err
 }
 
-func extra(req *canon.Request, path, raw string) {
-	req.Extra = append(req.Extra, canon.Field{Name: path, Value: json.RawMessage(raw)})
+// extra keeps the member m of what stands at in; "" is the top.
+func extra(req *canon.Request, in string, m jsonfield.Member) {
+	f := canon.Field{Name: m.Name, In: in, Value: json.RawMessage(m.Raw)}
+	if in != "" {
+		f.Name = in + "." + m.Name
+	}
+	f.Idle = canon.Idle(f.Value, defaults[f.Name]...)
+	req.Extra = append(req.Extra, f)
+}
+
+// defaults are values of members without a word in canon that ask for what every vendor does anyway.
+//
+// Source: comments of GenerationConfig and ToolConfig in google.golang.org/genai v1.77.0, read 2026-11-21.
+var defaults = map[string][]string{
+	"generationConfig.responseModalities":                          {`["TEXT"]`, `["text"]`, `["Text"]`, `["MODALITY_UNSPECIFIED"]`},
+	"generationConfig.logprobs":                                    {`0`},
+	"generationConfig.responseLogprobs":                            {`false`},
+	"generationConfig.mediaResolution":                             {`"MEDIA_RESOLUTION_UNSPECIFIED"`},
+	"generationConfig.audioTimestamp":                              {`false`},
+	"generationConfig.enableAffectiveDialog":                       {`false`},
+	"generationConfig.enableEnhancedCivicAnswers":                  {`false`},
+	"toolConfig.includeServerSideToolInvocations":                  {`false`},
+	"toolConfig.functionCallingConfig.streamFunctionCallArguments": {`false`},
+	"behavior": {`"BLOCKING"`, `"UNSPECIFIED"`}, // of a function
 }
 
 // readTier reads who is served first. "standard" is what other vendors call the default.
@@ -120,15 +142,19 @@ func readRequests(req *canon.Request, op canon.Op, raw string) error {
 		alike = alike && inner[i].Dimensions == inner[0].Dimensions
 	}
 	for i := range inner {
-		path := "requests" + index(i) + "."
+		path := "requests" + index(i)
 		req.Turns = append(req.Turns, inner[i].Turns...)
 		if n := inner[i].Dimensions; n != 0 && alike {
 			req.Dimensions = n
 		} else if n != 0 {
-			extra(req, path+"outputDimensionality", strconv.FormatInt(n, 10))
+			extra(req, path, jsonfield.Member{Name: "outputDimensionality", Raw: strconv.FormatInt(n, 10)})
 		}
 		for _, f := range inner[i].Extra {
-			extra(req, path+f.Name, string(f.Value))
+			if f.In == "" {
+				extra(req, path, jsonfield.Member{Name: f.Name, Raw: string(f.Value)})
+			} else { // of something below
+				req.Extra = append(req.Extra, f)
+			}
 		}
 	}
 	return nil
@@ -165,7 +191,7 @@ func readTurn(req *canon.Request, raw, path string) error {
 		case "parts":
 			err = readParts(&turn, m.Raw, path+".parts")
 		default: // none is known
-			extra(req, path+"."+m.Name, m.Raw)
+			extra(req, path, m)
 		}
 		if err != nil {
 			return jsonfield.Within(err, m.Name)
@@ -210,7 +236,7 @@ func readSystem(req *canon.Request, raw, path string) error {
 				return jsonfield.Within(err, m.Name)
 			}
 		default:
-			extra(req, "systemInstruction."+m.Name, m.Raw)
+			extra(req, path, m)
 		}
 	}
 	req.System, req.SystemPaths = t.Blocks, t.Paths

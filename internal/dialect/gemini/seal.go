@@ -2,7 +2,6 @@ package gemini
 
 import (
 	"encoding/base64"
-	"slices"
 	"strings"
 
 	"tollgate/internal/canon"
@@ -75,75 +74,84 @@ func openEnvelopes(s string) ([]canon.Reasoning, bool) {
 // the same: they are the other dialect's and go back to it from there. Chats of SDKs keep each chunk of a
 // stream as a content of its own, so the thoughts may stand in the turns before.
 func withoutTold(turns []canon.Turn) []canon.Turn {
-	empty := false
+	var before []place // the unsealed thoughts that directly precede
+	told := map[place]bool{}
 	for n := range turns {
 		t := &turns[n]
+		if n > 0 && (t.Role != canon.RoleAssistant || turns[n-1].Role != canon.RoleAssistant) {
+			before = nil
+		}
 		for i := 0; i < len(t.Blocks); i++ {
-			whole, end := "", i
-			for ; end < len(t.Blocks); end++ {
-				r, ok := t.Blocks[end].(canon.Reasoning)
-				if !ok || r.Origin == canon.Gemini {
-					break
+			r, ok := t.Blocks[i].(canon.Reasoning)
+			switch {
+			case ok && r.Origin != canon.Gemini:
+				whole, end := foreignThoughts(t.Blocks, i)
+				for _, p := range thoughtsSaying(turns, before, whole) {
+					told[p] = true
 				}
-				whole += r.Text
+				before, i = nil, end-1
+			case ok && r.Seal == "":
+				before = append(before, place{n, i})
+			default:
+				before = nil
 			}
-			if whole != "" {
-				removed, emptied := letGo(turns[:n+1], i, whole)
-				empty = empty || emptied
-				end -= removed
-			}
-			i = max(i, end)
 		}
 	}
-	if !empty {
+	if len(told) == 0 {
 		return turns
 	}
 	kept := turns[:0]
-	for _, t := range turns {
-		if t.Blocks != nil || t.Paths == nil {
+	for n, t := range turns {
+		had := len(t.Blocks) > 0
+		leave(&t, n, told)
+		if !had || len(t.Blocks) > 0 {
 			kept = append(kept, t)
 		}
 	}
 	return kept
 }
 
-// letGo removes the unsealed thoughts before block i of the last turn if together they say whole. It
-// returns how many of them stood in that turn, and whether one before it has nothing left: its Blocks are
-// nil then, and its Paths are not.
-func letGo(turns []canon.Turn, i int, whole string) (removed int, emptied bool) {
-	last := len(turns) - 1
-	n, at, rest := last, i, whole
-	for rest != "" {
-		for at == 0 && n > 0 && turns[n-1].Role == canon.RoleAssistant && turns[n].Role == canon.RoleAssistant {
-			n--
-			at = len(turns[n].Blocks)
+// place is where a block stands.
+type place struct{ turn, block int }
+
+// foreignThoughts returns what the thoughts of other dialects from block i on say together, and where they end.
+func foreignThoughts(blocks []canon.Block, i int) (whole string, end int) {
+	var text strings.Builder
+	for end = i; end < len(blocks); end++ {
+		r, ok := blocks[end].(canon.Reasoning)
+		if !ok || r.Origin == canon.Gemini {
+			break
 		}
-		if at == 0 {
-			return 0, false
+		text.WriteString(r.Text)
+	}
+	return text.String(), end
+}
+
+// thoughtsSaying returns the last of the thoughts that together say whole; nil if none do.
+func thoughtsSaying(turns []canon.Turn, thoughts []place, whole string) []place {
+	k := len(thoughts)
+	for rest := whole; rest != ""; k-- {
+		if k == 0 {
+			return nil
 		}
-		r, ok := turns[n].Blocks[at-1].(canon.Reasoning)
-		if !ok || r.Seal != "" || r.Origin != canon.Gemini {
-			return 0, false
-		}
+		at := thoughts[k-1]
+		r, _ := turns[at.turn].Blocks[at.block].(canon.Reasoning)
+		var ok bool
 		if rest, ok = strings.CutSuffix(rest, r.Text); !ok {
-			return 0, false
-		}
-		at--
-	}
-	for k := n; k <= last; k++ {
-		t := &turns[k]
-		from, to := 0, len(t.Blocks)
-		if k == n {
-			from = at
-		}
-		if k == last {
-			to = i
-			removed = to - from
-		}
-		t.Blocks, t.Paths = slices.Delete(t.Blocks, from, to), slices.Delete(t.Paths, from, to)
-		if len(t.Blocks) == 0 {
-			t.Blocks, emptied = nil, true
+			return nil
 		}
 	}
-	return removed, emptied
+	return thoughts[k:]
+}
+
+// leave takes what is told already out of the turn with the number n.
+func leave(t *canon.Turn, n int, told map[place]bool) {
+	kept := 0
+	for i, b := range t.Blocks {
+		if !told[place{n, i}] {
+			t.Blocks[kept], t.Paths[kept] = b, t.Paths[i]
+			kept++
+		}
+	}
+	t.Blocks, t.Paths = t.Blocks[:kept], t.Paths[:kept]
 }

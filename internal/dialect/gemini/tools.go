@@ -60,7 +60,7 @@ func readBuiltIn(req *canon.Request, m jsonfield.Member, path string) error {
 		}
 		for _, f := range o {
 			if f.Name != "excludeDomains" {
-				tool.Extra = append(tool.Extra, canon.Field{Name: f.Name, Value: json.RawMessage(f.Raw)})
+				tool.Extra = append(tool.Extra, canon.Field{Name: f.Name, Value: json.RawMessage(f.Raw), Idle: canon.Idle(json.RawMessage(f.Raw), defaults[f.Name]...)})
 			} else if tool.Hosted.Blocked, err = jsonfield.Strings(f.Raw); err != nil {
 				return jsonfield.Within(err, f.Name)
 			}
@@ -104,7 +104,7 @@ func readFunction(raw string) (tool canon.Tool, err error) {
 		case "parametersJsonSchema":
 			tool.Schema = json.RawMessage(m.Raw)
 		default:
-			tool.Extra = append(tool.Extra, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw)})
+			tool.Extra = append(tool.Extra, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw), Idle: canon.Idle(json.RawMessage(m.Raw), defaults[m.Name]...)})
 		}
 		if err != nil {
 			return tool, jsonfield.Within(err, m.Name)
@@ -120,7 +120,7 @@ func readToolConfig(req *canon.Request, raw string) error {
 	}
 	for _, m := range o {
 		if m.Name != "functionCallingConfig" {
-			extra(req, "toolConfig."+m.Name, m.Raw)
+			extra(req, "toolConfig", m)
 			continue
 		}
 		if err := readCalling(req, m.Raw); err != nil {
@@ -133,7 +133,7 @@ func readToolConfig(req *canon.Request, raw string) error {
 // readCalling reads whether functions must be called, and which may be. VALIDATED is automatic, with
 // arguments that keep to the schema; with names, it is how Google limits an automatic choice.
 func readCalling(req *canon.Request, raw string) error {
-	const path = "toolConfig.functionCallingConfig."
+	const path = "toolConfig.functionCallingConfig"
 	o, err := fields(raw)
 	if err != nil {
 		return err
@@ -165,11 +165,13 @@ func readCalling(req *canon.Request, raw string) error {
 		}
 	default:
 		req.ToolChoice = canon.ToolChoice{Mode: canon.ToolAuto, Allowed: allowed}
-		keep = func(name string) bool { return name == "mode" && len(allowed) == 0 }
+		keep = func(name string) bool {
+			return name == "mode" && (len(allowed) == 0 || strings.ToUpper(mode) != "VALIDATED") // or a word that is new
+		}
 	}
 	for _, m := range o {
 		if m.Name != "mode" && m.Name != "allowedFunctionNames" || keep(m.Name) {
-			extra(req, path+m.Name, m.Raw)
+			extra(req, path, m)
 		}
 	}
 	return nil

@@ -24,17 +24,21 @@ type counters struct {
 
 	promptBy, cachedBy, toolBy, candBy modality
 	tier                               string
+	beside                             canon.Beside // what else was said
 }
 
 // modality is the part of a figure that is not text. A DOCUMENT counts as image: Google bills PDFs at
 // the price of images, and has been seen to report them as IMAGE (gemini-3.1-pro, 2026-07).
-type modality struct{ image, audio, video int64 }
+type modality struct {
+	image, audio, video int64
+	document            bool // some of image is
+}
 
 func (m *modality) sum() int64 { return m.image + m.audio + m.video }
 
 // less takes what is known to be cached out of m.
 func (m modality) less(cached modality) modality {
-	return modality{max(m.image-cached.image, 0), max(m.audio-cached.audio, 0), max(m.video-cached.video, 0)}
+	return modality{image: max(m.image-cached.image, 0), audio: max(m.audio-cached.audio, 0), video: max(m.video-cached.video, 0)}
 }
 
 // fit cuts m down to total. It is too big where the vendor does not say which tokens the cache held,
@@ -63,8 +67,12 @@ func (c *counters) merge(p *jsonpull.Parser) error {
 		}
 	}
 	details := func(dst *modality) {
-		if e := readModality(p, dst); e != nil && err == nil {
+		e := readModality(p, dst)
+		if e != nil && err == nil {
 			err = e
+		}
+		if dst.document {
+			c.beside.Add("tokens of documents", "1")
 		}
 	}
 	for in := p.Object(); in && p.Member(); {
@@ -75,6 +83,7 @@ func (c *counters) merge(p *jsonpull.Parser) error {
 			take(&c.cached)
 		case "toolUsePromptTokenCount":
 			take(&c.tool)
+			c.beside.Add("toolUsePromptTokenCount", strconv.FormatInt(c.tool, 10))
 		case "candidatesTokenCount":
 			c.saidCandidates = c.saidCandidates || p.Kind() != 'n'
 			take(&c.candidates)
@@ -95,7 +104,8 @@ func (c *counters) merge(p *jsonpull.Parser) error {
 				c.tier = tierOf(s)
 			}
 		default:
-			p.Skip()
+			name := p.Name // of a value's own members it becomes theirs
+			c.beside.Add(name, p.Raw())
 		}
 	}
 	return err
@@ -125,6 +135,7 @@ func readModality(p *jsonpull.Parser, dst *modality) error {
 		switch kind {
 		case "IMAGE", "DOCUMENT":
 			sum.image = min(sum.image+n, maxCount)
+			sum.document = sum.document || kind == "DOCUMENT" && n > 0
 		case "AUDIO":
 			sum.audio = min(sum.audio+n, maxCount)
 		case "VIDEO":

@@ -3,7 +3,6 @@ package gemini
 import (
 	"encoding/json"
 	"strconv"
-	"strings"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
@@ -132,6 +131,9 @@ type outgoing struct {
 	home bool // req came in this dialect
 	lost []canon.Loss
 	bad  *canon.Error
+	said map[int]bool // the Extra that was written, by its numbers
+
+	customs map[string]bool // tools that take free text
 
 	// Of the contents, see writecontents.go.
 	role     string // of the content that is open; "" if none is
@@ -236,6 +238,14 @@ func (o *outgoing) generate() {
 		o.bad = canon.Errorf(canon.KindInvalid, "the model behind this call can't read the stored answer %q that it continues; send the whole conversation instead", o.req.PreviousID)
 		return
 	}
+	for i := range o.req.Tools {
+		if t := &o.req.Tools[i]; t.Custom {
+			if o.customs == nil {
+				o.customs = map[string]bool{}
+			}
+			o.customs[t.Name] = true
+		}
+	}
 	o.paired()
 	o.system()
 	o.conversation()
@@ -243,7 +253,8 @@ func (o *outgoing) generate() {
 	o.toolConfig()
 	o.object("generationConfig", o.config)
 	o.service()
-	o.extras()
+	o.extrasIn("")
+	o.lostExtras()
 }
 
 // service writes how the call shall be served.
@@ -257,7 +268,7 @@ func (o *outgoing) service() {
 		o.str("serviceTier", "standard")
 	case o.home, tier == "flex", tier == "priority":
 		o.str("serviceTier", tier)
-	case tier == "auto", tier == "default", tier == "standard_only": // what Google does unless asked
+	case tier == "auto", tier == "default", tier == "standard", tier == "standard_only": // what Google does unless asked
 	default:
 		o.lose(canon.WhatTier, "", "Google's tiers are standard, flex and priority")
 	}
@@ -273,9 +284,7 @@ func (o *outgoing) service() {
 		if o.home {
 			o.object("labels", func() {
 				for _, f := range req.Metadata {
-					o.comma()
-					o.b = append(appendString(o.b, f.Name), ':')
-					o.b = append(o.b, f.Value...)
+					o.raw(f.Name, f.Value)
 				}
 			})
 		} else {
@@ -288,65 +297,51 @@ func (o *outgoing) service() {
 	if req.CacheKey != "" {
 		o.lose(canon.WhatCacheKey, "", "Google's cache finds common beginnings by itself")
 	}
-	if req.Verbosity != "" {
+	if req.Verbosity != "" && req.Verbosity != "medium" { // which is what a model does that is not told
 		o.lose(canon.WhatVerbosity, "", "Gemini models have no such setting")
 	}
-	if req.ParallelTools != nil && !*req.ParallelTools {
+	if req.ParallelTools != nil && !*req.ParallelTools && len(req.Tools) > 0 {
 		o.lose(canon.WhatParallelTools, "", "Gemini models can't be kept from calling several tools at once")
 	}
 }
 
-// nests are the objects whose members can be Extra.
-var nests = [...]string{"generationConfig.thinkingConfig.", "generationConfig.", "toolConfig.functionCallingConfig.", "toolConfig."}
-
-// extras writes the members at the top that canon has no word for. Those of another dialect are lost, and
-// so are those within something that no longer is there.
-func (o *outgoing) extras() {
-	for _, f := range o.req.Extra {
+// lostExtras declares the members that canon has no word for and that were not written: those of another
+// dialect, and those within something that no longer is there.
+func (o *outgoing) lostExtras() {
+	for i, f := range o.req.Extra {
 		switch {
+		case !o.home && f.Idle:
 		case !o.home:
 			o.lose(canon.WhatExtra, f.Name, "only the API that the caller speaks has it")
-		case !strings.Contains(f.Name, "."):
-			o.comma()
-			o.b = append(appendString(o.b, f.Name), ':')
-			o.b = append(o.b, f.Value...)
-		case !isNested(f.Name):
+		case !o.said[i]:
 			o.lose(canon.WhatExtra, f.Name, "the Gemini API has no such member")
 		}
 	}
 }
 
-// isNested reports whether an Extra of this name is written with the object that it belongs to.
-func isNested(name string) bool {
-	for _, prefix := range nests {
-		if rest, ok := strings.CutPrefix(name, prefix); ok && !strings.Contains(rest, ".") {
-			return true
-		}
-	}
-	return false
-}
-
-// extrasIn writes the members of the object whose path is prefix, which ends with a dot.
-func (o *outgoing) extrasIn(prefix string) {
+// extrasIn writes the members of what stands at in.
+func (o *outgoing) extrasIn(in string) {
 	if !o.home {
 		return
 	}
-	for _, f := range o.req.Extra {
-		if rest, ok := strings.CutPrefix(f.Name, prefix); ok && !strings.Contains(rest, ".") {
-			o.comma()
-			o.b = append(appendString(o.b, rest), ':')
-			o.b = append(o.b, f.Value...)
+	for i, f := range o.req.Extra {
+		if f.In == in {
+			o.raw(f.Own(), f.Value)
+			if o.said == nil {
+				o.said = map[int]bool{}
+			}
+			o.said[i] = true
 		}
 	}
 }
 
-// hasExtra reports whether there is an Extra of this name that goes home.
-func (o *outgoing) hasExtra(name string) bool {
+// hasExtra reports whether what stands at in has an Extra of this name that goes home.
+func (o *outgoing) hasExtra(in, name string) bool {
 	if !o.home {
 		return false
 	}
 	for _, f := range o.req.Extra {
-		if f.Name == name {
+		if f.In == in && f.Own() == name {
 			return true
 		}
 	}

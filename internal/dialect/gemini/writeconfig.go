@@ -67,7 +67,7 @@ func (o *outgoing) config() {
 	}
 	o.format()
 	o.object("thinkingConfig", o.thinking)
-	o.extrasIn("generationConfig.")
+	o.extrasIn("generationConfig")
 }
 
 // format writes what asks for JSON. A schema is sent as it is: responseJsonSchema is JSON Schema.
@@ -76,7 +76,7 @@ func (o *outgoing) format() {
 	if f == nil {
 		return
 	}
-	if !o.hasExtra("generationConfig.responseMimeType") {
+	if !o.hasExtra("generationConfig", "responseMimeType") {
 		o.str("responseMimeType", "application/json")
 	}
 	if f.Schema != nil {
@@ -109,7 +109,7 @@ func (o *outgoing) thinking() {
 		o.thinkingLevel(e)
 		o.show(e)
 	}
-	o.extrasIn("generationConfig.thinkingConfig.")
+	o.extrasIn("generationConfig.thinkingConfig")
 }
 
 // show asks for thoughts where the caller did. Without a word they stay hidden, but for those who give a
@@ -140,14 +140,20 @@ func (o *outgoing) thinkingHome(e *canon.Effort) {
 
 func (o *outgoing) thinkingNot(e *canon.Effort) {
 	const why = "the model does not think"
-	switch {
-	case e.Disabled:
-	case e.Level != "" && e.Level != "none":
+	if e.Disabled || e.Level == "none" {
+		return
+	}
+	if e.Level != "" {
 		o.lose(canon.WhatEffort, "", why)
-	case e.Budget != 0:
+	}
+	if e.Budget != 0 {
 		o.lose(canon.WhatBudget, "", why)
-	case e.Adaptive:
+	}
+	if e.Adaptive {
 		o.lose(canon.WhatAdaptive, "", why)
+	}
+	if e.Show == canon.ThoughtsShown {
+		o.lose(canon.WhatThoughts, "", why)
 	}
 }
 
@@ -158,6 +164,9 @@ func (o *outgoing) thinkingBudget(e *canon.Effort) {
 		o.int("thinkingBudget", 0)
 		return
 	case budget != 0:
+		if e.Level != "" {
+			o.lose(canon.WhatEffort, "", "the model counts its thoughts in tokens, whose number is given too")
+		}
 	case e.Level != "":
 		n, ok := canon.EffortBudget(e.Level)
 		if !ok {

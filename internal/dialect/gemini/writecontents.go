@@ -66,6 +66,8 @@ func (o *outgoing) system() {
 					continue
 				}
 				o.media(b, t.Path(i))
+			case canon.ToolUse, canon.ToolResult:
+				o.lose(canon.WhatSystemContent, t.Path(i), "instructions call no tools")
 			default:
 				o.rest(b, t.Path(i))
 			}
@@ -406,6 +408,9 @@ func (o *outgoing) call(b canon.ToolUse, seal, path string) {
 	o.name("args")
 	if b.Custom {
 		o.b = append(o.b, canon.CustomArguments(b.Input)...)
+		if !o.customs[b.Name] { // else it is declared at the tool
+			o.change(canon.WhatToolCustom, path, "Gemini models call tools with JSON only: the text stands in its member input")
+		}
 	} else {
 		var ok bool
 		if o.b, ok = appendObject(o.b, string(b.Input)); !ok {

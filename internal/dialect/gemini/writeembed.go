@@ -1,8 +1,6 @@
 package gemini
 
 import (
-	"strings"
-
 	"tollgate/internal/canon"
 )
 
@@ -15,7 +13,7 @@ func (o *outgoing) embed() {
 		}
 		o.b = append(o.b, '{')
 		o.embedded(0)
-		o.extras()
+		o.extrasIn("")
 	} else {
 		o.b = append(o.b, `{"requests":[`...)
 		for i := range o.req.Turns {
@@ -23,15 +21,14 @@ func (o *outgoing) embed() {
 			o.b = append(o.b, '{')
 			o.str("model", "models/"+o.to.Model)
 			o.embedded(i)
-			o.embedExtras(i)
+			o.extrasIn("") // what was asked of one embedding is asked of all
+			o.extrasIn("requests" + index(i))
 			o.b = append(o.b, '}')
 		}
 		o.b = append(o.b, ']')
-		if !o.home {
-			o.extras()
-		}
 	}
 	o.b = append(o.b, '}')
+	o.lostExtras()
 	if o.req.User != "" {
 		o.lose(canon.WhatUser, "", "the Gemini API takes no name of the end user")
 	}
@@ -61,26 +58,5 @@ func (o *outgoing) embedded(i int) {
 	o.b = append(o.b, "]}"...)
 	if o.req.Dimensions != 0 {
 		o.int("outputDimensionality", o.req.Dimensions)
-	}
-}
-
-// embedExtras writes what canon has no word for of the request with the number i of a batch. What was
-// asked of one embedding is asked of all.
-func (o *outgoing) embedExtras(i int) {
-	if !o.home {
-		return
-	}
-	own := "requests" + index(i) + "."
-	for _, f := range o.req.Extra {
-		name, ok := strings.CutPrefix(f.Name, own)
-		if !ok {
-			if strings.Contains(f.Name, ".") {
-				continue
-			}
-			name = f.Name
-		}
-		o.comma()
-		o.b = append(appendString(o.b, name), ':')
-		o.b = append(o.b, f.Value...)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
-	"unicode/utf8"
 
 	"tollgate/internal/canon"
 )
@@ -21,13 +20,18 @@ func (w *answering) hosted(dst []byte, c *saying, e canon.HostedUse) []byte {
 	case canon.HostedCode:
 		return w.code(dst, c, e)
 	case canon.HostedWebSearch:
-		if e.Input != "" && !slices.Contains(c.queries, e.Input) {
-			c.queries = append(c.queries, e.Input)
+		if e.Failed {
+			w.note(canon.LostAt(canon.WhatAnswerHosted, "", "Google's answers do not say that a search failed"))
 		}
+		c.queries.add(e.Input)
 		c.sources = append(c.sources, e.Sources...)
 	case canon.HostedWebFetch:
-		if e.Input != "" && !slices.Contains(c.pages, e.Input) {
-			c.pages = append(c.pages, e.Input)
+		c.pages.add(e.Input)
+		if e.Failed {
+			if c.unread == nil {
+				c.unread = map[string]bool{}
+			}
+			c.unread[e.Input] = true
 		}
 		c.sources = append(c.sources, e.Sources...)
 	default:
@@ -55,7 +59,12 @@ func (w *answering) code(dst []byte, c *saying, e canon.HostedUse) []byte {
 	}
 	if e.Done {
 		dst = w.add(dst, c, func(b []byte) []byte {
-			b = appendString(append(b, `{"codeExecutionResult":{"outcome":"OUTCOME_OK","output":`...), e.Output)
+			outcome := "OUTCOME_OK"
+			if e.Failed {
+				outcome = "OUTCOME_FAILED"
+			}
+			b = append(append(append(b, `{"codeExecutionResult":{"outcome":"`...), outcome...), `","output":`...)
+			b = appendString(b, e.Output)
 			return append(b, "}}"...)
 		})
 		delete(c.known, e.ID)
@@ -63,22 +72,46 @@ func (w *answering) code(dst []byte, c *saying, e canon.HostedUse) []byte {
 	return dst
 }
 
+// once is a list of texts, each of which it has once.
+type once struct {
+	list []string
+	has  map[string]bool
+}
+
+func (o *once) add(s string) {
+	if s == "" || o.has[s] {
+		return
+	}
+	if o.has == nil {
+		o.has = map[string]bool{}
+	}
+	o.has[s] = true
+	o.list = append(o.list, s)
+}
+
 // appendGrounding appends what the answer rests on. Offsets count bytes: of all the text in a stream, where
 // parts are no more than pieces of it, else of the part.
-func (c *saying) appendGrounding(dst []byte, streamed bool) []byte {
-	if len(c.queries) == 0 && len(c.sources) == 0 && len(c.cites) == 0 {
+func (w *answering) appendGrounding(dst []byte, c *saying) []byte {
+	if len(c.queries.list) == 0 && len(c.sources) == 0 && len(c.cites) == 0 {
 		return dst
 	}
 	var chunks []canon.Citation
+	numbers := map[sourceKey]int{}
 	chunk := func(source canon.Citation) int {
-		for i, s := range chunks {
-			if s.URL == source.URL && s.Title == source.Title && (s.URL != "" || s.Text == source.Text) {
-				return i
-			}
+		key := sourceKey{source.URL, source.Title, ""}
+		if source.URL == "" {
+			key.text = source.Text
 		}
-		chunks = append(chunks, source)
-		return len(chunks) - 1
+		if _, have := numbers[key]; !have {
+			numbers[key] = len(chunks)
+			chunks = append(chunks, source)
+		}
+		if key.url != "" && source.Text != "" || source.FileID != "" {
+			w.note(canon.ChangedAt(canon.WhatAnswerCitation, "", "what is quoted of a page, and the id of a file, can't be told"))
+		}
+		return numbers[key]
 	}
+	c.placeBlocks()
 	var supports []byte
 	for i := 0; i < len(c.cites); i++ {
 		first := c.cites[i]
@@ -87,7 +120,10 @@ func (c *saying) appendGrounding(dst []byte, streamed bool) []byte {
 			i++
 			number = append(number, chunk(c.cites[i].Citation))
 		}
-		supports = c.appendSupport(supports, first, number, streamed)
+		var ok bool
+		if supports, ok = c.appendSupport(supports, first, number, w.framer != nil); !ok {
+			w.note(canon.ChangedAt(canon.WhatAnswerCitation, "", "it can't be told which words a source supports"))
+		}
 	}
 	for _, s := range c.sources {
 		chunk(s)
@@ -110,9 +146,9 @@ func (c *saying) appendGrounding(dst []byte, streamed bool) []byte {
 		member("groundingSupports")
 		dst = append(append(dst, supports...), ']')
 	}
-	if len(c.queries) > 0 {
+	if len(c.queries.list) > 0 {
 		member("webSearchQueries")
-		for i, q := range c.queries {
+		for i, q := range c.queries.list {
 			dst = appendString(comma(dst, i), q)
 		}
 		dst = append(dst, ']')
@@ -144,33 +180,19 @@ func appendSource(dst []byte, s canon.Citation) []byte {
 }
 
 // appendSupport appends an element of groundingSupports. A citation without a place supports its block.
-func (c *saying) appendSupport(dst []byte, e canon.Cited, chunks []int, streamed bool) []byte {
-	at := -1
-	for i, b := range c.blocks {
-		if b.index == e.Index {
-			at = i
-			break
-		}
+func (c *saying) appendSupport(dst []byte, e canon.Cited, chunks []int, streamed bool) (out []byte, ok bool) {
+	block := c.placed[e.Index]
+	if block == nil {
+		return dst, false
 	}
-	if at < 0 {
-		return dst
-	}
-	block, end := c.blocks[at], len(c.text)
-	for _, next := range c.blocks[at+1:] {
-		if next.index != e.Index {
-			end = next.from
-			break
-		}
-	}
-	text := c.text[block.from:end]
-	from, to := 0, len(text)
+	from, to := 0, len(block.text)
 	if e.Citation.From != 0 || e.Citation.To != 0 {
-		from, to = byteOffset(text, e.Citation.From), byteOffset(text, e.Citation.To)
+		from, to = block.byteAt(e.Citation.From), block.byteAt(e.Citation.To)
 	}
 	if from >= to {
-		return dst
+		return dst, false
 	}
-	segment := string(text[from:to])
+	segment := string(block.text[from:to])
 	from, to = from+block.from, to+block.from
 	part := 0
 	if !streamed {
@@ -192,28 +214,22 @@ func (c *saying) appendSupport(dst []byte, e canon.Cited, chunks []int, streamed
 	for i, n := range chunks {
 		dst = strconv.AppendInt(comma(dst, i), int64(n), 10)
 	}
-	return append(dst, "]}"...)
-}
-
-// byteOffset returns how many bytes the first n characters of text are.
-func byteOffset(text []byte, n int) int {
-	at := 0
-	for ; n > 0 && at < len(text); n-- {
-		_, size := utf8.DecodeRune(text[at:])
-		at += size
-	}
-	return at
+	return append(dst, "]}"...), true
 }
 
 // appendPages appends the pages that were read.
 func (c *saying) appendPages(dst []byte) []byte {
-	if len(c.pages) == 0 {
+	if len(c.pages.list) == 0 {
 		return dst
 	}
 	dst = append(dst, `,"urlContextMetadata":{"urlMetadata":[`...)
-	for i, url := range c.pages {
+	for i, url := range c.pages.list {
+		status := "URL_RETRIEVAL_STATUS_SUCCESS"
+		if c.unread[url] {
+			status = "URL_RETRIEVAL_STATUS_ERROR"
+		}
 		dst = appendString(append(comma(dst, i), `{"retrievedUrl":`...), url)
-		dst = append(dst, `,"urlRetrievalStatus":"URL_RETRIEVAL_STATUS_SUCCESS"}`...)
+		dst = append(append(append(dst, `,"urlRetrievalStatus":"`...), status...), `"}`...)
 	}
 	return append(dst, "]}"...)
 }
@@ -268,7 +284,7 @@ func appendUsage(dst []byte, u canon.Usage) []byte {
 	if u.CacheRead > 0 {
 		dst = strconv.AppendInt(append(dst, `,"cachedContentTokenCount":`...), u.CacheRead, 10)
 	}
-	dst = appendModalities(append(dst, `,"promptTokensDetails":`...), in, modality{u.InputImage, u.InputAudio, u.InputVideo})
+	dst = appendModalities(append(dst, `,"promptTokensDetails":`...), in, modality{image: u.InputImage, audio: u.InputAudio, video: u.InputVideo})
 	if u.OutputImage+u.OutputAudio > 0 {
 		dst = appendModalities(append(dst, `,"candidatesTokensDetails":`...), out, modality{image: u.OutputImage, audio: u.OutputAudio})
 	}
@@ -307,7 +323,7 @@ func (w *answering) counted(dst []byte) []byte {
 	if u.CacheRead > 0 {
 		dst = strconv.AppendInt(append(dst, `,"cachedContentTokenCount":`...), u.CacheRead, 10)
 	}
-	dst = appendModalities(append(dst, `,"promptTokensDetails":`...), u.In(), modality{u.InputImage, u.InputAudio, u.InputVideo})
+	dst = appendModalities(append(dst, `,"promptTokensDetails":`...), u.In(), modality{image: u.InputImage, audio: u.InputAudio, video: u.InputVideo})
 	return append(dst, '}')
 }
 

@@ -41,6 +41,7 @@ type answering struct {
 	shown  bool           // the client asked for thoughts; without that Google keeps them to itself
 
 	choices  []*saying
+	numbered map[int]*saying
 	vectors  []canon.Embedding
 	usage    canon.Usage
 	used     bool
@@ -58,24 +59,27 @@ type saying struct {
 
 	text   []byte // visible text so far
 	blocks []spoken
-	from   int    // where in text the part begins that is open; not streamed
-	open   byte   // kindText or kindThought: the part that goes on; not streamed
-	seal   string // of the part that is open
-	hidden []byte // text of the thought part that is open
+	placed map[int]*spokenText // of blocks; made at the end
+	from   int                 // where in text the part begins that is open; not streamed
+	open   byte                // kindText or kindThought: the part that goes on; not streamed
+	seal   string              // of the part that is open
+	hidden []byte              // text of the thought part that is open
 
 	mind     thinking
 	sealed   []string // envelopes for the next part
 	unsealed []string // envelopes for the next call: nobody needs them before
 	own      string   // Google's own signature for the next part
 
-	pending []*calling
-	known   map[string]bool // code that was shown, by the id of its run
+	pending []*calling       // in order
+	calls   map[int]*calling // of pending, what goes on, by its index
+	known   map[string]bool  // code that was shown, by the id of its run
 
 	cites   []canon.Cited
-	queries []string
+	queries once
 	sources []canon.Citation
-	pages   []string
-	chosen  []byte // elements of chosenCandidates; not streamed
+	pages   once
+	unread  map[string]bool // of pages, those that could not be read
+	chosen  []byte          // elements of chosenCandidates; not streamed
 	top     []byte
 }
 
@@ -93,15 +97,6 @@ type thinking struct {
 	index int
 	text  []byte
 	seal  string
-}
-
-// calling is a call that is not whole.
-type calling struct {
-	index    int
-	id, name string
-	seal     string
-	args     []byte
-	ended    bool
 }
 
 // ContentType is that of the framing.
@@ -122,12 +117,14 @@ func (w *answering) note(l canon.Loss) {
 }
 
 func (w *answering) saying(number int) *saying {
-	for _, c := range w.choices {
-		if c.number == number {
-			return c
-		}
+	if c := w.numbered[number]; c != nil {
+		return c
 	}
 	c := &saying{number: number}
+	if w.numbered == nil {
+		w.numbered = map[int]*saying{}
+	}
+	w.numbered[number] = c
 	w.choices = append(w.choices, c)
 	return c
 }
@@ -145,17 +142,14 @@ func (w *answering) Write(dst []byte, e canon.Event) []byte {
 	case canon.ToolStart:
 		return w.call(dst, w.saying(e.Choice), e)
 	case canon.ToolDelta:
-		c := w.saying(e.Choice)
-		for _, k := range c.pending {
-			if k.index == e.Index {
-				k.args = append(k.args, e.JSON...)
-			}
+		if k := w.saying(e.Choice).calls[e.Index]; k != nil {
+			k.args = append(k.args, e.JSON...)
+		} else if strings.TrimSpace(e.JSON) != "" {
+			w.note(canon.LostAt(canon.WhatToolArguments, "", "arguments came for a call that had not begun or was whole"))
 		}
 	case canon.BlockEnd:
 		c := w.saying(e.Choice)
-		for _, k := range c.pending {
-			k.ended = k.ended || k.index == e.Index
-		}
+		c.endCall(e.Index)
 		return w.flushCalls(dst, c, false)
 	case canon.MediaDelta:
 		return w.media(dst, w.saying(e.Choice), e)
@@ -173,9 +167,11 @@ func (w *answering) Write(dst []byte, e canon.Event) []byte {
 		c.stop = &e
 		return w.flushCalls(dst, c, true)
 	case canon.Used:
-		w.usage, w.used = e.Usage, true
+		if w.usage, w.used = e.Usage, true; len(e.Beside) > 0 {
+			w.note(canon.LostUsage(e.Beside))
+		}
 	case canon.Other:
-		if e.Content {
+		if e.Content || e.Aside {
 			w.note(canon.LostAt(canon.WhatAnswerOther, "", "only the model's own API has "+e.Name))
 		}
 	case canon.Ended:
@@ -240,15 +236,22 @@ func (w *answering) ends() []*saying {
 
 // chunk appends one object of the answer.
 func (w *answering) chunk(dst []byte, choices []*saying) []byte {
+	if w.home && len(choices) == 1 && choices[0].blocked() {
+		dst = appendBlock(dst, choices[0].stop)
+		if w.used {
+			dst = appendUsage(append(dst, `,"usageMetadata":`...), w.usage)
+		}
+		return append(dst, w.tail...)
+	}
 	dst = append(dst, `{"candidates":[`...)
 	for i, c := range choices {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = append(append(append(dst, `{"content":{"parts":[`...), c.parts...), `],"role":"model"}`...)
-		dst = append(append(append(dst, `,"finishReason":"`...), c.reason()...), '"')
+		dst = w.appendStop(dst, c)
 		dst = append(append(dst, `,"index":`...), strconv.Itoa(c.number)...)
-		dst = c.appendGrounding(dst, w.framer != nil)
+		dst = w.appendGrounding(dst, c)
 		dst = c.appendPages(dst)
 		if len(c.chosen) > 0 {
 			dst = appendLogProbs(dst, c.chosen, c.top)
@@ -256,27 +259,11 @@ func (w *answering) chunk(dst []byte, choices []*saying) []byte {
 		dst = append(dst, '}')
 	}
 	dst = append(dst, ']')
+	w.usageLost()
 	if w.used {
 		dst = appendUsage(append(dst, `,"usageMetadata":`...), w.usage)
 	}
 	return append(dst, w.tail...)
-}
-
-// reason is the word for why the candidate stopped.
-func (c *saying) reason() string {
-	if c.stop == nil {
-		return "STOP"
-	}
-	switch c.stop.Why {
-	case canon.StopLength:
-		return "MAX_TOKENS"
-	case canon.StopFilter, canon.StopRefusal:
-		return "SAFETY"
-	case canon.StopPause, canon.StopCancelled, canon.StopOther:
-		return "OTHER"
-	default:
-	}
-	return "STOP" // the end, a stop sequence, calls: to Google they are one
 }
 
 // send appends a frame with the JSON that fill writes.
@@ -301,200 +288,5 @@ func (w *answering) add(dst []byte, c *saying, fill func([]byte) []byte) []byte 
 		b = fill(append(b, `{"candidates":[{"content":{"parts":[`...))
 		b = strconv.AppendInt(append(b, `],"role":"model"},"index":`...), int64(c.number), 10)
 		return append(append(b, "}]"...), w.tail...)
-	})
-}
-
-// appendPart appends a part of text to a list of parts.
-func appendPart(dst []byte, seal, text string) []byte {
-	if len(dst) > 0 {
-		dst = append(dst, ',')
-	}
-	return appendText(dst, seal, text, false)
-}
-
-func appendText(dst []byte, seal, text string, thought bool) []byte {
-	dst = appendString(append(dst, `{"text":`...), text)
-	if thought {
-		dst = append(dst, `,"thought":true`...)
-	}
-	return append(appendSeal(dst, seal), '}')
-}
-
-// appendSeal appends the signature as a further member.
-func appendSeal(dst []byte, seal string) []byte {
-	if seal == "" {
-		return dst
-	}
-	return appendString(append(dst, `,"thoughtSignature":`...), seal)
-}
-
-// take returns the signature for the part that begins, which may be a call.
-func (c *saying) take(call bool) string {
-	if c.own != "" {
-		s := c.own
-		c.own = ""
-		return s
-	}
-	envelopes := c.sealed
-	if call {
-		envelopes = append(c.unsealed, c.sealed...)
-		c.unsealed = nil
-	}
-	if len(envelopes) == 0 {
-		return ""
-	}
-	c.sealed = nil
-	return signature(envelopes)
-}
-
-// flushOpen ends the part of an answer that is not streamed to which text was added.
-func (c *saying) flushOpen() {
-	if c.open == 0 {
-		return
-	}
-	if len(c.parts) > 0 {
-		c.parts = append(c.parts, ',')
-	}
-	text := c.text[c.from:]
-	if c.open == kindThought {
-		text = c.hidden
-	}
-	c.parts = appendText(c.parts, c.seal, string(text), c.open == kindThought)
-	c.open, c.seal, c.hidden = 0, "", c.hidden[:0]
-}
-
-// text writes visible text. Without a stream, all that is said in a row is one part.
-func (w *answering) text(dst []byte, c *saying, index int, text string) []byte {
-	w.mindEnds(c)
-	dst = w.flushCalls(dst, c, true) // who speaks on has said all of them
-	seal := ""
-	if c.own != "" || len(c.sealed) > 0 {
-		seal = c.take(false)
-	}
-	if text == "" && seal == "" {
-		return dst
-	}
-	if w.framer == nil && (c.open != kindText || seal != "") {
-		c.flushOpen()
-		c.open, c.seal, c.from = kindText, seal, len(c.text)
-		c.count++
-	}
-	if n := len(c.blocks); n == 0 || c.blocks[n-1].index != index {
-		b := spoken{index: index, from: len(c.text)}
-		if w.framer == nil {
-			b.part, b.base = c.count-1, c.from
-		}
-		c.blocks = append(c.blocks, b)
-	}
-	c.text = append(c.text, text...)
-	if w.framer == nil {
-		return dst
-	}
-	return w.add(dst, c, func(b []byte) []byte { return appendText(b, seal, text, false) })
-}
-
-// thought writes what the model thinks. Google's own signatures stay what they are; what another dialect
-// thought waits as an envelope for the part that follows.
-func (w *answering) thought(dst []byte, c *saying, e canon.ReasoningDelta) []byte {
-	if !w.home {
-		if c.mind.open && c.mind.index != e.Index {
-			w.mindEnds(c)
-		}
-		c.mind.open, c.mind.index = true, e.Index
-		c.mind.text = append(c.mind.text, e.Text...)
-		c.mind.seal += e.Seal
-		if e.Text == "" || !w.shown {
-			return dst
-		}
-		return w.showThought(dst, c, e.Text, "")
-	}
-	if e.Text == "" {
-		if c.own != "" { // nothing came of the one before
-			seal := c.take(false)
-			dst = w.add(dst, c, func(b []byte) []byte { return appendText(b, seal, "", false) })
-		}
-		c.own = e.Seal
-		return dst
-	}
-	return w.showThought(dst, c, e.Text, e.Seal)
-}
-
-func (w *answering) showThought(dst []byte, c *saying, text, seal string) []byte {
-	dst = w.flushCalls(dst, c, true)
-	if w.framer == nil {
-		if c.open != kindThought || c.seal != "" {
-			c.flushOpen()
-			c.open = kindThought
-			c.count++
-		}
-		c.seal = seal
-		c.hidden = append(c.hidden, text...)
-		return dst
-	}
-	return w.add(dst, c, func(b []byte) []byte { return appendText(b, seal, text, true) })
-}
-
-// mindEnds makes an envelope of the block of thoughts that is open.
-func (w *answering) mindEnds(c *saying) {
-	if !c.mind.open {
-		return
-	}
-	switch line := envelope(w.a.Origin, c.mind.seal, string(c.mind.text)); {
-	case c.mind.seal != "":
-		c.sealed = append(c.sealed, line)
-	case line != "":
-		c.unsealed = append(c.unsealed, line)
-		if !w.shown {
-			w.note(canon.LostAt(canon.WhatAnswerReasoning, "", "the caller did not ask for thoughts (includeThoughts)"))
-		}
-	}
-	c.mind = thinking{text: c.mind.text[:0]}
-}
-
-// call begins a call. It is written when it is whole: Google's come in one part.
-func (w *answering) call(dst []byte, c *saying, e canon.ToolStart) []byte {
-	w.mindEnds(c)
-	k := &calling{index: e.Index, id: e.ID, name: e.Name, seal: c.take(true)}
-	if k.id == "" {
-		w.calls++
-		k.id = "call_" + strings.ReplaceAll(w.a.ID, "-", "") + "_" + strconv.Itoa(w.calls)
-	}
-	c.pending = append(c.pending, k)
-	return dst
-}
-
-// flushCalls writes the calls that have ended, in their order; all of them if nothing more can come.
-func (w *answering) flushCalls(dst []byte, c *saying, all bool) []byte {
-	for len(c.pending) > 0 && (all || c.pending[0].ended) {
-		k := c.pending[0]
-		c.pending = c.pending[1:]
-		dst = w.add(dst, c, func(b []byte) []byte {
-			b = appendString(append(b, `{"functionCall":{"id":`...), k.id)
-			b = appendString(append(b, `,"name":`...), k.name)
-			b, ok := appendObject(append(b, `,"args":`...), string(k.args))
-			if !ok {
-				w.note(canon.ChangedAt(canon.WhatToolArguments, "", "the model wrote arguments that are no JSON object; their text stands in the member input"))
-			}
-			return append(appendSeal(append(b, '}'), k.seal), '}')
-		})
-	}
-	return dst
-}
-
-// media writes what the model drew or said aloud.
-func (w *answering) media(dst []byte, c *saying, e canon.MediaDelta) []byte {
-	if e.Data == "" {
-		return dst
-	}
-	w.mindEnds(c)
-	dst = w.flushCalls(dst, c, true)
-	seal, mime := c.take(false), e.MIME
-	if mime == "" {
-		mime = "application/octet-stream"
-	}
-	return w.add(dst, c, func(b []byte) []byte {
-		b = appendString(append(b, `{"inlineData":{"mimeType":`...), mime)
-		b = append(appendString(append(b, `,"data":`...), e.Data), '}')
-		return append(appendSeal(b, seal), '}')
 	})
 }

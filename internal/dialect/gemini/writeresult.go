@@ -1,6 +1,8 @@
 package gemini
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 
 	"tollgate/internal/canon"
@@ -14,9 +16,11 @@ func (o *outgoing) result(b canon.ToolResult, path string) {
 	}
 	var texts []string
 	var media []canon.Block
+	ordered := true
 	for _, inner := range b.Blocks {
 		switch inner := inner.(type) {
 		case canon.Text:
+			ordered = ordered && media == nil
 			texts = append(texts, inner.Text)
 		case canon.Refusal:
 			texts = append(texts, inner.Text)
@@ -32,6 +36,9 @@ func (o *outgoing) result(b canon.ToolResult, path string) {
 			o.rest(inner, path)
 		}
 	}
+	if !ordered && !o.home {
+		o.change(canon.WhatToolResultMedia, path, "what a tool shows stands behind all that it says")
+	}
 	o.part("functionResponse", "")
 	o.name("functionResponse")
 	o.b = append(o.b, '{')
@@ -40,7 +47,11 @@ func (o *outgoing) result(b canon.ToolResult, path string) {
 	}
 	o.str("name", b.Name)
 	o.name("response")
-	o.response(texts, b.IsError)
+	if o.home && sameTexts(b.Home, texts) {
+		o.b = append(o.b, b.Home...)
+	} else {
+		o.response(texts, b.IsError)
+	}
 	beside := media
 	if o.modern() || o.home {
 		beside = o.inside(media, path)
@@ -53,6 +64,12 @@ func (o *outgoing) result(b canon.ToolResult, path string) {
 			o.kind = ""
 		}
 	}
+}
+
+// sameTexts reports whether the object response says no more and no less than texts.
+func sameTexts(response json.RawMessage, texts []string) bool {
+	o, err := jsonfield.ReadObject(string(response))
+	return err == nil && slices.Equal(responseTexts(string(response), o), texts)
 }
 
 // inside writes the parts of a response, which can only hold bytes, and returns what must stand beside it.

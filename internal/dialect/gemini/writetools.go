@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"slices"
 	"strings"
 
 	"tollgate/internal/canon"
@@ -41,7 +42,9 @@ func (o *outgoing) tools() {
 			// Newer models take both with includeServerSideToolInvocations, but then want parts sent back that
 			// clients of other dialects have no place for: https://ai.google.dev/gemini-api/docs/tool-combination, read 2026-11-21.
 			o.lose(canon.WhatToolHosted, t.At, "Gemini models run no tools of their own in a call that brings functions")
-		case !said[t.Hosted.Kind]:
+		case said[t.Hosted.Kind]:
+			o.lose(canon.WhatToolHosted, t.At, "Gemini models have one tool of the kind, and it is named before")
+		default:
 			said[t.Hosted.Kind] = true
 			o.hosted(t)
 		}
@@ -84,7 +87,9 @@ func (o *outgoing) function(t *canon.Tool) {
 	}
 	for _, f := range t.Extra {
 		if !o.home {
-			o.lose(canon.WhatToolExtra, within(t.At, f.Name), "only the API that the caller speaks has it")
+			if !f.Idle {
+				o.lose(canon.WhatToolExtra, within(t.At, f.Name), "only the API that the caller speaks has it")
+			}
 			continue
 		}
 		o.comma()
@@ -144,6 +149,9 @@ func (o *outgoing) hosted(t *canon.Tool) {
 		o.change(canon.WhatToolHosted, t.At, "it is run without "+strings.Join(without, ", "))
 	}
 	for _, f := range t.Extra {
+		if f.Idle {
+			continue
+		}
 		o.lose(canon.WhatToolExtra, within(t.At, f.Name), "only the API that the caller speaks has it")
 	}
 }
@@ -153,10 +161,17 @@ func (o *outgoing) toolConfig() {
 	o.object("toolConfig", func() {
 		o.object("functionCallingConfig", func() {
 			o.calling()
-			o.extrasIn("toolConfig.functionCallingConfig.")
+			o.extrasIn("toolConfig.functionCallingConfig")
 		})
-		o.extrasIn("toolConfig.")
+		o.extrasIn("toolConfig")
 	})
+}
+
+// choosesHosted reports whether the tool that must be called is one that the vendor runs.
+func (o *outgoing) choosesHosted(choice canon.ToolChoice) bool {
+	return !o.home && choice.Mode == canon.ToolNamed && slices.ContainsFunc(o.req.Tools, func(t canon.Tool) bool {
+		return t.Name == choice.Name && (t.Raw != nil || t.Hosted != nil)
+	}) && !slices.ContainsFunc(o.req.Tools, func(t canon.Tool) bool { return t.Name == choice.Name && t.Raw == nil && t.Hosted == nil })
 }
 
 func (o *outgoing) calling() {
@@ -168,6 +183,10 @@ func (o *outgoing) calling() {
 		if choice.Mode == canon.ToolRequired || choice.Mode == canon.ToolNamed {
 			o.lose(canon.WhatToolChoice, "", "Gemini models can be made to call functions only")
 		}
+		return
+	}
+	if o.choosesHosted(choice) {
+		o.lose(canon.WhatToolChoice, "", "Gemini models can be made to call functions only")
 		return
 	}
 	mode, allowed := "AUTO", choice.Allowed
@@ -183,7 +202,7 @@ func (o *outgoing) calling() {
 			mode = "VALIDATED" // the automatic mode that can be limited; it keeps to the schemas besides
 		}
 	}
-	if !o.hasExtra("toolConfig.functionCallingConfig.mode") {
+	if !o.hasExtra("toolConfig.functionCallingConfig", "mode") {
 		o.str("mode", mode)
 	}
 	if len(allowed) > 0 {

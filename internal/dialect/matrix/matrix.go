@@ -109,11 +109,17 @@ func Run(from, to Side, f Feature) (Cell, error) {
 		if l.Kind == canon.Changed {
 			o = Changed
 		}
-		if l.What == f.What && o.rank() > cell.Outcome.rank() {
+		if covers(l.What, f.What) && o.rank() > cell.Outcome.rank() {
 			cell = Cell{o, l.Reason}
 		}
 	}
 	return cell, nil
+}
+
+// covers reports whether what is lost takes the feature with it: it is that, or has it as a part. Citations are
+// asked for by a member of a block that only one dialect has.
+func covers(lost, feature canon.What) bool {
+	return lost == feature || strings.HasPrefix(string(feature), string(lost)+".") || lost == canon.WhatForeign && feature == canon.WhatCitations
 }
 
 // Write writes the page. folder gives the folder of a dialect's package.
@@ -138,9 +144,9 @@ A client of one dialect may reach a model behind a channel that speaks another. 
 its way: **kept** (maybe in other words), **changed** (carried, but not as it was), **lost** (left out) or **refused** (the call gets an error that names the
 place). It is written by ` + "`make generate`" + ` from the code and the fixtures of its tests; ` + "`make verify`" + ` fails if it is stale.
 
-What was lost or changed is told with every call: in the header ` + "`X-Tollgate-Loss`" + ` (path in the client's own words, feature, kind), in the record of the call
-and in the metric ` + "`tollgate_translation_losses_total`" + `. With the header ` + "`X-Tollgate-Strict: true`" + `, or ` + "`strict`" + ` set on the key or the model, a call that would lose or
-change something is refused with the place's name instead. Where client and channel speak the same dialect nothing is translated: the bytes pass.
+What was lost or changed is told with every call: in the header ` + "`X-Tollgate-Loss`" + ` (path in the client's own words, feature, kind; what happens at
+many places is told once, with their number), in the record of the call and in the metric ` + "`tollgate_translation_losses_total`" + `. With the header ` + "`X-Tollgate-Strict: true`" + `, or ` + "`strict`" + ` set on the key or the model, a call whose request would lose or
+change something goes to a channel that carries it, or else is refused with the place's name; what an answer loses is told. Where client and channel speak the same dialect nothing is translated: the bytes pass.
 
 Some vendors know more than their dialect (see ` + "`knows`" + ` in the providers' data); these tables are for one that does not.
 `
@@ -206,6 +212,13 @@ var answerFeatures = []struct {
 	}},
 	{canon.WhatAnswerReasoning, "thoughts", []canon.Event{canon.ReasoningDelta{Text: "hm"}, canon.TextDelta{Index: 1, Text: "hello"}}},
 	{canon.WhatAnswerSeal, "signatures and encrypted thoughts", []canon.Event{canon.ReasoningDelta{Text: "hm", Seal: "c2ln"}, canon.TextDelta{Index: 1, Text: "hello"}}},
+	{canon.WhatAnswerOrder, "order of thoughts, text and calls", []canon.Event{
+		canon.TextDelta{Text: "hello"},
+		canon.ReasoningDelta{Index: 1, Text: "hm", Seal: "c2ln"},
+		canon.TextDelta{Index: 2, Text: "there"},
+		canon.ToolStart{Index: 3, ID: "call_a", Name: "f"},
+		canon.ToolDelta{Index: 3, JSON: "{}"},
+	}},
 	{canon.WhatAnswerRefusal, "refusals", []canon.Event{canon.RefusalDelta{Text: "no"}}},
 	{canon.WhatAnswerCitation, "citations", []canon.Event{
 		canon.TextDelta{Text: "hello"}, canon.Cited{Citation: canon.Citation{URL: "https://example.com", Title: "Example", To: 5}},
@@ -219,13 +232,18 @@ var answerFeatures = []struct {
 	{canon.WhatAnswerLogProbs, "log probabilities", []canon.Event{
 		canon.TextDelta{Text: "hello"}, canon.TokenProbs{Tokens: []canon.TokenProb{{Token: "hello", LogProb: -0.5}}},
 	}},
+	{canon.WhatAnswerStop, "the end, where a filter made it", []canon.Event{canon.TextDelta{Text: "hello"}, canon.Stopped{Why: canon.StopFilter, Raw: "SAFETY"}}},
+	{canon.WhatAnswerUsage, "usage by medium and kind of cache", []canon.Event{
+		canon.TextDelta{Text: "hello"}, canon.Used{Usage: canon.Usage{Input: 1, InputImage: 1, CacheWrite1h: 1, Output: 1}},
+	}},
+	{canon.WhatAnswerOther, "what only one vendor says (ratings, containers)", []canon.Event{canon.TextDelta{Text: "hello"}, canon.Other{Name: "ratings", Content: true, Raw: json.RawMessage("{}")}}},
 	{canon.WhatAnswerChoice, "several alternatives", []canon.Event{canon.TextDelta{Text: "one"}, canon.TextDelta{Choice: 1, Text: "two"}}},
 }
 
 // answers writes what becomes of an answer, by the dialect of the client. The answer comes from another
 // dialect that has the feature.
 func answers(b *bytes.Buffer, sides []Side) error {
-	b.WriteString("\n## Answers\n\nBy the dialect of the client. Stop reasons, usage with its cached, written and thought tokens, and errors are kept in each dialect's words.\n\n| feature |")
+	b.WriteString("\n## Answers\n\nBy the dialect of the client. Stop reasons, sums of tokens, those cached and thought, and errors are kept in each dialect's words; an end without such a word is changed.\n\n| feature |")
 	rule := "|---|"
 	for _, s := range sides {
 		fmt.Fprintf(b, " %s |", titles[s.Dialect()])
@@ -268,9 +286,13 @@ func answer(s Side, origin canon.Dialect, what canon.What, events []canon.Event)
 			Origin: origin, Created: time.Unix(1_790_000_000, 0),
 		})
 		var out []byte
-		all := slices.Concat([]canon.Event{canon.Start{ID: "x", Model: "m"}}, events, []canon.Event{
-			canon.Stopped{Why: canon.StopEnd}, canon.Used{Usage: canon.Usage{Input: 1, Output: 1}}, canon.Ended{},
-		})
+		all := append([]canon.Event{canon.Start{ID: "x", Model: "m"}}, events...)
+		switch events[len(events)-1].(type) {
+		case canon.Stopped, canon.Used: // its end is the feature
+		default:
+			all = append(all, canon.Stopped{Why: canon.StopEnd}, canon.Used{Usage: canon.Usage{Input: 1, Output: 1}})
+		}
+		all = append(all, canon.Ended{})
 		for _, e := range all {
 			out = w.Write(out, e)
 		}

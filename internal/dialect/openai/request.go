@@ -246,12 +246,43 @@ func Member(v gjson.Result, name string) gjson.Result {
 	return gjson.Result{}
 }
 
-// Extra keeps a member that canon has no word for. path may name one inside another member, with dots:
-// then the rest of that member has a word, and the path is what a Loss shall name.
-func (q *Request) Extra(path string, v gjson.Result) {
+// Extra keeps the member called name that canon has no word for. in is the path of the member that it stands
+// in, the rest of which has a word; "" at the top.
+func (q *Request) Extra(in, name string, v gjson.Result) {
 	if !Absent(v) {
-		q.Out.Extra = append(q.Out.Extra, canon.Field{Name: path, Value: json.RawMessage(v.Raw)})
+		q.Out.Extra = append(q.Out.Extra, Extra(in, name, v))
 	}
+}
+
+// Extra is a member that canon has no word for.
+func Extra(in, name string, v gjson.Result) canon.Field {
+	f := canon.Field{Name: name, In: in, Value: json.RawMessage(v.Raw)}
+	if in != "" {
+		f.Name = in + "." + name
+	}
+	f.Idle = canon.Idle(f.Value, defaults[f.Name]...)
+	return f
+}
+
+// defaults are values of members without a word in canon that ask for what every vendor does anyway: OpenAI's, and
+// those of vendors that speak its dialects. https://developers.openai.com/api/reference, read 2026-11-20;
+// https://openrouter.ai/docs/api-reference/parameters and https://docs.vllm.ai/en/latest/api/, read 2026-11-20.
+var defaults = map[string][]string{
+	"modalities":                 {`["text"]`},
+	"logit_bias":                 {`{}`},
+	"best_of":                    {`1`},
+	"prompt_cache_retention":     {`"in_memory"`, `"in-memory"`},
+	"min_p":                      {`0`, `0.0`},
+	"top_a":                      {`0`, `0.0`},
+	"min_tokens":                 {`0`},
+	"repetition_penalty":         {`1`, `1.0`},
+	"length_penalty":             {`1`, `1.0`},
+	"ignore_eos":                 {`false`},
+	"use_beam_search":            {`false`},
+	"include_stop_str_in_output": {`false`},
+	"return_token_ids":           {`false`},
+	"safe_prompt":                {`false`},
+	"defer_loading":              {`false`},
 }
 
 // Foreign keeps a block that canon has no word for.
@@ -272,8 +303,22 @@ func Arguments(s string) json.RawMessage {
 	return jsonedit.Quote(s)
 }
 
-// Format reads a format of type json_schema, whose members stand in v.
-func (q *Request) Format(path string, v gjson.Result) *canon.Format {
+// Safety reads safety_identifier once all else is read: the newer name of user, whose other half is
+// prompt_cache_key. Where both are said and differ, canon has a word for the older one alone.
+func (q *Request) Safety(v gjson.Result) {
+	const name = "safety_identifier"
+	switch s := q.String(name, v); {
+	case s == "" || s == q.Out.User:
+	case q.Out.User == "":
+		q.Out.User = s
+		q.Out.Name(canon.WhatUser, name)
+	default:
+		q.Extra("", name, v)
+	}
+}
+
+// Format reads a format of type json_schema, whose members stand in v, besides the one called beside.
+func (q *Request) Format(path, beside string, v gjson.Result) *canon.Format {
 	f := &canon.Format{}
 	q.Members(path, v, func(name string, v gjson.Result) {
 		switch name {
@@ -287,9 +332,9 @@ func (q *Request) Format(path string, v gjson.Result) *canon.Format {
 			f.Description = q.String(path+".description", v)
 		case "strict":
 			f.Strict = q.Bool(path+".strict", v)
-		case "type":
+		case beside:
 		default:
-			q.Extra(path+"."+name, v)
+			q.Extra(path, name, v)
 		}
 	})
 	return f

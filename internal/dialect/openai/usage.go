@@ -1,6 +1,9 @@
 package openai
 
 import (
+	"strconv"
+	"strings"
+
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect/jsonpull"
 )
@@ -15,6 +18,7 @@ type counts struct {
 	outAudio, outImage        int64
 	searches                  int64
 	generated                 bool // it counts output at all; embeddings do not
+	beside                    canon.Beside
 }
 
 // ReadUsage converts a usage object into disjoint buckets. ok is false if it counts nothing: an
@@ -22,11 +26,24 @@ type counts struct {
 //
 // The sums are the vendor's: In is what it calls prompt or input tokens, Out what it calls completion
 // or output tokens, with the exceptions of outside.
-func ReadUsage(raw, tier string) (u canon.Usage, ok bool) {
+func ReadUsage(raw, tier string) (u canon.Used, ok bool) {
 	p := jsonpull.NewString(raw)
 	var c counts
 	c.fill(&p)
-	return c.usage(tier)
+	u.Usage, ok = c.usage(tier)
+	u.Beside = c.beside
+	return u, ok
+}
+
+// also takes a member that no Usage says. How long an upstream took is nothing that it used, and text is what is left of
+// a sum without its other parts.
+func (c *counts) also(p *jsonpull.Parser, in string) {
+	name := p.Name // of a value's own members it becomes theirs
+	raw := p.Raw()
+	if name == "text_tokens" || strings.HasSuffix(name, "_time") || strings.HasSuffix(name, "_latency") {
+		return
+	}
+	c.beside.Add(in+name, raw)
 }
 
 func (c *counts) fill(p *jsonpull.Parser) {
@@ -61,12 +78,12 @@ func (c *counts) fill(p *jsonpull.Parser) {
 					if p.Name == "web_search_requests" {
 						c.searches = count(p)
 					} else {
-						p.Skip()
+						c.also(p, "server_tool_use.")
 					}
 				}
 			}
 		default:
-			p.Skip()
+			c.also(p, "")
 		}
 	}
 }
@@ -90,7 +107,7 @@ func (c *counts) readInput(p *jsonpull.Parser) {
 		case "video_tokens":
 			c.inVideo = count(p)
 		default:
-			p.Skip()
+			c.also(p, "prompt_tokens_details.")
 		}
 	}
 }
@@ -108,7 +125,7 @@ func (c *counts) readOutput(p *jsonpull.Parser) {
 		case "image_tokens":
 			c.outImage = count(p)
 		default: // predictions, accepted or rejected, are inside completion_tokens and billed as output
-			p.Skip()
+			c.also(p, "completion_tokens_details.")
 		}
 	}
 }
@@ -202,4 +219,15 @@ func Tier(word string) string {
 		return ""
 	}
 	return clip(word, 64)
+}
+
+// AppendCreation appends to the details of input for how long what was written to a cache lives there, as proxies
+// of Anthropic's models tell it, where some of it lives longer than usual.
+func AppendCreation(dst []byte, u canon.Usage) []byte {
+	if u.CacheWrite1h == 0 {
+		return dst
+	}
+	dst = strconv.AppendInt(append(dst, `,"cache_creation":{"ephemeral_5m_input_tokens":`...), u.CacheWrite5m, 10)
+	dst = strconv.AppendInt(append(dst, `,"ephemeral_1h_input_tokens":`...), u.CacheWrite1h, 10)
+	return append(dst, '}')
 }

@@ -54,7 +54,7 @@ func TestReadUsage(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, ok := openai.ReadUsage(c.raw, c.tier)
-			if diff := cmp.Diff(c.want, got); diff != "" || !ok {
+			if diff := cmp.Diff(c.want, got.Usage); diff != "" || !ok {
 				t.Errorf("ok %v, (-want +got)\n%s", ok, diff)
 			}
 		})
@@ -73,7 +73,8 @@ func TestBucketsAddUp(t *testing.T) {
 		in, out := 1+n("in"), n("out")
 		raw := fmt.Sprintf(`{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,"prompt_tokens_details":{"cached_tokens":%d,"audio_tokens":%d,"image_tokens":%d,"cache_write_tokens":%d},"completion_tokens_details":{"reasoning_tokens":%d,"audio_tokens":%d,"image_tokens":%d}}`,
 			in, out, in+out, n("cached"), n("audio"), n("image"), n("write"), n("reasoning"), n("out audio"), n("out image"))
-		u, ok := openai.ReadUsage(raw, "")
+		used, ok := openai.ReadUsage(raw, "")
+		u := used.Usage
 		if !ok || u.In() != in || u.Out() != out {
 			t.Fatalf("%s: %d in, %d out: %+v", raw, u.In(), u.Out(), u)
 		}

@@ -3,6 +3,7 @@ package openai
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"tollgate/internal/canon"
@@ -166,4 +167,26 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that hung up is the server's to notice
+}
+
+// SaysError reports whether the result of a tool that failed says so in its words.
+func SaysError(result []canon.Block) bool {
+	if len(result) == 0 {
+		return false
+	}
+	t, ok := result[0].(canon.Text)
+	return ok && len(t.Text) >= 5 && strings.EqualFold(t.Text[:5], "error")
+}
+
+// WithError returns the result of a tool that failed with a word for it at its beginning, unless it has one.
+func WithError(result []canon.Block) []canon.Block {
+	if SaysError(result) {
+		return result
+	}
+	if len(result) > 0 {
+		if t, ok := result[0].(canon.Text); ok {
+			return append([]canon.Block{canon.Text{Text: "Error:\n" + t.Text}}, result[1:]...)
+		}
+	}
+	return append([]canon.Block{canon.Text{Text: "Error:"}}, result...)
 }

@@ -21,6 +21,7 @@ type reader struct {
 	ended   bool // [DONE] came, or the whole body
 	tier    string
 	choices []choice
+	cited   bool // the sources of the whole answer have come
 	repeat  repeat
 }
 
@@ -56,11 +57,15 @@ type chunk struct {
 	id, model, object, kind, usage, fault string
 	minimax                               openai.Fault
 	created                               int64
-	choices                               bool // the member is there
-	alternatives                          int  // elements of choices
-	payload                               bool // embeddings or moderation results are there
+	choices                               bool   // the member is there
+	alternatives                          int    // elements of choices
+	sources, found                        string // raw JSON
+	payload                               bool   // embeddings or moderation results are there
 	stopFault                             *canon.Error
 }
+
+// Skim returns the text of a frame that is one more delta of text, and nothing else.
+func (r *reader) Skim(data []byte) (text []byte, ok bool) { return r.repeat.skim(data) }
 
 // Read reads one frame.
 func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Event, error) {
@@ -98,7 +103,7 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 	}
 	if c.usage != "" {
 		if u, ok := openai.ReadUsage(c.usage, r.tier); ok {
-			out = append(out, canon.Used{Usage: u})
+			out = append(out, u)
 		}
 	}
 	if e := r.fault(event, &c, data); e != nil {
@@ -195,6 +200,10 @@ func (r *reader) top(p *jsonpull.Parser, c *chunk, out []canon.Event) ([]canon.E
 					p.Skip()
 				}
 			}
+		case "citations": // xAI, Perplexity: URLs
+			c.sources = list(p)
+		case "search_results": // Perplexity: the same with their titles
+			c.found = list(p)
 		case "data":
 			if r.head.Op != canon.OpEmbed || p.Kind() != '[' {
 				p.Skip()
@@ -209,7 +218,7 @@ func (r *reader) top(p *jsonpull.Parser, c *chunk, out []canon.Event) ([]canon.E
 			p.Skip()
 		}
 	}
-	if c.payload && !embedded(out) {
+	if out = r.sources(c, out); c.payload && !embedded(out) {
 		out = append(out, canon.Other{Name: string(r.head.Op), Content: true})
 	}
 	return out, nil

@@ -22,6 +22,7 @@ type choice struct {
 	thinks  bool     // thoughts come as plain text, so that details say nothing new
 	text    int      // the last block of text, which citations are of
 	audio   int      // block of generated audio, 0 if none yet, else its index + 1
+	aloud   string   // its id
 	calls   []call
 	stopped bool
 }
@@ -114,7 +115,7 @@ func (r *reader) choice(p *jsonpull.Parser, top *chunk, out []canon.Event) ([]ca
 		out = append(out, canon.TextDelta{Choice: c.number, Index: c.block("text"), Text: text})
 	}
 	if usable {
-		if out, err = c.message(&m, out); err != nil {
+		if out, err = c.message(&m, whole, out); err != nil {
 			return out, err
 		}
 	}
@@ -148,6 +149,7 @@ func (r *reader) choice(p *jsonpull.Parser, top *chunk, out []canon.Event) ([]ca
 type message struct {
 	text, reasoning, refusal                                    string
 	parts, details, calls, function, audio, images, annotations string // raw JSON
+	odd                                                         string // name of a member that is none of these, with something in it
 }
 
 func (m *message) read(p *jsonpull.Parser) {
@@ -190,8 +192,13 @@ func (m *message) read(p *jsonpull.Parser) {
 			m.details = list(p)
 		case "annotations":
 			m.annotations = list(p)
-		default:
+		case "role", "name", "prefix", "partial", "channel", "tool_call_id", "token_ids": // say nothing that is shown
 			p.Skip()
+		default:
+			name := p.Name
+			if raw := strings.Trim(p.Raw(), " \t\r\n"); len(raw) > 2 && strings.ContainsRune(`"[{`, rune(raw[0])) {
+				m.odd = name
+			}
 		}
 	}
 }
@@ -207,13 +214,14 @@ func list(p *jsonpull.Parser) string {
 }
 
 // message appends the events of m: first what was thought, then what was said, then what is to be done.
-func (c *choice) message(m *message, out []canon.Event) ([]canon.Event, error) {
-	if m.reasoning != "" {
-		c.thinks = true
-		out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block("reasoning"), Text: m.reasoning})
-	}
-	if m.details != "" {
-		out = c.details(m.details, m.calls, !c.thinks, out)
+func (c *choice) message(m *message, whole bool, out []canon.Event) ([]canon.Event, error) {
+	if whole && m.details != "" {
+		out = c.wholeThoughts(m, out)
+	} else {
+		out = c.thought(m.reasoning, out)
+		if m.details != "" {
+			out = c.details(m.details, m.calls, !c.thinks, out)
+		}
 	}
 	if m.parts != "" {
 		out = c.parts(m.parts, out)
@@ -226,6 +234,9 @@ func (c *choice) message(m *message, out []canon.Event) ([]canon.Event, error) {
 	}
 	if m.annotations != "" {
 		out = c.cited(m.annotations, out)
+	}
+	if m.odd != "" {
+		out = append(out, canon.Other{Name: "message." + m.odd, Content: true})
 	}
 	if m.audio != "" {
 		out = c.sound(m.audio, out)
@@ -251,60 +262,6 @@ func (c *choice) message(m *message, out []canon.Event) ([]canon.Event, error) {
 		out, err = c.call(d, out)
 	}
 	return out, err
-}
-
-// details reads OpenRouter's reasoning_details: seals always, text only if it stands nowhere else.
-// Types as in OpenRouter's own @openrouter/ai-sdk-provider 0.7.2, read 2026-11-20.
-//
-// A gateway like this one puts another dialect's seal there and at the call that it belongs to (calls, raw).
-func (c *choice) details(raw, calls string, withText bool, out []canon.Event) []canon.Event {
-	p := jsonpull.NewString(raw)
-	p.Array()
-	for p.Element() {
-		entry := p.Raw()
-		q := jsonpull.NewString(entry)
-		if !q.Object() {
-			continue
-		}
-		var text, seal string
-		alone := false // what is encrypted is a thought of its own; a signature is of the text before
-		for q.Member() {
-			switch q.Name {
-			case "text", "summary":
-				text = q.String()
-			case "data", "signature":
-				name := q.Name
-				if s := q.String(); s != "" {
-					seal, alone = s, name == "data"
-				}
-			default:
-				q.Skip()
-			}
-		}
-		if !withText {
-			text = ""
-		}
-		if seal != "" {
-			wrapped := seal
-			if seal = sealOf(entry, seal); seal == wrapped && alone {
-				if strings.Contains(calls, seal) {
-					continue
-				}
-				c.wrapped = append(c.wrapped, seal)
-			}
-		}
-		if text == "" && seal == "" {
-			continue
-		}
-		if alone {
-			c.open = ""
-		}
-		out = append(out, canon.ReasoningDelta{Choice: c.number, Index: c.block("reasoning"), Text: text, Seal: seal})
-		if alone {
-			c.open = ""
-		}
-	}
-	return out
 }
 
 // parts reads content that is an array: Mistral's text and thinking.
@@ -383,6 +340,11 @@ func (c *choice) sound(raw string, out []canon.Event) []canon.Event {
 	p.Object()
 	for p.Member() {
 		switch p.Name {
+		case "id": // by which a later request may name it
+			if id := p.String(); id != "" && id != c.aloud {
+				c.aloud = id
+				out = append(out, canon.Kept{ID: id})
+			}
 		case "data":
 			data = p.String()
 		case "transcript":

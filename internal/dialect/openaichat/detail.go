@@ -56,6 +56,45 @@ func (c *choice) cited(raw string, out []canon.Event) []canon.Event {
 	return out
 }
 
+// sources reads what stands beside the choices: the sources of the whole answer. Perplexity repeats them in every
+// chunk; xAI sends them with the last (https://docs.x.ai/docs/guides/live-search, read 2026-11-21).
+func (r *reader) sources(c *chunk, out []canon.Event) []canon.Event {
+	raw := first(c.found, c.sources)
+	if raw == "" || r.cited || len(r.choices) == 0 {
+		return out
+	}
+	r.cited = true
+	p := jsonpull.NewString(raw)
+	p.Array()
+	for p.Element() {
+		var cite canon.Citation
+		switch p.Kind() {
+		case '"':
+			cite.URL = p.String()
+		case '{':
+			p.Object()
+			for p.Member() {
+				switch p.Name {
+				case "url":
+					cite.URL = p.String()
+				case "title":
+					cite.Title = p.String()
+				case "snippet":
+					cite.Text = p.String()
+				default:
+					p.Skip()
+				}
+			}
+		default:
+			p.Skip()
+		}
+		if cite.URL != "" {
+			out = append(out, canon.Cited{Choice: r.choices[0].number, Index: r.choices[0].text, Citation: cite})
+		}
+	}
+	return out
+}
+
 func offset(p *jsonpull.Parser) int { return int(min(max(p.Int(), 0), 1<<31-1)) }
 
 // probabilities reads logprobs, in the form of chats or in that of legacy completions.

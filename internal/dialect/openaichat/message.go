@@ -94,16 +94,27 @@ func readMessage(q *openai.Request, path string, v gjson.Result) {
 			q.Each(at, v, func(path string, v gjson.Result) { readToolCall(q, path, v, &after) })
 		case "function_call":
 			if !openai.Absent(v) {
-				u, _ := toolUse(q, "", at, v)
-				after.add(at, u)
+				u, odd := toolUse(q, "", at, v)
+				if after.add(at, u); odd {
+					after.add(at, rest(q, inCall, appendMember(nil, "function", v)))
+				}
 			}
 		case "reasoning_content", "reasoning":
-			thought.plain(at, q.String(at, v))
+			s := q.String(at, v)
+			if content := openai.Find(list, "reasoning_content"); name == "reasoning" && s != "" && content.Str != "" {
+				if s != content.Str { // two names, and two texts
+					foreign = appendMember(foreign, name, v)
+				}
+				continue
+			}
+			thought.plain(at, s)
 		case "reasoning_details":
 			thought.details(q, at, v)
 		case "audio": // what this assistant said before, by id
 			if a := openai.Member(v, "id"); a.Type == gjson.String {
 				said.add(at, canon.Media{Kind: canon.MediaAudio, FileID: a.Str})
+			} else if !openai.Absent(v) {
+				foreign = appendMember(foreign, name, v)
 			}
 		case "tool_call_id":
 			id = q.String(at, v)
@@ -184,6 +195,9 @@ func readToolCall(q *openai.Request, path string, v gjson.Result, out *blocks) {
 	case custom.IsObject():
 		input := q.String(path+".custom.input", openai.Member(custom, "input"))
 		out.add(path, canon.ToolUse{ID: id, Name: q.String(path+".custom.name", openai.Member(custom, "name")), Input: jsonedit.Quote(input), Custom: true})
+		if others(custom, "name", "input") {
+			foreign = appendMember(foreign, "custom", custom)
+		}
 	case function.Exists():
 		u, odd := toolUse(q, id, path+".function", function)
 		out.add(path, u)

@@ -47,10 +47,15 @@ func readPart(q *openai.Request, path string, v gjson.Result, out *blocks) {
 		case "type":
 		case kind: // text, image_url, input_audio and file are named like their type
 			inner = e
-		case "source":
-			source = e
-		case "title":
-			title = e
+		case "source", "title":
+			switch {
+			case kind != "document" && kind != "image":
+				foreign = appendMember(foreign, name.Str, e)
+			case name.Str == "source":
+				source = e
+			default:
+				title = e
+			}
 		case "cache_control":
 			cached = e
 		case "prompt_cache_breakpoint":

@@ -62,46 +62,73 @@ func (r *repeat) forget() { r.prefix = r.prefix[:0] }
 
 // match returns the text of a chunk that is otherwise the one learned.
 func (r *repeat) match(data []byte) (canon.TextDelta, bool) {
-	if len(r.prefix) == 0 || !bytes.HasPrefix(data, r.prefix) {
+	inside, escaped, ok := r.cut(data)
+	if !ok {
 		return canon.TextDelta{}, false
 	}
+	text, ok := meaning(inside, escaped)
+	return canon.TextDelta{Choice: r.choice, Index: r.index, Text: text}, ok && text != ""
+}
+
+// skim is match without a copy, for text that means itself.
+func (r *repeat) skim(data []byte) (text []byte, ok bool) {
+	inside, escaped, ok := r.cut(data)
+	return inside, ok && !escaped && len(inside) > 0 && utf8.Valid(inside)
+}
+
+// cut returns the text, as it stands in the string, of a chunk that is otherwise the one learned.
+func (r *repeat) cut(data []byte) (inside []byte, escaped, ok bool) {
+	if len(r.prefix) == 0 || !bytes.HasPrefix(data, r.prefix) {
+		return nil, false, false
+	}
 	rest := data[len(r.prefix):]
-	inside, text, ok := span(rest)
-	if !ok || text == "" || !bytes.HasPrefix(rest[len(inside):], r.middle) {
-		return canon.TextDelta{}, false
+	inside, escaped, ok = within(rest)
+	if !ok || !bytes.HasPrefix(rest[len(inside):], r.middle) {
+		return nil, false, false
 	}
 	rest = rest[len(inside)+len(r.middle):]
 	if r.padded {
-		pad, _, ok := span(rest)
-		if !ok {
-			return canon.TextDelta{}, false
+		pad, odd, ok := within(rest)
+		if _, fine := meaning(pad, odd); !ok || !fine {
+			return nil, false, false
 		}
 		rest = rest[len(pad):]
 	}
-	if !bytes.Equal(rest, r.suffix) {
-		return canon.TextDelta{}, false
-	}
-	return canon.TextDelta{Choice: r.choice, Index: r.index, Text: text}, true
+	return inside, escaped, bytes.Equal(rest, r.suffix)
 }
 
 // span returns the inside of a JSON string that data begins in, as it stands up to its closing quote
 // and as the text it means. ok is false for what cannot stand in a string.
 func span(data []byte) (inside []byte, text string, ok bool) {
-	escaped := false
+	inside, escaped, ok := within(data)
+	if ok {
+		text, ok = meaning(inside, escaped)
+	}
+	return inside, text, ok
+}
+
+// within returns the inside of a JSON string that data begins in, and whether escapes are in it.
+func within(data []byte) (inside []byte, escaped, ok bool) {
 	for i := 0; i < len(data); i++ {
 		switch b := data[i]; {
-		case b == '"' && escaped:
-			p := jsonpull.New(append(append([]byte{'"'}, data[:i]...), '"'))
-			text = p.String()
-			return data[:i], text, p.End() == nil
 		case b == '"':
-			return data[:i], string(data[:i]), utf8.Valid(data[:i])
+			return data[:i], escaped, true
 		case b < ' ':
-			return nil, "", false
+			return nil, false, false
 		case b == '\\':
 			escaped = true
 			i++
 		}
 	}
-	return nil, "", false
+	return nil, false, false
+}
+
+// meaning returns the text that the inside of a JSON string means.
+func meaning(inside []byte, escaped bool) (text string, ok bool) {
+	if !escaped {
+		return string(inside), utf8.Valid(inside)
+	}
+	p := jsonpull.New(append(append([]byte{'"'}, inside...), '"'))
+	text = p.String()
+	return text, p.End() == nil
 }

@@ -30,7 +30,11 @@ func (*Protocol) Refuse(op canon.Op, req *canon.Request) *canon.Error {
 	member := "input"
 	switch op {
 	case canon.OpComplete:
-		if member = "prompt"; len(req.Turns) != 1 {
+		member = "prompt"
+		if len(req.Turns) == 0 {
+			return openai.Invalid(member, "The channels left for this model need a 'prompt': they have nothing to go on from without one.")
+		}
+		if len(req.Turns) > 1 {
 			return openai.Invalid(member, "The channels left for this model answer one prompt per call. Send the prompts one by one.")
 		}
 	case canon.OpEmbed:
@@ -51,7 +55,7 @@ func (*Protocol) Refuse(op canon.Op, req *canon.Request) *canon.Error {
 
 // late is what can be told only when all members are read.
 type late struct {
-	safety   string // safety_identifier
+	safety   gjson.Result // safety_identifier
 	logProbs *bool
 	top      *int64
 }
@@ -73,27 +77,37 @@ func readChat(q *openai.Request, body gjson.Result) {
 			})
 			if one := false; len(q.Out.Tools) > 0 && q.Out.ParallelTools == nil {
 				q.Out.ParallelTools = &one
+				q.Out.Name(canon.WhatParallelTools, name)
 			}
 		case "web_search_options":
 			if v.IsObject() {
-				q.Out.Tools = append(q.Out.Tools, canon.Tool{Name: name, Raw: json.RawMessage(v.Raw), Hosted: readSearch(v), At: name})
+				q.Out.Tools = append(q.Out.Tools, canon.Tool{
+					Name: name, Raw: json.RawMessage(v.Raw), Hosted: readSearch(v), At: name, Extra: hostedRest(q, name, v, canon.HostedWebSearch),
+				})
 			}
 		case "tool_choice", "function_call":
 			readToolChoice(q, name, v)
+			if name == "function_call" {
+				q.Out.Name(canon.WhatToolChoice, name)
+			}
 		case "parallel_tool_calls":
 			if on := q.Bool(name, v); on != nil {
 				q.Out.ParallelTools = on
+				q.Out.Name(canon.WhatParallelTools, "")
 			}
 		case "response_format":
 			readFormat(q, name, v)
 		case "reasoning_effort":
 			if e := openai.Effort(q.String(name, v)); e != nil {
 				level(q, e)
+				q.Out.Name(canon.WhatEffort, "")
+				q.Out.Name(canon.WhatNoReasoning, "")
 			}
 		case "reasoning":
 			readReasoning(q, name, v)
 		case "include_reasoning": // OpenRouter's older form
 			show(q, q.Bool(name, v))
+			q.Out.Name(canon.WhatThoughts, name)
 		case "verbosity":
 			q.Out.Verbosity = q.String(name, v)
 		case "logprobs":
@@ -118,9 +132,7 @@ func readChat(q *openai.Request, body gjson.Result) {
 }
 
 func (l *late) done(q *openai.Request) {
-	if q.Out.User == "" {
-		q.Out.User = l.safety // its successor; the other half of it is prompt_cache_key
-	}
+	q.Safety(l.safety)
 }
 
 // readCommon reads what chat and its older relatives share.
@@ -136,10 +148,12 @@ func readCommon(q *openai.Request, l *late, name string, v gjson.Result) {
 	case "max_completion_tokens":
 		if n := q.Count(name, v); n != 0 {
 			out.MaxOutput = n
+			out.Name(canon.WhatMaxOutput, "")
 		}
 	case "max_tokens": // the older name; the newer wins where both are
-		if n := q.Count(name, v); out.MaxOutput == 0 {
+		if n := q.Count(name, v); n != 0 && out.MaxOutput == 0 {
 			out.MaxOutput = n
+			out.Name(canon.WhatMaxOutput, name)
 		}
 	case "n":
 		out.N = int(q.Count(name, v))
@@ -160,7 +174,7 @@ func readCommon(q *openai.Request, l *late, name string, v gjson.Result) {
 	case "user":
 		out.User = q.String(name, v)
 	case "safety_identifier":
-		l.safety = q.String(name, v)
+		l.safety = v
 	case "service_tier":
 		out.Tier = q.String(name, v)
 	case "store":
@@ -175,10 +189,10 @@ func readCommon(q *openai.Request, l *late, name string, v gjson.Result) {
 				out.Metadata = append(out.Metadata, canon.Field{Name: key, Value: json.RawMessage(v.Raw)})
 			})
 		} else {
-			q.Extra(name, v)
+			q.Extra("", name, v)
 		}
 	default:
-		q.Extra(name, v)
+		q.Extra("", name, v)
 	}
 }
 
@@ -216,6 +230,8 @@ func readReasoning(q *openai.Request, path string, v gjson.Result) {
 		case "effort":
 			if e := openai.Effort(q.String(at, v)); e != nil {
 				level(q, e)
+				q.Out.Name(canon.WhatEffort, at)
+				q.Out.Name(canon.WhatNoReasoning, at)
 			}
 		case "max_tokens":
 			if n := q.Count(at, v); n > 0 {
@@ -229,15 +245,17 @@ func readReasoning(q *openai.Request, path string, v gjson.Result) {
 				show(q, &shown)
 			}
 		default:
-			q.Extra(at, v)
+			q.Extra(path, name, v)
 		}
 	})
 	switch {
 	case enabled == nil:
 	case !*enabled:
 		effort(q).Disabled = true
+		q.Out.Name(canon.WhatNoReasoning, path+".enabled")
 	case effort(q).Level == "" && effort(q).Budget == 0:
 		effort(q).Level = "medium" // what "enabled" stands for
+		q.Out.Name(canon.WhatEffort, path+".enabled")
 	}
 }
 
@@ -249,34 +267,23 @@ func readFormat(q *openai.Request, path string, v gjson.Result) {
 		q.Fail(path, "Invalid type for '%s': expected an object.", path)
 		return
 	}
-	switch q.String(path+".type", v.Get("type")) {
-	case "text":
-	case "json_object":
+	kind, schema := q.String(path+".type", openai.Member(v, "type")), openai.Member(v, "json_schema")
+	switch {
+	case kind == "text" && !others(v, "type"):
+		return
+	case kind == "json_object":
 		q.Out.Format = &canon.Format{}
-	case "json_schema":
-		f := &canon.Format{}
-		inner := path + ".json_schema"
-		q.Members(inner, v.Get("json_schema"), func(name string, v gjson.Result) {
-			at := inner + "." + name
-			switch name {
-			case "name":
-				f.Name = q.String(at, v)
-			case "description":
-				f.Description = q.String(at, v)
-			case "schema":
-				if !openai.Absent(v) {
-					f.Schema = json.RawMessage(v.Raw)
-				}
-			case "strict":
-				f.Strict = q.Bool(at, v)
-			default:
-				q.Extra(at, v)
-			}
-		})
-		q.Out.Format = f
+	case kind == "json_schema" && !openai.Absent(schema):
+		q.Out.Format = q.Format(path+".json_schema", "", schema)
 	default:
-		q.Extra(path, v)
+		q.Extra("", path, v)
+		return
 	}
+	q.Members(path, v, func(name string, v gjson.Result) {
+		if name != "type" && (name != "json_schema" || kind != name) {
+			q.Extra(path, name, v)
+		}
+	})
 }
 
 // readInput reads what only has text to read: the prompts of a legacy completion, the inputs of
@@ -355,7 +362,7 @@ func readOlder(q *openai.Request, op canon.Op, name string, v gjson.Result) bool
 			case "base64":
 				q.Out.Packed = true
 			default: // int8 and binary, of vendors
-				q.Extra(name, v)
+				q.Extra("", name, v)
 			}
 			return true
 		}

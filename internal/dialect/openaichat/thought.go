@@ -72,9 +72,10 @@ func (t *thoughts) blocks(calls blocks) blocks {
 			out.add(t.textAt, canon.Reasoning{Text: text, Origin: canon.OpenAIChat})
 		}
 	}
+	atCalls := calls.seals()
 	for i, b := range t.sealed.list {
 		r, _ := b.(canon.Reasoning)
-		if r.Text == "" && hasReasoning(calls.list, r) {
+		if r.Text == "" && atCalls[canon.Reasoning{Origin: r.Origin, Seal: r.Seal}] {
 			continue
 		}
 		if r.Text != "" && known {
@@ -92,13 +93,18 @@ func (t *thoughts) blocks(calls blocks) blocks {
 	return out
 }
 
-func hasReasoning(list []canon.Block, r canon.Reasoning) bool {
-	for _, b := range list {
-		if c, ok := b.(canon.Reasoning); ok && c.Origin == r.Origin && c.Seal == r.Seal {
-			return true
+// seals are the seals among blocks, each without a text.
+func (b *blocks) seals() map[canon.Reasoning]bool {
+	var found map[canon.Reasoning]bool
+	for _, one := range b.list {
+		if r, ok := one.(canon.Reasoning); ok {
+			if found == nil {
+				found = map[canon.Reasoning]bool{}
+			}
+			found[canon.Reasoning{Origin: r.Origin, Seal: r.Seal}] = true
 		}
 	}
-	return false
+	return found
 }
 
 // sealOf returns an entry of reasoning_details without its text. Of one that a gateway like this one wrote

@@ -28,7 +28,7 @@ func readTool(q *openai.Request, path string, v gjson.Result) {
 				t.Cache = &p
 			}
 		default:
-			t.Extra = append(t.Extra, canon.Field{Name: name, Value: json.RawMessage(v.Raw)})
+			t.Extra = append(t.Extra, openai.Extra("", name, v))
 		}
 	})
 	switch {
@@ -36,18 +36,21 @@ func readTool(q *openai.Request, path string, v gjson.Result) {
 		readCustom(q, &t, path+".custom", custom)
 	case kind != "" && kind != "function":
 		t = canon.Tool{At: path, Name: kind, Raw: json.RawMessage(v.Raw), Hosted: hosted(kind, v)}
+		if t.Hosted != nil {
+			t.Extra = hostedRest(q, path, v, t.Hosted.Kind)
+		}
 	case openai.Absent(function):
 		q.Fail(path+".function", "Missing required parameter: '%s.function'.", path)
 		return
 	default:
-		t = readFunction(q, t, path+".function", "function.", function)
+		t = readFunction(q, t, path+".function", "function", function)
 	}
 	q.Out.Tools = append(q.Out.Tools, t)
 }
 
 // readFunction reads the object that has name, description, parameters and strict. Members without a
-// word of canon's are kept in Extra, under prefix.
-func readFunction(q *openai.Request, t canon.Tool, path, prefix string, v gjson.Result) canon.Tool {
+// word of canon's are kept in Extra, within the member in.
+func readFunction(q *openai.Request, t canon.Tool, path, in string, v gjson.Result) canon.Tool {
 	q.Members(path, v, func(name string, v gjson.Result) {
 		at := path + "." + name
 		switch name {
@@ -65,7 +68,7 @@ func readFunction(q *openai.Request, t canon.Tool, path, prefix string, v gjson.
 			if p, ok := cachePoint(v); ok && name == "cache_control" {
 				t.Cache = &p
 			} else if !openai.Absent(v) {
-				t.Extra = append(t.Extra, canon.Field{Name: prefix + name, Value: json.RawMessage(v.Raw)})
+				t.Extra = append(t.Extra, openai.Extra(in, name, v))
 			}
 		}
 	})
@@ -93,10 +96,10 @@ func readCustom(q *openai.Request, t *canon.Tool, path string, v gjson.Result) {
 				t.Grammar = &canon.Grammar{Syntax: openai.Member(g, "syntax").Str, Definition: openai.Member(g, "definition").Str}
 				return
 			}
-			t.Extra = append(t.Extra, canon.Field{Name: "custom.format", Value: json.RawMessage(v.Raw)})
+			t.Extra = append(t.Extra, openai.Extra("custom", name, v))
 		default:
 			if !openai.Absent(v) {
-				t.Extra = append(t.Extra, canon.Field{Name: "custom." + name, Value: json.RawMessage(v.Raw)})
+				t.Extra = append(t.Extra, openai.Extra("custom", name, v))
 			}
 		}
 	})
@@ -116,6 +119,24 @@ func hosted(kind string, v gjson.Result) *canon.Hosted {
 		return &canon.Hosted{Kind: canon.HostedCode}
 	}
 	return nil
+}
+
+// hostedRest is what a vendor's own tool says beyond canon's words for it.
+func hostedRest(q *openai.Request, path string, v gjson.Result, kind canon.HostedKind) (rest []canon.Field) {
+	q.Members(path, v, func(name string, v gjson.Result) {
+		switch name {
+		case "type", "name":
+			return
+		case "search_context_size", "max_uses", "user_location", "allowed_domains", "blocked_domains", "filters":
+			if kind == canon.HostedWebSearch {
+				return
+			}
+		}
+		if !openai.Absent(v) {
+			rest = append(rest, openai.Extra("", name, v))
+		}
+	})
+	return rest
 }
 
 // readSearch reads web_search_options, or a tool like it.
@@ -148,7 +169,7 @@ func readToolChoice(q *openai.Request, path string, v gjson.Result) {
 		if m, ok := openai.ToolMode(v.Str); ok {
 			q.Out.ToolChoice.Mode = m
 		} else {
-			q.Extra(path, v)
+			q.Extra("", path, v)
 		}
 	case !v.IsObject():
 		q.Fail(path, "Invalid type for '%s': expected a string or an object.", path)
@@ -162,7 +183,7 @@ func readToolChoice(q *openai.Request, path string, v gjson.Result) {
 		if name.Type == gjson.String && name.Str != "" {
 			q.Out.ToolChoice = canon.ToolChoice{Mode: canon.ToolNamed, Name: name.Str}
 		} else if !readAllowed(q, v) {
-			q.Extra(path, v)
+			q.Extra("", path, v)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package openaichat
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,6 +95,7 @@ type requestWriter struct {
 	messages int             // written so far
 	calls    map[string]bool // calls that wait for their results
 	custom   bool            // a custom tool became a function, and was told
+	customs  map[string]bool // names of the tools that take free text; nil: not looked yet
 }
 
 // size is about how long req will be.
@@ -283,7 +285,7 @@ func (w *requestWriter) rest() {
 	for _, f := range req.Extra {
 		switch {
 		case !w.own, w.older && f.Name != "logit_bias":
-			if f.Name == "best_of" && string(f.Value) == strconv.Itoa(max(req.N, 1)) {
+			if f.Idle || f.Name == "best_of" && string(f.Value) == strconv.Itoa(max(req.N, 1)) {
 				continue // the best of as many as there shall be: all
 			}
 			reason := "only " + string(req.Origin) + " has it"
@@ -291,8 +293,7 @@ func (w *requestWriter) rest() {
 				reason = "only legacy completions have it"
 			}
 			w.lose(canon.WhatExtra, f.Name, reason)
-		case strings.HasPrefix(f.Name, "reasoning."), strings.HasPrefix(f.Name, "response_format."):
-			// written where they belong
+		case f.In != "": // written where they belong
 		default:
 			w.b = append(append(jsonedit.AppendQuoted(append(w.b, ','), f.Name), ':'), f.Value...)
 		}
@@ -321,7 +322,9 @@ func (w *requestWriter) format() {
 		return
 	}
 	if f.Schema == nil && f.Name == "" {
-		w.raw("response_format", []byte(`{"type":"json_object"}`))
+		w.b = append(key(w.b, "response_format"), `{"type":"json_object"`...)
+		w.nested(inFormat)
+		w.b = append(w.b, '}')
 		return
 	}
 	w.b = append(key(w.b, "response_format"), `{"type":"json_schema","json_schema":{"name":`...)
@@ -337,32 +340,33 @@ func (w *requestWriter) format() {
 		w.raw("schema", f.Schema)
 	}
 	w.boolean("strict", f.Strict)
-	w.nested("response_format.json_schema.")
-	w.b = append(w.b, "}}"...)
+	w.nested(inSchema)
+	w.b = append(w.b, '}')
+	w.nested(inFormat)
+	w.b = append(w.b, '}')
 }
 
-// nested writes the members of Extra whose path begins with prefix into the object that is open.
-func (w *requestWriter) nested(prefix string) {
+// Members with a word of canon's in which others can stand.
+const (
+	inFormat    = "response_format"
+	inSchema    = "response_format.json_schema"
+	inReasoning = "reasoning"
+)
+
+// nested writes the members of Extra that stand in the member at path into the object that is open.
+func (w *requestWriter) nested(path string) {
 	if !w.own {
 		return
 	}
 	for _, f := range w.req.Extra {
-		if name, ok := strings.CutPrefix(f.Name, prefix); ok {
-			w.raw(name, f.Value)
+		if f.In == path {
+			w.raw(f.Own(), f.Value)
 		}
 	}
 }
 
-func (w *requestWriter) hasNested(prefix string) bool {
-	if !w.own {
-		return false
-	}
-	for _, f := range w.req.Extra {
-		if strings.HasPrefix(f.Name, prefix) {
-			return true
-		}
-	}
-	return false
+func (w *requestWriter) hasNested(path string) bool {
+	return w.own && slices.ContainsFunc(w.req.Extra, func(f canon.Field) bool { return f.In == path })
 }
 
 // embed writes a request for embeddings, one input for each turn.
@@ -402,7 +406,7 @@ func (w *requestWriter) embed() {
 	for _, f := range req.Extra {
 		if w.own {
 			w.b = append(append(jsonedit.AppendQuoted(append(w.b, ','), f.Name), ':'), f.Value...)
-		} else {
+		} else if !f.Idle {
 			w.lose(canon.WhatExtra, f.Name, "only "+string(req.Origin)+" has it")
 		}
 	}

@@ -1,11 +1,13 @@
 package openaichat
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
 
 	"tollgate/internal/canon"
+	"tollgate/internal/dialect/openai"
 	"tollgate/internal/jsonedit"
 )
 
@@ -18,7 +20,8 @@ func (w *requestWriter) others(turns []canon.Turn) {
 		for i, b := range t.Blocks {
 			r, ok := b.(canon.ToolResult)
 			if !ok {
-				if name, _ := w.foreign(b); name != inMessage {
+				_, foreign := b.(canon.Foreign) // which stays behind, or is a member of the message
+				if name, _ := w.foreign(b); !foreign || w.own && name != inMessage {
 					before = t.Path(i)
 				}
 				continue
@@ -56,7 +59,7 @@ func (w *requestWriter) result(moved []byte, r canon.ToolResult, t *canon.Turn, 
 	c := w.newContent("\n")
 	if r.IsError {
 		w.change(canon.WhatToolResultError, path, "the mark became a word in the result")
-		if !startsWithError(r.Blocks) {
+		if !openai.SaysError(r.Blocks) {
 			c.text("Error:")
 		}
 	}
@@ -99,19 +102,20 @@ func (w *requestWriter) result(moved []byte, r canon.ToolResult, t *canon.Turn, 
 		moved = append(moved, part.parts...)
 	}
 	c.write()
-	if at+1 < len(t.Blocks) {
-		w.members(t.Blocks[at+1:])
+	if w.own { // what follows up to the next result is of this message
+		rest := t.Blocks[at+1:]
+		if next := slices.IndexFunc(rest, isResult); next >= 0 {
+			rest = rest[:next]
+		}
+		w.members(rest)
 	}
 	w.b = append(w.b, '}')
 	return moved
 }
 
-func startsWithError(list []canon.Block) bool {
-	if len(list) == 0 {
-		return false
-	}
-	t, ok := list[0].(canon.Text)
-	return ok && len(t.Text) >= 5 && strings.EqualFold(t.Text[:5], "error")
+func isResult(b canon.Block) bool {
+	_, ok := b.(canon.ToolResult)
+	return ok
 }
 
 // turn writes what a turn of the user's or of the system's says besides results of tools.
@@ -251,6 +255,9 @@ func (c *content) add(list []canon.Block, i int, path string) bool {
 	case canon.Text:
 		c.text(b.Text)
 	case canon.Refusal:
+		if !c.w.own {
+			c.w.change(canon.WhatRefusal, path, "only an assistant can refuse; it is text here")
+		}
 		c.text(b.Text)
 	case canon.CachePoint:
 		c.point(b, path)

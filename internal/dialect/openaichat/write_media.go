@@ -84,6 +84,10 @@ func (c *content) picture(m canon.Media, replaced gjson.Result, path string) {
 		c.w.fail(canon.KindInvalid, path, "The data at %s are called %q, which is no %s.", path, m.MIME, strings.TrimSuffix(family, "/"))
 		return
 	}
+	if m.Detail == "original" && !c.w.own {
+		c.w.change(canon.WhatImageDetail, path, "the most that the upstream looks at is high")
+		m.Detail = "high"
+	}
 	c.named(kind, replaced, func(b []byte) []byte {
 		b = append(b, `{"url":`...)
 		if m.Data != "" {
@@ -114,6 +118,9 @@ func (c *content) file(m canon.Media, replaced gjson.Result, path string) {
 			c.text(head + string(raw))
 			return
 		}
+	}
+	if m.Detail != "" {
+		c.w.lose(canon.WhatImageDetail, path, "the upstream looks at all pages alike")
 	}
 	c.named("file", replaced, func(b []byte) []byte {
 		name := m.Name

@@ -11,6 +11,7 @@ import (
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect/jsonpull"
+	"tollgate/internal/dialect/openai"
 	"tollgate/internal/jsonedit"
 )
 
@@ -111,7 +112,7 @@ func messageOf(path string) string {
 // members writes the members of a message that canon has no word for.
 func (w *requestWriter) members(list []canon.Block) {
 	if !w.own {
-		return // and a turn of thousands of results is not looked through for each of them
+		return
 	}
 	for _, b := range list {
 		if name, inner := w.foreign(b); name == inMessage {
@@ -164,6 +165,9 @@ func (w *requestWriter) assistant(turns []canon.Turn) {
 			case canon.Reasoning:
 				one := w.thought(b, path)
 				thought = append(thought, one)
+				if !w.own && one.text != "" && (said.n > 0 || calls != nil) {
+					w.change(canon.WhatReasoningText, path, "it stands before what was said now")
+				}
 				if one.google != "" {
 					signed = one.google
 				}
@@ -206,7 +210,7 @@ func (w *requestWriter) assistant(turns []canon.Turn) {
 					continue
 				case inCall:
 					inner.ForEach(func(name, v gjson.Result) bool {
-						if open && name.Str != "function" {
+						if open && name.Str != "function" && name.Str != "custom" {
 							calls = appendMember(calls, name.Str, v)
 						}
 						return true
@@ -354,14 +358,21 @@ func (w *requestWriter) call(dst []byte, u canon.ToolUse, path string, list []ca
 	}
 	w.calls[callID(u.ID)] = true
 	dst = jsonedit.AppendQuoted(append(dst, `{"id":`...), id)
+	var whole gjson.Result // what is called, as it came
+	if i+1 < len(list) {
+		if name, inner := w.foreign(list[i+1]); name == inCall {
+			whole = inner
+		}
+	}
 	if u.Custom && w.takes(canon.WhatToolCustom) {
+		if own := openai.Member(whole, "custom"); own.Exists() {
+			return append(append(dst, `,"type":"custom","custom":`...), own.Raw...)
+		}
 		dst = jsonedit.AppendQuoted(append(dst, `,"type":"custom","custom":{"name":`...), u.Name)
 		return append(jsonedit.AppendQuoted(append(dst, `,"input":`...), text(u.Input)), '}')
 	}
-	if i+1 < len(list) {
-		if name, inner := w.foreign(list[i+1]); name == inCall && inner.Get("function").Exists() {
-			return append(append(dst, `,"type":"function","function":`...), inner.Get("function").Raw...)
-		}
+	if own := openai.Member(whole, "function"); own.Exists() {
+		return append(append(dst, `,"type":"function","function":`...), own.Raw...)
 	}
 	dst = jsonedit.AppendQuoted(append(dst, `,"type":"function","function":{"name":`...), u.Name)
 	dst = append(dst, `,"arguments":`...)

@@ -11,20 +11,18 @@ func (w *requestWriter) reasoning() {
 	if e == nil {
 		e = &canon.Effort{}
 	}
-	if w.own && (e.Budget > 0 || e.Show != canon.ThoughtsNotSaid || w.hasNested("reasoning.")) {
+	if w.own && (e.Budget > 0 || e.Show != canon.ThoughtsNotSaid || w.hasNested(inReasoning)) {
 		w.openRouter(e)
 		return
 	}
-	switch e.Show {
-	case canon.ThoughtsHidden:
-		w.lose(canon.WhatThoughts, "", "the upstream can't be told to keep thoughts to itself")
-	case canon.ThoughtsShown:
-		if !w.to.Takes(canon.WhatReasoningText) { // those that take thoughts back have shown them
-			w.lose(canon.WhatThoughts, "", "the upstream can't be asked to show thoughts")
-		}
-	case canon.ThoughtsNotSaid:
-	}
 	none := w.to.Thinking == dialect.ThinkingNone && !w.own
+	switch {
+	case none && e.Show != canon.ThoughtsShown: // what asks for thinking is told as lost
+	case e.Show == canon.ThoughtsHidden:
+		w.lose(canon.WhatThoughts, "", "the upstream can't be told to keep thoughts to itself")
+	case w.req.ShowsThoughts() && !w.to.Takes(canon.WhatReasoningText): // those that take thoughts back have shown them
+		w.lose(canon.WhatThoughts, "", "the upstream can't be asked to show thoughts")
+	}
 	level := e.Level
 	switch {
 	case e.Disabled:
@@ -82,6 +80,6 @@ func (w *requestWriter) openRouter(e *canon.Effort) {
 		hide := e.Show == canon.ThoughtsHidden
 		w.boolean("exclude", &hide)
 	}
-	w.nested("reasoning.")
+	w.nested(inReasoning)
 	w.b = append(w.b, '}')
 }

@@ -16,6 +16,10 @@ func (w *requestWriter) tools() {
 	if w.takes(canon.WhatToolAllowed) {
 		allowed = nil
 	}
+	may := make(map[string]bool, len(allowed))
+	for _, name := range allowed {
+		may[name] = true
+	}
 	n := 0
 	var search *canon.Tool
 	for i := range req.Tools {
@@ -32,7 +36,7 @@ func (w *requestWriter) tools() {
 				w.lose(canon.WhatToolHosted, t.At, "the upstream does not run the tool "+t.Name)
 			}
 			continue
-		case len(allowed) > 0 && !slices.Contains(allowed, t.Name):
+		case len(allowed) > 0 && !may[t.Name]:
 			continue
 		}
 		if n++; n == 1 {
@@ -72,7 +76,7 @@ func (w *requestWriter) tool(t *canon.Tool) {
 			w.str("definition", g.Definition)
 			w.b = append(w.b, "}}"...)
 		}
-		w.toolRest(t, "custom.")
+		w.toolRest(t, "custom")
 		return
 	}
 	description, schema := t.Description, t.Schema
@@ -90,25 +94,25 @@ func (w *requestWriter) tool(t *canon.Tool) {
 		w.raw("parameters", schema)
 	}
 	w.boolean("strict", t.Strict)
-	w.toolRest(t, "function.")
+	w.toolRest(t, "function")
 }
 
-// toolRest closes the inner object of a tool and the tool itself. Members of the inner one are under
-// inner in Extra; of a legacy function, whose members have no such name, all are.
+// toolRest closes the object inner of a tool and the tool itself, with what stands in them beside what canon
+// has a word for. Of a legacy function, which has no inner object, all stands in it.
 func (w *requestWriter) toolRest(t *canon.Tool, inner string) {
 	legacy := strings.HasPrefix(t.At, "functions[")
 	for _, f := range t.Extra {
-		name, within := strings.CutPrefix(f.Name, inner)
-		if w.own && (within || legacy) {
-			w.b = append(append(jsonedit.AppendQuoted(append(w.b, ','), name), ':'), f.Value...)
+		if w.own && (f.In == inner || legacy) {
+			w.b = append(append(jsonedit.AppendQuoted(append(w.b, ','), f.Own()), ':'), f.Value...)
 		}
 	}
 	w.b = append(w.b, '}')
 	for _, f := range t.Extra {
 		switch {
+		case !w.own && f.Idle:
 		case !w.own:
 			w.lose(canon.WhatToolExtra, t.At+"."+f.Name, "only "+string(w.req.Origin)+" has it")
-		case !strings.HasPrefix(f.Name, inner) && !legacy:
+		case f.In != inner && !legacy:
 			w.b = append(append(jsonedit.AppendQuoted(append(w.b, ','), f.Name), ':'), f.Value...)
 		}
 	}
@@ -153,6 +157,12 @@ func (w *requestWriter) search(t *canon.Tool) {
 		return
 	}
 	h := t.Hosted
+	for _, f := range t.Extra {
+		if f.Idle {
+			continue
+		}
+		w.lose(canon.WhatToolExtra, t.At+"."+f.Name, "only "+string(w.req.Origin)+" has it")
+	}
 	if len(h.Allowed)+len(h.Blocked) > 0 || h.MaxUses > 0 {
 		w.change(canon.WhatToolHosted, t.At, "the upstream searches any domain, as often as it likes")
 	}
@@ -217,7 +227,15 @@ func (w *requestWriter) toolChoice(c canon.ToolChoice, n int) {
 // named writes the members that name a tool.
 func (w *requestWriter) named(name string) {
 	kind := "function"
-	if slices.ContainsFunc(w.req.Tools, func(t canon.Tool) bool { return t.Name == name && t.Custom }) && w.takes(canon.WhatToolCustom) {
+	if w.customs == nil {
+		w.customs = map[string]bool{}
+		for i := range w.req.Tools {
+			if t := &w.req.Tools[i]; t.Custom {
+				w.customs[t.Name] = true
+			}
+		}
+	}
+	if w.customs[name] && w.takes(canon.WhatToolCustom) {
 		kind = "custom"
 	}
 	w.str("type", kind)

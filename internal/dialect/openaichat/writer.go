@@ -1,7 +1,6 @@
 package openaichat
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -57,6 +56,7 @@ type written struct {
 	begun   bool // its first chunk was sent
 	stopped bool
 	finish  string
+	met     string // stop sequence
 
 	calls   []*writtenCall
 	blocks  []textBlock
@@ -71,6 +71,30 @@ type written struct {
 	cites   []canon.Cited // that wait for the end of their block
 
 	whole *wholeMessage // of an answer that is not streamed
+	stage stage         // the last place of it that something was written to
+	ahead bool          // a seal has come that is in its order only if a call follows
+}
+
+// stage is a place of a message, in the order in which all messages have them.
+type stage byte
+
+const (
+	atThoughts stage = iota
+	atText
+	atRefusal
+	atImages
+	atCalls
+)
+
+// follow notes that the next thing belongs at s. Chunks come in any order, a message has one of its own.
+func (w *writer) follow(c *written, s stage) {
+	if w.stream {
+		return
+	}
+	if s < c.stage || c.ahead {
+		w.lose(canon.Changed, canon.WhatAnswerOrder, "a message that is not streamed holds what was thought, said and called apart")
+	}
+	c.stage, c.ahead = max(c.stage, s), false
 }
 
 // textBlock is where a block of text began, in characters.
@@ -157,13 +181,15 @@ func (w *writer) Write(dst []byte, e canon.Event) []byte {
 	case canon.Stopped:
 		return w.stopped(dst, w.at(e.Choice), e)
 	case canon.Used:
-		w.usage, w.used = e.Usage, true
+		if w.usage, w.used = e.Usage, true; len(e.Beside) > 0 {
+			w.lose(canon.Lost, canon.WhatAnswerUsage, canon.LostUsage(e.Beside).Reason)
+		}
 	case canon.HostedUse:
 		w.lose(canon.Lost, canon.WhatAnswerHosted, "a chat can't show what the vendor's own tools did")
 	case canon.Embedding:
 		w.vectors = append(w.vectors, e)
 	case canon.Other:
-		if e.Content {
+		if e.Content || e.Aside {
 			w.lose(canon.Lost, canon.WhatAnswerOther, "a chat has no form for "+e.Name)
 		}
 	default: // Start, Failed and Ended say nothing that Close and Fail do not
@@ -239,6 +265,7 @@ func (w *writer) say(dst []byte, c *written, index int, text string) []byte {
 	}
 	c.runes += utf8.RuneCountInString(text)
 	c.seal = ""
+	w.follow(c, atText)
 	switch {
 	case !w.stream:
 		c.whole.said = true
@@ -252,83 +279,13 @@ func (w *writer) say(dst []byte, c *written, index int, text string) []byte {
 	return w.shutDelta(jsonedit.AppendQuoted(dst, text))
 }
 
-// think writes a thought as reasoning_content (DeepSeek's), and its seal as an entry of reasoning_details
-// (OpenRouter's), which carries the text that it seals along.
-func (w *writer) think(dst []byte, c *written, e canon.ReasoningDelta) []byte {
-	if w.text {
-		w.lose(canon.Lost, canon.WhatAnswerReasoning, "a completion has no place for thoughts")
-		return dst
-	}
-	if e.Text != "" {
-		said := e.Text
-		if c.thought >= 0 && c.thought != e.Index {
-			said = "\n\n" + said
-		}
-		c.thought = e.Index
-		if c.texts == nil {
-			c.texts = map[int]*strings.Builder{}
-		}
-		if c.texts[e.Index] == nil {
-			c.texts[e.Index] = &strings.Builder{}
-		}
-		c.texts[e.Index].WriteString(e.Text)
-		if w.stream {
-			dst = append(w.open(dst, c, `""`), `"reasoning_content":`...)
-			dst = w.shutDelta(jsonedit.AppendQuoted(dst, said))
-		} else {
-			c.whole.reasoning.WriteString(said)
-		}
-	}
-	if e.Seal == "" {
-		return dst
-	}
-	text := ""
-	if b := c.texts[e.Index]; b != nil {
-		text = b.String()
-		delete(c.texts, e.Index)
-	}
-	if text == "" && w.a.Origin == canon.Gemini {
-		c.seal = canon.WrapSeal(w.a.Origin, canon.OpenAIChat, e.Seal)
-	}
-	if w.a.Origin == canon.OpenAIChat && strings.HasPrefix(e.Seal, `{"google"`) {
-		c.seal = e.Seal
-		return dst // at the call alone, as it came
-	}
-	entry := w.entry(e.Seal, text, c.details)
-	c.details++
-	if !w.stream {
-		c.whole.details = append(c.whole.details, string(entry))
-		return dst
-	}
-	dst = append(append(w.open(dst, c, `""`), `"reasoning_details":[`...), entry...)
-	return w.shutDelta(append(dst, ']'))
-}
-
-// entry makes an entry of reasoning_details.
-func (w *writer) entry(seal, text string, index int) []byte {
-	if w.a.Origin == canon.OpenAIChat && strings.HasPrefix(seal, "{") {
-		return unseal(seal, text)
-	}
-	return sealEntry(canon.WrapSeal(w.a.Origin, canon.OpenAIChat, seal), text, index)
-}
-
-// sealEntry returns an entry of reasoning_details for a seal that is none of OpenRouter's.
-func sealEntry(seal, text string, index int) []byte {
-	b := []byte(`{"type":"reasoning.encrypted","data":`)
-	if text != "" {
-		b = jsonedit.AppendQuoted([]byte(`{"type":"reasoning.text","text":`), text)
-		b = append(b, `,"signature":`...)
-	}
-	b = jsonedit.AppendQuoted(b, seal)
-	b = append(b, `,"format":"unknown","index":`...)
-	return append(strconv.AppendInt(b, int64(index), 10), '}')
-}
-
 func (w *writer) refuse(dst []byte, c *written, text string) []byte {
 	if text == "" {
 		return dst
 	}
-	c.refused = true
+	if c.refused = true; !w.text {
+		w.follow(c, atRefusal)
+	}
 	switch {
 	case w.text: // a completion has no other place for it
 		w.lose(canon.Changed, canon.WhatAnswerRefusal, "it became text")
@@ -366,54 +323,6 @@ func (w *writer) end(dst []byte, c *written, index int) []byte {
 	return w.flushCites(dst, c, -1)
 }
 
-func (w *writer) stopped(dst []byte, c *written, e canon.Stopped) []byte {
-	if c.stopped {
-		return dst
-	}
-	for _, k := range c.calls {
-		dst = w.endCall(dst, c, k)
-	}
-	dst = w.flushCites(dst, c, -1)
-	c.stopped, c.finish = true, w.reason(c, e.Why)
-	if !w.stream {
-		return dst
-	}
-	if w.text {
-		dst = append(w.open(dst, c, ""), `"","logprobs":null,"finish_reason":"`...)
-	} else {
-		dst = append(w.open(dst, c, `""`), `},"logprobs":null,"finish_reason":"`...)
-	}
-	return w.shut(append(append(dst, c.finish...), `"}`...))
-}
-
-// reason is finish_reason: stop, length, tool_calls, content_filter or function_call.
-func (w *writer) reason(c *written, why canon.Stop) string {
-	calls := slices.ContainsFunc(c.calls, func(k *writtenCall) bool { return !k.lost }) && !w.text
-	switch why {
-	case canon.StopLength:
-		return "length"
-	case canon.StopFilter:
-		return "content_filter"
-	case canon.StopRefusal:
-		if c.refused {
-			return "stop" // the refusal says it
-		}
-		return "content_filter"
-	case canon.StopPause:
-		w.lose(canon.Changed, canon.WhatAnswerOther, "a chat can't say that the answer is paused")
-	case canon.StopCancelled:
-		w.lose(canon.Changed, canon.WhatAnswerOther, "a chat can't say that the answer was cancelled")
-	default:
-	}
-	switch {
-	case calls && w.legacy:
-		return "function_call"
-	case calls:
-		return "tool_calls"
-	}
-	return "stop"
-}
-
 // Close appends what ends the answer.
 func (w *writer) Close(dst []byte) []byte {
 	if !w.stream {
@@ -427,7 +336,7 @@ func (w *writer) Close(dst []byte) []byte {
 	}
 	if w.a.Head.IncludeUsage && w.used {
 		dst = append(append(append(dst, "data: "...), w.head...), `],"usage":`...)
-		dst = append(appendUsage(dst, w.usage), "}\n\n"...)
+		dst = append(w.appendTier(appendUsage(dst, w.usage)), "}\n\n"...)
 	}
 	return append(dst, "data: [DONE]\n\n"...)
 }

@@ -32,8 +32,9 @@ func (w *writer) body(dst []byte) []byte {
 			dst = w.endCall(dst, c, k)
 		}
 		dst = w.flushCites(dst, c, -1)
+		w.follow(c, c.stage) // a seal may wait for a call still
 		if c.finish == "" {
-			c.finish = w.reason(c, canon.StopEnd)
+			c.finish = w.reason(c, canon.StopEnd, "")
 		}
 		if w.text {
 			dst = w.textChoice(dst, c)
@@ -43,11 +44,7 @@ func (w *writer) body(dst []byte) []byte {
 	}
 	dst = append(dst, ']')
 	if w.used {
-		dst = appendUsage(append(dst, `,"usage":`...), w.usage)
-		switch t := w.usage.Tier; t {
-		case "flex", "priority", "scale":
-			dst = jsonedit.AppendQuoted(append(dst, `,"service_tier":`...), t)
-		}
+		dst = w.appendTier(appendUsage(append(dst, `,"usage":`...), w.usage))
 	}
 	return append(dst, '}')
 }
@@ -64,7 +61,8 @@ func (w *writer) textChoice(dst []byte, c *written) []byte {
 	} else {
 		dst = appendOlderProbs(dst, c.whole.probs)
 	}
-	return append(append(append(dst, `,"finish_reason":"`...), c.finish...), `"}`...)
+	dst = append(appendInside(append(dst, `,"finish_reason":"`...), c.finish), '"')
+	return append(c.appendMet(dst), '}')
 }
 
 // message appends a whole message and how it ended. Content is null where nothing was said, as OpenAI has it.
@@ -101,7 +99,8 @@ func (w *writer) message(dst []byte, c *written) []byte {
 	} else {
 		dst = appendProbs(dst, m.probs)
 	}
-	return append(append(append(dst, `,"finish_reason":"`...), c.finish...), `"}`...)
+	dst = append(appendInside(append(dst, `,"finish_reason":"`...), c.finish), '"')
+	return append(c.appendMet(dst), '}')
 }
 
 func appendList(dst []byte, name string, values []string) []byte {

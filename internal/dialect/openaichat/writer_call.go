@@ -28,7 +28,10 @@ func (w *writer) call(dst []byte, c *written, e canon.ToolStart) []byte {
 		w.lose(canon.Lost, canon.WhatAnswerOther, "the older form of an answer has no place for the call")
 		return dst
 	}
-	if !w.stream {
+	if k.signed != "" {
+		c.ahead = false
+	}
+	if w.follow(c, atCalls); !w.stream {
 		return dst
 	}
 	dst = w.open(dst, c, "null")
@@ -125,7 +128,7 @@ func (w *writer) media(dst []byte, c *written, e canon.MediaDelta) []byte {
 		}
 		b := jsonedit.AppendQuoted([]byte(`{"type":"image_url","image_url":{"url":`), "data:"+typ+";base64,"+e.Data)
 		b = append(b, `},"index":`...)
-		if !w.stream {
+		if w.follow(c, atImages); !w.stream {
 			b = append(strconv.AppendInt(b, int64(len(c.whole.images)), 10), '}')
 			c.whole.images = append(c.whole.images, string(b))
 			return dst

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"tollgate/internal/canon"
+	"tollgate/internal/dialect/openai"
 	"tollgate/internal/jsonedit"
 )
 
@@ -24,12 +25,29 @@ func appendUsage(b []byte, u canon.Usage) []byte {
 			b = strconv.AppendInt(key(b, m.name), m.n, 10)
 		}
 	}
+	b = openai.AppendCreation(b, u)
 	b = strconv.AppendInt(append(b, `},"completion_tokens_details":{"reasoning_tokens":`...), u.Reasoning, 10)
 	b = strconv.AppendInt(append(b, `,"audio_tokens":`...), u.OutputAudio, 10)
 	if u.OutputImage > 0 {
 		b = strconv.AppendInt(key(b, "image_tokens"), u.OutputImage, 10)
 	}
-	return append(b, `,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}`...)
+	b = append(b, `,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}`...)
+	if u.WebSearches > 0 { // as OpenRouter counts them
+		b = append(strconv.AppendInt(append(b, `,"server_tool_use":{"web_search_requests":`...), u.WebSearches, 10), '}')
+	}
+	return append(b, '}')
+}
+
+// appendTier appends the service tier that answered, unless it is the usual one.
+func (w *writer) appendTier(b []byte) []byte {
+	switch tier := w.usage.Tier; {
+	case tier == "":
+		return b
+	case w.a.Origin == canon.OpenAIChat, tier == "flex", tier == "priority", tier == "scale":
+		return jsonedit.AppendQuoted(append(b, `,"service_tier":`...), tier)
+	}
+	w.lose(canon.Changed, canon.WhatAnswerUsage, "a chat has no such service tier")
+	return b
 }
 
 // appendProbs appends logprobs as chats have them.

@@ -199,7 +199,7 @@ func (r *reader) event(f *frame, data []byte, out []canon.Event) ([]canon.Event,
 		}
 		r.seen = true
 		s.cited++
-		return append(out, canon.Cited{Index: s.index, Citation: readCitation(f.annotation)}), nil
+		return named(f.annotation, append(out, canon.Cited{Index: s.index, Citation: readCitation(f.annotation)})), nil
 
 	case "response.content_part.added", "response.content_part.done",
 		"response.reasoning_summary_part.added", "response.reasoning_summary_part.done",
@@ -293,12 +293,12 @@ func (r *reader) finish(b *body, out []canon.Event) ([]canon.Event, error) {
 	r.searches = max(r.searches, counted) // an output that is left out of the last event empties nothing
 	u, used := openai.ReadUsage(b.usage, b.tier)
 	if used {
-		u.WebSearches = max(u.WebSearches, r.searches)
+		u.Usage.WebSearches = max(u.Usage.WebSearches, r.searches)
 		if b.searches > 0 {
-			u.WebSearches = b.searches
+			u.Usage.WebSearches = b.searches
 		}
-		u.InputImage += b.imageIn
-		u.OutputImage += b.imageOut
+		u.Usage.InputImage += b.imageIn
+		u.Usage.OutputImage += b.imageOut
 	}
 	failed := b.status == "failed" && r.head.Op == canon.OpGenerate
 	switch {
@@ -310,7 +310,7 @@ func (r *reader) finish(b *body, out []canon.Event) ([]canon.Event, error) {
 		out = append(out, canon.Stopped{Why: r.stop(b), Raw: b.why()})
 	}
 	if used {
-		out = append(out, canon.Used{Usage: u})
+		out = append(out, u)
 	}
 	if failed {
 		fault := openai.ParseFault(b.fault)

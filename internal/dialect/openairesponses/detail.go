@@ -35,6 +35,50 @@ func readCitation(raw string) canon.Citation {
 	return c
 }
 
+// named appends what an object of the vendor's own says is kept of the answer: the container and the file of an
+// annotation, of a result of a search in files, or of the place where a shell ran.
+func named(raw string, out []canon.Event) []canon.Event {
+	p := jsonpull.NewString(raw)
+	if raw == "" || !p.Object() {
+		return out
+	}
+	for p.Member() {
+		switch p.Name {
+		case "container_id", "file_id":
+			if id := p.String(); id != "" {
+				out = append(out, canon.Kept{ID: id})
+			}
+		default:
+			p.Skip()
+		}
+	}
+	return out
+}
+
+// kept appends what is kept of a finished item. Only what the vendor itself writes is read: arguments, outputs
+// and schemas of tools may name what is another's.
+func (r *reader) kept(it *item, out []canon.Event) []canon.Event {
+	if it.id != "" && (r.head.Stored || r.head.StoredID != "") {
+		out = append(out, canon.Kept{ID: it.id}) // a reference to it may be sent instead of it
+	}
+	switch it.kind {
+	case "code_interpreter_call":
+		if it.container != "" {
+			out = append(out, canon.Kept{ID: it.container})
+		}
+	case "shell_call":
+		out = named(it.environment, out)
+	case "file_search_call":
+		p := jsonpull.NewString(it.results)
+		if it.results != "" && p.Array() {
+			for p.Element() {
+				out = named(p.Raw(), out)
+			}
+		}
+	}
+	return out
+}
+
 // cite appends the annotations of a finished text that have not come yet.
 func (s *slot) cite(raw string, out []canon.Event) []canon.Event {
 	if len(raw) <= len("[]") {
@@ -48,7 +92,7 @@ func (s *slot) cite(raw string, out []canon.Event) []canon.Event {
 		one := p.Raw()
 		if i >= s.cited {
 			s.cited++
-			out = append(out, canon.Cited{Index: s.index, Citation: readCitation(one)})
+			out = named(one, append(out, canon.Cited{Index: s.index, Citation: readCitation(one)}))
 		}
 	}
 	return out
@@ -123,16 +167,21 @@ func (it *item) use(index int, out []canon.Event) []canon.Event {
 		}
 	}
 	out = append(out, u)
-	u.Done = true
-	u.Output, u.Sources = it.printed(), it.found()
-	return append(out, u)
+	u.Done, u.Failed = true, it.status == "failed"
+	drawn := false
+	u.Output, drawn = it.printed()
+	u.Sources = it.found()
+	if out = append(out, u); drawn {
+		out = append(out, canon.Other{Name: "item." + it.kind + ".image", Content: true})
+	}
+	return out
 }
 
-// printed is what code printed.
-func (it *item) printed() string {
+// printed is what code printed, and whether it drew pictures, which are kept in its container.
+func (it *item) printed() (text string, drawn bool) {
 	p := jsonpull.NewString(it.outputs)
 	if it.outputs == "" || !p.Array() {
-		return ""
+		return "", false
 	}
 	var logs []string
 	for p.Element() {
@@ -140,14 +189,17 @@ func (it *item) printed() string {
 			continue
 		}
 		for p.Member() {
-			if p.Name == "logs" {
+			switch p.Name {
+			case "logs":
 				logs = append(logs, p.String())
-			} else {
+			case "url":
+				drawn = p.String() != "" || drawn
+			default:
 				p.Skip()
 			}
 		}
 	}
-	return strings.Join(logs, "\n")
+	return strings.Join(logs, "\n"), drawn
 }
 
 // found is the sources that a search says it looked at.

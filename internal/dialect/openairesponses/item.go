@@ -151,6 +151,10 @@ type item struct {
 	act                  action
 	code, outputs        string // of code that was run: itself, and what came of it as raw JSON
 	execution            string // of a search for tools: client or server
+	container            string // that code was run in
+	phase                string // of a message
+	status               string
+	environment, results string // of a shell, of a search in files; raw JSON
 	raw                  string
 }
 
@@ -224,6 +228,16 @@ func readItem(raw string) item {
 			it.outputs = p.Raw()
 		case "execution":
 			it.execution = p.String()
+		case "container_id":
+			it.container = p.String()
+		case "phase":
+			it.phase = p.String()
+		case "status":
+			it.status = p.String()
+		case "environment":
+			it.environment = p.Raw()
+		case "results":
+			it.results = p.Raw()
 		default:
 			p.Skip()
 		}
@@ -314,8 +328,12 @@ func (r *reader) item(output int64, raw string, out []canon.Event) ([]canon.Even
 		r.searches++
 	}
 	var err error
+	out = r.kept(&it, out)
 	switch it.kind {
 	case "message":
+		if it.phase != "" { // whether this is said on the way or at the end
+			out = append(out, canon.Other{Name: "message.phase", Content: true})
+		}
 		return r.message(output, it.content, out)
 	case "reasoning":
 		if out, err = r.reasoning(output, summaryPart, it.summary, out); err == nil {
@@ -351,8 +369,12 @@ func (r *reader) item(output int64, raw string, out []canon.Event) ([]canon.Even
 			typ = "image/" + it.format
 		}
 		out = append(out, canon.MediaDelta{Index: s.index, Kind: canon.MediaImage, MIME: typ, Data: it.result})
+	case it.kind == "image_generation_call": // without a picture
 	default:
-		out = it.use(s.index, out)
+		if used := it.use(s.index, out); len(used) > len(out) {
+			return used, nil
+		}
+		out = append(out, canon.Other{Name: "item." + it.kind, Content: true, Raw: []byte(raw)})
 	}
 	return out, nil
 }
@@ -384,9 +406,13 @@ func (r *reader) message(output int64, content string, out []canon.Event) ([]can
 				p.Skip()
 			}
 		}
-		if kind == "refusal" {
+		switch {
+		case kind == "refusal":
 			r.refused = true
-		} else {
+		case text == "" && data == "" && kind != "output_text" && kind != "text":
+			out = append(out, canon.Other{Name: "message." + kind, Content: true})
+			continue
+		default:
 			kind = "text"
 		}
 		if data != "" {

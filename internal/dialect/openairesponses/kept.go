@@ -102,11 +102,12 @@ func (k *Kept) all() []json.RawMessage {
 
 // Continue returns the request body as one that needs nothing kept: its input is the conversation of before
 // and then its own, previous_response_id is gone. References to items of the conversation become the items.
-// Instructions are those of the request alone, as OpenAI has it.
-func Continue(raw []byte, before *Kept) ([]byte, *canon.Error) {
+// Instructions are those of the request alone, as OpenAI has it. earlier is how many items stand before the
+// request's own.
+func Continue(raw []byte, before *Kept) (whole []byte, earlier int, e *canon.Error) {
 	body, err := jsonedit.Scan(raw, maxDepth)
 	if err != nil {
-		return nil, &canon.Error{Kind: canon.KindInvalid, Message: err.Error(), Cause: err}
+		return nil, 0, &canon.Error{Kind: canon.KindInvalid, Message: err.Error(), Cause: err}
 	}
 	own := ""
 	if m, ok := body.Find("input"); ok {
@@ -114,11 +115,11 @@ func Continue(raw []byte, before *Kept) ([]byte, *canon.Error) {
 	}
 	items, e := inputItems(own)
 	if e != nil {
-		return nil, e
+		return nil, 0, e
 	}
 	said := before.all()
 	if len(said)+len(items) > maxItems {
-		return nil, openai.Invalid("input", "The conversation has more than %d items.", maxItems)
+		return nil, 0, openai.Invalid("input", "The conversation has more than %d items.", maxItems)
 	}
 	var b []byte
 	b = append(b, '[')
@@ -146,9 +147,9 @@ func Continue(raw []byte, before *Kept) ([]byte, *canon.Error) {
 	}
 	raw, err = jsonedit.Apply(raw, edits...)
 	if err != nil {
-		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the conversation could not be continued", Cause: err}
+		return nil, 0, &canon.Error{Kind: canon.KindInternal, Message: "the conversation could not be continued", Cause: err}
 	}
-	return raw, nil
+	return raw, len(said), nil
 }
 
 // referred is the id of the item that raw refers to; "" if it is an item itself.

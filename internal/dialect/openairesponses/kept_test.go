@@ -71,9 +71,12 @@ func TestContinue(t *testing.T) {
 		canon.ToolStart{Index: 2, ID: "toolu_1", Name: "f"}, canon.ToolDelta{Index: 2, JSON: `{"a":1}`}, canon.Stopped{Why: canon.StopTools})
 
 	second := ` {"model":"m","previous_response_id":"resp_a1","instructions":"new","input":[{"type":"item_reference","id":"msg_a101"},{"type":"function_call_output","call_id":"toolu_1","output":"2"}],"n":1.50}`
-	whole, e := openairesponses.Continue([]byte(second), k)
+	whole, earlier, e := openairesponses.Continue([]byte(second), k)
 	if e != nil {
 		t.Fatal(e)
+	}
+	if earlier != 4 { // the text, the thought, the words and the call
+		t.Errorf("%d items are said to be earlier ones", earlier)
 	}
 	req := read(t, openairesponses.New(), string(whole))
 	want := &canon.Request{
@@ -94,7 +97,7 @@ func TestContinue(t *testing.T) {
 	}
 
 	k = ask(t, string(whole), k, "a-2", canon.TextDelta{Text: "Two."}, canon.Stopped{Why: canon.StopEnd})
-	third, e := openairesponses.Continue([]byte(`{"previous_response_id":"resp_a2","model":"m","input":"three"}`), k)
+	third, _, e := openairesponses.Continue([]byte(`{"previous_response_id":"resp_a2","model":"m","input":"three"}`), k)
 	if e != nil {
 		t.Fatal(e)
 	}
@@ -154,6 +157,9 @@ func TestListItems(t *testing.T) {
 			t.Fatal(err)
 		}
 		raw, e := k.ListItems("r", q)
+		if e == nil && !strings.HasPrefix(string(raw), `{"object":"list","data":[`) {
+			t.Errorf("%s: %s", query, raw)
+		}
 		got := ""
 		if e != nil {
 			got = "! " + e.Param

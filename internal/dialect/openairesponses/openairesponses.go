@@ -12,6 +12,7 @@ import (
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/jsonfield"
 	"tollgate/internal/dialect/openai"
 	"tollgate/internal/jsonedit"
 )
@@ -22,7 +23,10 @@ const maxOutput = 1 << 31
 // Protocol speaks the dialect. It holds nothing.
 type Protocol struct{}
 
-var _ dialect.Protocol = (*Protocol)(nil)
+var (
+	_ dialect.Protocol = (*Protocol)(nil)
+	_ dialect.Unsealer = (*Protocol)(nil)
+)
 
 // New returns the dialect.
 func New() *Protocol { return &Protocol{} }
@@ -98,7 +102,7 @@ func generating(head *dialect.Head, body *jsonedit.Object) (e *canon.Error) {
 	if head.Background, _, e = openai.Bool(body, "background"); e != nil {
 		return e
 	}
-	return nil
+	return images(head, body)
 }
 
 // stored reads the head of an operation on a stored response.
@@ -151,22 +155,55 @@ func (*Protocol) Edits(_ dialect.Head, body *jsonedit.Object, upstreamModel stri
 	if written != upstreamModel {
 		edits = append(edits, body.Set("model", jsonedit.Quote(upstreamModel)))
 	}
-	if m, ok := body.Find("input"); ok && body.MayName(3, "encrypted_content") && canon.MayHoldWrapped(body.Value(m)) {
-		edits = append(edits, body.Set("input", withoutForeignSeals(body.Value(m))))
+	if input := mixedInput(body); input != nil {
+		left, _ := withoutForeignSeals(input)
+		edits = append(edits, body.Set("input", left))
 	}
 	return edits, nil
 }
 
-// withoutForeignSeals returns input without the reasoning that another dialect's upstream has sealed.
-func withoutForeignSeals(input []byte) []byte {
+// mixedInput returns the input of a request if others' seals may be in it.
+func mixedInput(body *jsonedit.Object) []byte {
+	m, ok := body.Find("input")
+	if !ok || !body.MayName(3, "encrypted_content") || !canon.MayHoldWrapped(body.Value(m)) {
+		return nil
+	}
+	return body.Value(m)
+}
+
+// Unsealed returns what Edits takes out.
+func (*Protocol) Unsealed(body *jsonedit.Object) []canon.Loss {
+	input := mixedInput(body)
+	if input == nil {
+		return nil
+	}
+	_, gone := withoutForeignSeals(input)
+	return unsealed(gone)
+}
+
+// unsealed declares the items that others sealed.
+func unsealed(gone []int) []canon.Loss {
+	var lost []canon.Loss
+	for _, i := range gone {
+		at := "input" + jsonfield.Index(i)
+		lost = append(lost, canon.LostAt(canon.WhatReasoningSeal, at, "it was sealed by another vendor"),
+			canon.LostAt(canon.WhatReasoningText, at, "the Responses API takes thoughts back with their own seal alone"))
+	}
+	return lost
+}
+
+// withoutForeignSeals returns input without the reasoning that another dialect's upstream has sealed, and which
+// items these were.
+func withoutForeignSeals(input []byte) (left []byte, gone []int) {
 	items, e := inputItems(string(input))
 	if e != nil {
-		return input // the upstream says what is wrong with it
+		return input, nil // the upstream says what is wrong with it
 	}
 	b := []byte{'['}
-	for _, item := range items {
+	for i, item := range items {
 		if seal := memberOf(string(item), "encrypted_content"); seal != "" && seal[0] == '"' {
 			if origin, _ := canon.UnwrapSeal(canon.OpenAIResponses, unquoted(seal)); origin != canon.OpenAIResponses {
+				gone = append(gone, i)
 				continue
 			}
 		}
@@ -175,7 +212,7 @@ func withoutForeignSeals(input []byte) []byte {
 		}
 		b = append(b, item...)
 	}
-	return append(b, ']')
+	return append(b, ']'), gone
 }
 
 // WriteError writes e as the whole answer.
@@ -217,6 +254,15 @@ type responseError struct {
 	Message string `json:"message"`
 }
 
+// failedCode is the code within a response that failed. Its words are a list there, in which what is wrong on
+// the way to an answer is one: https://platform.openai.com/docs/api-reference/responses/object (error.code), read 2026-11-21.
+func failedCode(e *canon.Error, b openai.ErrorBody) string {
+	if b.Code == nil || e.Code == "" && (e.Kind == canon.KindUpstream || e.Kind == canon.KindTimeout) {
+		return "server_error"
+	}
+	return *b.Code
+}
+
 // AppendStreamError appends e as the two events with which OpenAI itself breaks off. Their sequence
 // numbers begin at 0, and the id is empty unless the client named it: what was passed on before is not
 // kept here, and after an error no client continues by it.
@@ -225,10 +271,7 @@ func (*Protocol) AppendStreamError(dst []byte, head dialect.Head, e *canon.Error
 	dst = append(dst, "event: error\n"...)
 	dst = openai.AppendData(dst, errorEvent{Type: "error", Code: b.Code, Message: b.Message, Param: b.Param, Error: b})
 	failed := failedResponse{ID: head.StoredID, Object: "response", Status: "failed", Output: []struct{}{}}
-	failed.Error = responseError{Code: "server_error", Message: b.Message}
-	if b.Code != nil {
-		failed.Error.Code = *b.Code
-	}
+	failed.Error = responseError{Code: failedCode(e, b), Message: b.Message}
 	dst = append(dst, "event: response.failed\n"...)
 	return openai.AppendData(dst, failedEvent{Type: "response.failed", Sequence: 1, Response: failed})
 }

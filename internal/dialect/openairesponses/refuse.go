@@ -21,8 +21,8 @@ func (*Protocol) Refuse(_ canon.Op, req *canon.Request) *canon.Error {
 		t := &req.Turns[i]
 		for j, b := range t.Blocks {
 			f, ok := b.(canon.Foreign)
-			if !ok || f.Dialect != canon.OpenAIResponses || strings.Contains(t.Path(j), ".content[") {
-				continue
+			if at := t.Path(j); !ok || f.Dialect != canon.OpenAIResponses || strings.Contains(at, ".content[") || !strings.HasSuffix(at, "]") {
+				continue // no item
 			}
 			switch kind := kindOf(string(f.Raw)); kind {
 			case "item_reference", "":

@@ -10,8 +10,8 @@ import (
 	"tollgate/internal/dialect/openai"
 )
 
-// The values of include that canon has its own words for: seals are always asked for where there can be
-// any, log probabilities are Request.LogProbs.
+// The values of include that canon has its own words for: Request.WantsSeals, which others need not be asked for,
+// and Request.LogProbs.
 const (
 	includeSeals    = "reasoning.encrypted_content"
 	includeLogProbs = "message.output_text.logprobs"
@@ -32,6 +32,7 @@ func (*Protocol) ReadRequest(op canon.Op, raw []byte) (*canon.Request, error) {
 	}
 	out := q.Out
 	out.Origin = canon.OpenAIResponses
+	var safety gjson.Result
 	q.Members("", body, func(name string, v gjson.Result) {
 		switch name {
 		case "model":
@@ -43,6 +44,7 @@ func (*Protocol) ReadRequest(op canon.Op, raw []byte) (*canon.Request, error) {
 		case "instructions":
 			readInstructions(q, name, v)
 		case "input":
+			out.Home = json.RawMessage(v.Raw)
 			readInput(q, name, v)
 		case "tools":
 			q.Each(name, v, func(path string, v gjson.Result) { readTool(q, path, v, "") })
@@ -54,10 +56,13 @@ func (*Protocol) ReadRequest(op canon.Op, raw []byte) (*canon.Request, error) {
 			readText(q, name, v)
 		case "reasoning":
 			readEffort(q, name, v)
+		case "safety_identifier":
+			safety = v
 		default:
 			readSetting(q, name, v)
 		}
 	})
+	q.Safety(safety)
 	// Tools that the input brought stand behind the others, so that the beginning of a request, which a
 	// vendor may have cached, stays the same while a conversation goes on.
 	slices.SortStableFunc(out.Tools, func(a, b canon.Tool) int { return boolInt(inInput(a)) - boolInt(inInput(b)) })
@@ -87,7 +92,7 @@ func readSetting(q *openai.Request, name string, v gjson.Result) {
 	case "top_p":
 		out.TopP = q.Float(name, v)
 	case "top_logprobs":
-		if n := q.Int(name, v); n != nil {
+		if n := q.Int(name, v); n != nil && *n != 0 { // 0 asks for none beside the chosen ones, which include asks for
 			k := int(*n)
 			out.LogProbs = &k
 		}
@@ -95,12 +100,6 @@ func readSetting(q *openai.Request, name string, v gjson.Result) {
 		readInclude(q, name, v)
 	case "user":
 		out.User = q.String(name, v)
-	case "safety_identifier": // the newer name of user; where both are said, the older one goes home beside it
-		if s := q.String(name, v); out.User == "" {
-			out.User = s
-		} else if s != out.User {
-			q.Extra(name, v)
-		}
 	case "service_tier":
 		out.Tier = q.String(name, v)
 	case "prompt_cache_key":
@@ -117,21 +116,21 @@ func readSetting(q *openai.Request, name string, v gjson.Result) {
 		})
 	case "background":
 		if b := q.Bool(name, v); b != nil && *b {
-			q.Extra(name, v)
+			q.Extra("", name, v)
 		}
 	case "truncation":
 		if s := q.String(name, v); s != "disabled" { // the default, of every dialect
-			q.Extra(name, v)
+			q.Extra("", name, v)
 		}
 	default:
-		q.Extra(name, v)
+		q.Extra("", name, v)
 	}
 }
 
 // readInstructions reads what stands before all input.
 func readInstructions(q *openai.Request, path string, v gjson.Result) {
 	if v.IsArray() { // items, when a stored prompt is echoed
-		q.Extra(path, v)
+		q.Extra("", path, v)
 		return
 	}
 	if s := q.String(path, v); s != "" {
@@ -146,6 +145,7 @@ func readInclude(q *openai.Request, path string, v gjson.Result) {
 	for _, s := range q.Strings(path, v) {
 		switch s {
 		case includeSeals:
+			q.Out.WantsSeals = true
 		case includeLogProbs:
 			if q.Out.LogProbs == nil {
 				q.Out.LogProbs = new(int)
@@ -155,7 +155,7 @@ func readInclude(q *openai.Request, path string, v gjson.Result) {
 		}
 	}
 	if rest {
-		q.Extra(path, v)
+		q.Extra("", path, v)
 	}
 }
 
@@ -168,20 +168,25 @@ func readText(q *openai.Request, path string, v gjson.Result) {
 			q.Out.Verbosity = q.String(at, v)
 			return
 		case name != "format" || openai.Absent(v):
-			q.Extra(at, v)
+			q.Extra(path, name, v)
 			return
 		case !v.IsObject():
 			q.Fail(at, "Invalid type for '%s': expected an object.", at)
 			return
 		}
-		switch q.String(at+".type", v.Get("type")) {
-		case "text":
-		case "json_object":
+		switch kind := q.String(at+".type", openai.Member(v, "type")); {
+		case kind == "text" && len(q.Fields(at, v)) == 1:
+		case kind == "json_object":
 			q.Out.Format = &canon.Format{}
-		case "json_schema":
-			q.Out.Format = q.Format(at, v)
+			q.Members(at, v, func(name string, v gjson.Result) {
+				if name != "type" {
+					q.Extra(at, name, v)
+				}
+			})
+		case kind == "json_schema":
+			q.Out.Format = q.Format(at, "type", v)
 		default:
-			q.Extra(at, v)
+			q.Extra(path, name, v)
 		}
 	})
 }
@@ -199,16 +204,19 @@ func readEffort(q *openai.Request, path string, v gjson.Result) {
 				e.Level, e.Disabled = said.Level, said.Disabled
 			}
 		case "summary", "generate_summary": // the latter is the older name
+			if name == "generate_summary" {
+				q.Out.Name(canon.WhatThoughts, at)
+			}
 			switch q.String(at, v) {
 			case "":
 			case "auto":
 				e.Show = canon.ThoughtsShown
 			default: // concise, detailed: shown, and how is a word of this dialect alone
 				e.Show = canon.ThoughtsShown
-				q.Extra(at, v)
+				q.Extra(path, name, v)
 			}
 		default:
-			q.Extra(at, v)
+			q.Extra(path, name, v)
 		}
 	})
 	if e != (canon.Effort{}) {

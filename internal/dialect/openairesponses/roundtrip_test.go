@@ -24,7 +24,7 @@ import (
 var anywhere = cmp.Options{
 	cmpopts.IgnoreFields(canon.Turn{}, "At", "Paths"),
 	cmpopts.IgnoreFields(canon.Tool{}, "At"),
-	cmpopts.IgnoreFields(canon.Request{}, "SystemPaths", "Model", "Stream"),
+	cmpopts.IgnoreFields(canon.Request{}, "SystemPaths", "Model", "Stream", "Home"),
 	cmpopts.EquateEmpty(),
 }
 

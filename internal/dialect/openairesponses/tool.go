@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -71,14 +72,20 @@ func readNamespace(q *openai.Request, path string, v gjson.Result, home string) 
 	if home == "" {
 		home = homeNamespace
 	}
+	raw := json.RawMessage(v.Raw) // one for all, however many they are
+	first := true
 	q.Each(path+".tools", openai.Member(v, "tools"), func(path string, e gjson.Result) {
 		if !e.IsObject() {
 			q.Fail(path, "Invalid type for '%s': expected an object.", path)
 			return
 		}
 		t, _ := readOne(q, path, q.Text(path, e, "type"), e)
-		t.Home = &canon.Home{Kind: home, Group: group, Name: t.Name, Raw: json.RawMessage(v.Raw)}
+		t.Home = &canon.Home{Kind: home, Group: group, Name: t.Name, Raw: raw}
 		t.Name = flatName(group, t.Name)
+		if group := v; first { // what else is said of the group, once
+			first = false
+			toolRest(q, path, group, &t, "type", "name", "description", "tools")
+		}
 		if about != "" { // what is said of the group, once, where a model will read it
 			t.Description = strings.TrimSpace(about + "\n\n" + t.Description)
 			about = ""
@@ -135,7 +142,7 @@ func readFunction(q *openai.Request, path string, v gjson.Result) canon.Tool {
 
 func toolExtra(t *canon.Tool, name string, v gjson.Result) {
 	if !openai.Absent(v) {
-		t.Extra = append(t.Extra, canon.Field{Name: name, Value: json.RawMessage(v.Raw)})
+		t.Extra = append(t.Extra, openai.Extra("", name, v))
 	}
 }
 
@@ -179,6 +186,7 @@ func readSearch(q *openai.Request, path string, v gjson.Result) (canon.Tool, boo
 		t.Schema = json.RawMessage(p.Raw)
 	}
 	t.Home = &canon.Home{Kind: homeSearch, Name: homeSearch, Raw: json.RawMessage(v.Raw)}
+	toolRest(q, path, v, &t, "type", "execution", "description", "parameters")
 	return t, true
 }
 
@@ -194,15 +202,32 @@ func readHosted(q *openai.Request, path, kind string, v gjson.Result, t *canon.T
 			*to = q.String(path+".user_location."+name, where.Get(name))
 		}
 		t.Hosted = &h
-		for _, name := range [...]string{"external_web_access", "index_gated_web_access", "search_content_types"} {
-			toolExtra(t, name, v.Get(name))
-		}
+		toolRest(q, path, v, t, "type", "search_context_size", "filters", "user_location")
 	case kind == "code_interpreter":
 		t.Hosted = &canon.Hosted{Kind: canon.HostedCode}
-		if c := openai.Member(v, "container"); c.Type == gjson.String || openai.Member(c, "file_ids").Exists() {
-			toolExtra(t, "container", c)
+		known := "container"
+		if c := openai.Member(v, known); c.Type == gjson.String || len(q.Fields(path+".container", objectOf(c))) > 1 {
+			known = "" // one of the client's own, or with files or bounds
 		}
+		toolRest(q, path, v, t, "type", known)
 	}
+}
+
+// toolRest keeps the members of v that are not known.
+func toolRest(q *openai.Request, path string, v gjson.Result, t *canon.Tool, known ...string) {
+	q.Members(path, v, func(name string, v gjson.Result) {
+		if !slices.Contains(known, name) {
+			toolExtra(t, name, v)
+		}
+	})
+}
+
+// objectOf is v if it is an object, else nothing.
+func objectOf(v gjson.Result) gjson.Result {
+	if v.IsObject() {
+		return v
+	}
+	return gjson.Result{}
 }
 
 func readToolChoice(q *openai.Request, path string, v gjson.Result) {
@@ -212,7 +237,7 @@ func readToolChoice(q *openai.Request, path string, v gjson.Result) {
 		if m, ok := openai.ToolMode(v.Str); ok {
 			q.Out.ToolChoice.Mode = m
 		} else {
-			q.Extra(path, v)
+			q.Extra("", path, v)
 		}
 	case v.IsObject():
 		switch name := chosen(v); {
@@ -221,7 +246,7 @@ func readToolChoice(q *openai.Request, path string, v gjson.Result) {
 		case openai.Member(v, "type").Str == "allowed_tools":
 			readAllowed(q, path, v)
 		default:
-			q.Extra(path, v) // hosted tools
+			q.Extra("", path, v) // hosted tools
 		}
 	default:
 		q.Fail(path, "Invalid type for '%s': expected a string or an object.", path)
@@ -250,7 +275,7 @@ func readAllowed(q *openai.Request, path string, v gjson.Result) {
 		c.Allowed = append(c.Allowed, name)
 	})
 	if !all || len(c.Allowed) == 0 {
-		q.Extra(path, v)
+		q.Extra("", path, v)
 		return
 	}
 	q.Out.ToolChoice = c

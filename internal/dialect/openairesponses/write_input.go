@@ -1,7 +1,6 @@
 package openairesponses
 
 import (
-	"bytes"
 	"strings"
 	"time"
 
@@ -54,8 +53,11 @@ func (w *requestWriter) instructed() int {
 // input writes the conversation.
 func (w *requestWriter) input() {
 	w.name("input")
+	if w.home && w.req.Home != nil {
+		w.own()
+		return
+	}
 	w.b = append(w.b, '[')
-	w.additional()
 	if n := w.instructed(); n < len(w.req.System) {
 		t := canon.Turn{Role: canon.RoleDeveloper, At: "system"}
 		for i, b := range w.req.System[n:] {
@@ -71,9 +73,26 @@ func (w *requestWriter) input() {
 		w.turn(&w.req.Turns[i])
 	}
 	w.b = append(w.b, ']')
-	if len(w.open) > 0 && w.paired() {
-		w.refuse(w.open[0].path, "No result of the tool call %q was given.", clipped(w.open[0].id))
+	if len(w.open) == 0 || !w.paired() {
+		return
 	}
+	for _, c := range w.made { // the first of them
+		if paths := w.open[c.id]; len(paths) > 0 && paths[0] == c.path {
+			w.refuse(c.path, "No result of the tool call %q was given.", clipped(c.id))
+			return
+		}
+	}
+}
+
+// own writes the conversation as it came, but for what a model of another vendor has thought.
+func (w *requestWriter) own() {
+	if !canon.MayHoldWrapped(w.req.Home) {
+		w.b = append(w.b, w.req.Home...)
+		return
+	}
+	left, gone := withoutForeignSeals(w.req.Home)
+	w.b = append(w.b, left...)
+	w.lost = append(w.lost, unsealed(gone)...)
 }
 
 // item begins an item of the input.
@@ -111,15 +130,7 @@ func (w *requestWriter) turn(t *canon.Turn) {
 			w.message(role)
 			w.thought(path, &b)
 		case canon.Foreign:
-			if b.Dialect != canon.OpenAIResponses {
-				w.lose(canon.WhatForeign, path, "the Responses API has no block like it")
-			} else if strings.Contains(path, ".content[") { // a part of a message, else an item of its own
-				w.part(role, path, b)
-			} else {
-				w.message(role)
-				w.comma()
-				w.b = append(w.b, b.Raw...)
-			}
+			w.lose(canon.WhatForeign, path, "the Responses API has no block like it")
 		case canon.CachePoint:
 			w.cachePoint(path, b)
 		default:
@@ -164,15 +175,6 @@ func (w *requestWriter) message(role canon.Role) {
 
 // part gathers a part of a message.
 func (w *requestWriter) part(role canon.Role, path string, b canon.Block) {
-	const none = `,"annotations":[]}`
-	if f, ok := b.(canon.Foreign); ok && f.Dialect == canon.OpenAIResponses && bytes.HasPrefix(f.Raw, []byte(notesMark)) {
-		if before, ok := bytes.CutSuffix(w.unit, []byte(none)); ok {
-			w.unit = append(append(before, ','), f.Raw[1:]...)
-			return
-		}
-		w.lose(canon.WhatCitations, path, "they belong to a text that is not there")
-		return
-	}
 	if n := len(w.unit); n > 0 && w.unit[n-1] == '}' {
 		w.unit = append(w.unit, ',')
 	}
@@ -205,9 +207,6 @@ func (w *requestWriter) appendPart(dst []byte, role canon.Role, path string, b c
 	case canon.Media:
 		return w.appendMedia(dst, role, path, b)
 	case canon.Foreign:
-		if b.Dialect == canon.OpenAIResponses {
-			return append(dst, b.Raw...)
-		}
 		w.lose(canon.WhatForeign, path, "the Responses API has no part like it")
 	default:
 		w.lose(canon.WhatForeign, path, "the Responses API has no such part here")
@@ -246,7 +245,7 @@ func (w *requestWriter) appendMedia(dst []byte, role canon.Role, path string, m 
 	case role == canon.RoleAssistant:
 		w.lose(what(m), path, "an assistant's message holds text alone in the Responses API")
 		return dst
-	case m.FileID != "" && m.Data == "" && m.URL == "" && !w.home:
+	case m.FileID != "" && m.Data == "" && m.URL == "":
 		w.lose(what(m), path, "the file is kept by another vendor")
 		return dst
 	case m.Data != "" && !isBase64(m.Data):
@@ -280,10 +279,6 @@ func (w *requestWriter) appendImage(dst []byte, path string, m canon.Media) []by
 		dst = append(dst, `,"image_url":`...)
 		dst = jsonedit.AppendQuoted(dst, m.URL)
 	}
-	if m.FileID != "" && w.home {
-		dst = append(dst, `,"file_id":`...)
-		dst = jsonedit.AppendQuoted(dst, m.FileID)
-	}
 	switch m.Detail {
 	case "":
 	case "low", "high", "auto", "original":
@@ -291,12 +286,7 @@ func (w *requestWriter) appendImage(dst []byte, path string, m canon.Media) []by
 		dst = append(dst, m.Detail...)
 		dst = append(dst, '"')
 	default:
-		if w.home {
-			dst = append(dst, `,"detail":`...)
-			dst = jsonedit.AppendQuoted(dst, m.Detail)
-		} else {
-			w.lose(canon.WhatImageDetail, path, "the Responses API has no such detail")
-		}
+		w.lose(canon.WhatImageDetail, path, "the Responses API has no such detail")
 	}
 	return append(dst, '}')
 }
@@ -311,30 +301,13 @@ func (w *requestWriter) appendFile(dst []byte, path string, m canon.Media) []byt
 		dst = append(dst, `,"filename":`...)
 		dst = jsonedit.AppendQuoted(dst, orElse(m.Name, fileName(typ)))
 		dst = append(dst, `,"file_data":`...)
-		if w.home && m.MIME == "" { // as it came
-			dst = jsonedit.AppendQuoted(dst, m.Data)
-		} else {
-			dst = appendDataURL(dst, typ, m.Data)
-		}
+		dst = appendDataURL(dst, typ, m.Data)
 	case m.URL != "":
 		dst = append(dst, `,"file_url":`...)
 		dst = jsonedit.AppendQuoted(dst, m.URL)
 		if m.Name != "" {
-			if w.home {
-				dst = append(dst, `,"filename":`...)
-				dst = jsonedit.AppendQuoted(dst, m.Name)
-			} else {
-				w.lose(canon.WhatFileName, path, "the Responses API names no file that is given by its URL")
-			}
+			w.lose(canon.WhatFileName, path, "the Responses API names no file that is given by its URL")
 		}
-	}
-	if m.FileID != "" && w.home {
-		dst = append(dst, `,"file_id":`...)
-		dst = jsonedit.AppendQuoted(dst, m.FileID)
-	}
-	if m.Detail != "" && w.home {
-		dst = append(dst, `,"detail":`...)
-		dst = jsonedit.AppendQuoted(dst, m.Detail)
 	}
 	return append(dst, '}')
 }
@@ -417,7 +390,7 @@ func clipped(s string) string { return strings.ToValidUTF8(s[:min(len(s), 64)], 
 func (w *requestWriter) cachePoint(path string, c canon.CachePoint) {
 	n := len(w.unit)
 	switch {
-	case !w.home && !w.to.Takes(canon.WhatCachePoint):
+	case !w.to.Takes(canon.WhatCachePoint):
 		w.lose(canon.WhatCachePoint, path, "the upstream caches by itself")
 		return
 	case n == 0 || w.unit[n-1] != '}':

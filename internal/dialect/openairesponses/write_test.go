@@ -1,9 +1,12 @@
 package openairesponses_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
@@ -57,6 +60,83 @@ func TestRefuse(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: refused for %q, want %q", body, got, want)
+		}
+	}
+}
+
+// TestInputThatIsNone pins that an input that is no object is refused, not passed over.
+func TestInputThatIsNone(t *testing.T) {
+	for input, want := range map[string]string{`[5]`: "input[0]", `[{"role":"user","content":"x"},"y"]`: "input[1]", `[null]`: "input[0]"} {
+		_, err := openairesponses.New().ReadRequest(canon.OpGenerate, []byte(`{"model":"m","input":`+input+`}`))
+		var e *canon.Error
+		if !errors.As(err, &e) || e.Kind != canon.KindInvalid || e.Param != want {
+			t.Errorf("%s: %+v, want it refused for %s", input, err, want)
+		}
+	}
+}
+
+// TestToolChoiceThatIsNone pins that a choice that is neither a word nor an object is refused.
+func TestToolChoiceThatIsNone(t *testing.T) {
+	_, err := openairesponses.New().ReadRequest(canon.OpGenerate, []byte(`{"model":"m","input":"x","tool_choice":5}`))
+	var e *canon.Error
+	if !errors.As(err, &e) || e.Param != "tool_choice" {
+		t.Errorf("%+v", err)
+	}
+}
+
+// TestOrderOfAnAnswer pins that what was said before a thought that goes home stays before it.
+func TestOrderOfAnAnswer(t *testing.T) {
+	req := &canon.Request{Origin: canon.Anthropic, Turns: []canon.Turn{
+		{Role: canon.RoleUser, Blocks: []canon.Block{canon.Text{Text: "x"}}},
+		{Role: canon.RoleAssistant, Blocks: []canon.Block{canon.Text{Text: "a"}, canon.Reasoning{Seal: "s", Origin: canon.OpenAIResponses}, canon.Text{Text: "b"}}},
+	}}
+	raw, _, e := openairesponses.New().WriteRequest(req, dialect.Target{Op: canon.OpGenerate, Model: "m"})
+	if e != nil {
+		t.Fatal(e)
+	}
+	got := gjson.GetBytes(raw, "input.#.type").Raw
+	if want := `["message","message","reasoning","message"]`; got != want {
+		t.Errorf("%s, want %s: %s", got, want, raw)
+	}
+}
+
+// TestTopKWhereItIsKnown pins that a vendor who knows top_k is told it.
+func TestTopKWhereItIsKnown(t *testing.T) {
+	k := int64(5)
+	req := &canon.Request{Origin: canon.Anthropic, TopK: &k}
+	raw, lost, e := openairesponses.New().WriteRequest(req, dialect.Target{Op: canon.OpGenerate, Model: "m", Knows: []canon.What{canon.WhatTopK}})
+	if e != nil || len(lost) > 0 || !strings.Contains(string(raw), `"top_k":5`) {
+		t.Errorf("%s, %v, %v", raw, lost, e)
+	}
+}
+
+// TestFilesThatASearchFound pins that they are named as the caller's.
+func TestFilesThatASearchFound(t *testing.T) {
+	events, err := openairesponses.New().NewReader(dialect.Head{Op: canon.OpGenerate}).Read("", []byte(`{"id":"r","object":"response","status":"completed","model":"x","output":[
+		{"type":"file_search_call","id":"fs_1","status":"completed","queries":["q"],"results":[{"file_id":"file-1","filename":"a.txt","score":0.5,"text":"t"}]}]}`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := false
+	for _, e := range events {
+		if k, ok := e.(canon.Kept); ok && k.ID == "file-1" {
+			named = true
+		}
+	}
+	if !named {
+		t.Errorf("the file is not named: %+v", events)
+	}
+}
+
+// TestTextWithoutDeltas pins that a text that comes whole, by its last event alone, is told then.
+func TestTextWithoutDeltas(t *testing.T) {
+	for data, want := range map[string]canon.Event{
+		`{"type":"response.output_text.done","item_id":"m","output_index":0,"content_index":0,"text":"Whole."}`: canon.TextDelta{Text: "Whole."},
+		`{"type":"response.refusal.done","item_id":"m","output_index":0,"content_index":0,"refusal":"Whole."}`:  canon.RefusalDelta{Text: "Whole."},
+	} {
+		r := openairesponses.New().NewReader(dialect.Head{Op: canon.OpGenerate, Stream: true})
+		if events, err := r.Read("", []byte(data), nil); err != nil || len(events) < 2 || events[1] != want {
+			t.Errorf("%s: %+v, %v", data, events, err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect/jsonpull"
+	"tollgate/internal/dialect/openai"
 	"tollgate/internal/jsonedit"
 )
 
@@ -27,15 +28,12 @@ func findTool(req *canon.Request, name string) *canon.Tool {
 	return nil
 }
 
-// homeOf is how the tool called name stands at home; nil if it is a function of its own.
-func homeOf(req *canon.Request, name string) *canon.Home {
-	if req == nil || req.Origin != canon.OpenAIResponses {
+// homeOf is how the tool t of req stands at home; nil if it is a function of its own.
+func homeOf(req *canon.Request, t *canon.Tool) *canon.Home {
+	if req == nil || t == nil || req.Origin != canon.OpenAIResponses {
 		return nil
 	}
-	if t := findTool(req, name); t != nil {
-		return t.Home
-	}
-	return nil
+	return t.Home
 }
 
 // paired reports whether calls and results must find each other in this request alone.
@@ -57,20 +55,14 @@ func callID(id string) string {
 
 // use writes a call of a tool.
 func (w *requestWriter) use(path string, u *canon.ToolUse) {
-	w.open = append(w.open, call{u.ID, path})
+	if w.open == nil {
+		w.open = map[string][]string{}
+	}
+	w.open[u.ID] = append(w.open[u.ID], path)
+	w.made = append(w.made, call{u.ID, path})
 	id := u.ID
 	if !w.home {
 		id = callID(id)
-	}
-	h := homeOf(w.req, u.Name)
-	if h != nil && h.Kind == homeSearch {
-		w.item("tool_search_call")
-		w.str("execution", "client")
-		w.str("call_id", id)
-		w.str("status", "completed")
-		w.raw("arguments", string(u.Input))
-		w.b = append(w.b, '}')
-		return
 	}
 	text := string(u.Input)
 	if strings.HasPrefix(text, `"`) { // a custom tool's text, or arguments that are no JSON
@@ -83,44 +75,26 @@ func (w *requestWriter) use(path string, u *canon.ToolUse) {
 	}
 	w.item(kind)
 	w.str("call_id", id)
-	if h != nil && h.Group != "" {
-		w.str("name", h.Name)
-		w.str("namespace", h.Group)
-	} else {
-		w.str("name", u.Name)
-	}
+	w.str("name", u.Name)
 	w.str(member, text)
 	w.b = append(w.b, '}')
 }
 
 // result writes what a tool answered.
 func (w *requestWriter) result(path string, r *canon.ToolResult) {
-	found := false
-	for i, c := range w.open {
-		if c.id == r.ID {
-			w.open = append(w.open[:i], w.open[i+1:]...)
-			found = true
-			break
-		}
-	}
-	if !found && w.paired() {
+	waiting := w.open[r.ID]
+	switch {
+	case len(waiting) > 1:
+		w.open[r.ID] = waiting[1:]
+	case len(waiting) == 1:
+		delete(w.open, r.ID)
+	case w.paired():
 		w.refuse(path, "No tool call was made to which the result %q belongs.", clipped(r.ID))
 		return
 	}
 	id := r.ID
 	if !w.home {
 		id = callID(id)
-	}
-	if h := homeOf(w.req, r.Name); h != nil && h.Kind == homeSearch && len(r.Blocks) == 1 {
-		if t, ok := r.Blocks[0].(canon.Text); ok && strings.HasPrefix(t.Text, "[") {
-			w.item("tool_search_output")
-			w.str("execution", "client")
-			w.str("call_id", id)
-			w.str("status", "completed")
-			w.raw("tools", t.Text)
-			w.b = append(w.b, '}')
-			return
-		}
 	}
 	kind := "function_call_output"
 	if r.Custom {
@@ -129,11 +103,13 @@ func (w *requestWriter) result(path string, r *canon.ToolResult) {
 	w.item(kind)
 	w.str("call_id", id)
 	w.name("output")
-	w.output(path, r.Blocks)
-	w.b = append(w.b, '}')
+	blocks := r.Blocks
 	if r.IsError {
-		w.lose(canon.WhatToolResultError, path, "the Responses API has no mark for a tool that failed")
+		blocks = openai.WithError(blocks)
+		w.change(canon.WhatToolResultError, path, "the mark became a word in the result")
 	}
+	w.output(path, blocks)
+	w.b = append(w.b, '}')
 }
 
 // output writes the blocks of a result: one text as it is, else parts.
@@ -154,7 +130,7 @@ func (w *requestWriter) output(path string, blocks []canon.Block) {
 			w.lose(canon.WhatToolResultMedia, path, "the result of a tool holds text, images and files alone in the Responses API")
 			continue
 		}
-		if _, ok := b.(canon.CachePoint); ok && !w.home {
+		if _, ok := b.(canon.CachePoint); ok && !w.to.Takes(canon.WhatCachePoint) {
 			w.lose(canon.WhatCachePoint, path, "only a part of a message can be marked")
 			continue
 		}
@@ -180,32 +156,6 @@ func (w *requestWriter) mark(path string, c canon.CachePoint) {
 	w.unit, w.b = w.b, w.unit
 	w.cachePoint(path, c)
 	w.unit, w.b = w.b, w.unit
-}
-
-// additional writes the tools that stood in an item of the input.
-func (w *requestWriter) additional() {
-	if !w.home {
-		return
-	}
-	begun := false
-	for i := range w.req.Tools {
-		h := w.req.Tools[i].Home
-		if h == nil || h.Kind != homeAdditional || w.written(i) {
-			continue
-		}
-		if !begun {
-			w.item("additional_tools")
-			w.raw("role", `"developer"`)
-			w.name("tools")
-			w.b = append(w.b, '[')
-			begun = true
-		}
-		w.comma()
-		w.b = append(w.b, h.Raw...)
-	}
-	if begun {
-		w.b = append(w.b, `]}`...)
-	}
 }
 
 // written reports whether the tool i was written with the group of the one before it.
@@ -283,7 +233,7 @@ func (w *requestWriter) tool(t *canon.Tool) {
 	for _, f := range t.Extra {
 		if w.home {
 			w.raw(f.Name, string(f.Value))
-		} else {
+		} else if !f.Idle {
 			w.lose(canon.WhatToolExtra, t.At+"."+f.Name, "the Responses API has no such member")
 		}
 	}
@@ -367,6 +317,9 @@ func (w *requestWriter) hosted(t *canon.Tool) {
 
 func (w *requestWriter) toolExtras(t *canon.Tool) {
 	for _, f := range t.Extra {
+		if f.Idle {
+			continue
+		}
 		w.lose(canon.WhatToolExtra, t.At+"."+f.Name, "the Responses API has no such member")
 	}
 }
@@ -397,11 +350,25 @@ func (w *requestWriter) toolChoice() {
 	w.b = append(w.b, `]}`...)
 }
 
+// called is the tool of that name; nil if there is none.
+func (w *requestWriter) called(name string) *canon.Tool {
+	if w.named == nil {
+		w.named = make(map[string]*canon.Tool, len(w.req.Tools))
+		for i := range w.req.Tools {
+			if t := &w.req.Tools[i]; w.named[t.Name] == nil {
+				w.named[t.Name] = t
+			}
+		}
+	}
+	return w.named[name]
+}
+
 // choice names one tool.
 func (w *requestWriter) choice(name string) {
 	kind := "function"
-	h := homeOf(w.req, name)
-	if t := findTool(w.req, name); t != nil {
+	t := w.called(name)
+	h := homeOf(w.req, t)
+	if t != nil {
 		switch {
 		case t.Custom:
 			kind = "custom"

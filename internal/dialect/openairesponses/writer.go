@@ -4,12 +4,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
-	"tollgate/internal/dialect/openai"
-	"tollgate/internal/jsonedit"
 )
 
 // writer writes one answer: the events of a stream, or at the end the response object alone. Blocks become
@@ -53,9 +50,6 @@ func (*Protocol) NewWriter(a dialect.Answer) dialect.Writer {
 	}
 	return &writer{a: a, sse: a.Head.Stream, base: idBase(a.ID), at: map[place]*outItem{}}
 }
-
-// ResponseID is the id of the response to the call id.
-func ResponseID(id string) string { return "resp_" + idBase(id) }
 
 // idBase is what ids are made of: those of the items are told apart by their number behind it.
 func idBase(id string) string { return strings.ReplaceAll(id, "-", "") }
@@ -118,16 +112,24 @@ func (w *writer) Write(dst []byte, e canon.Event) []byte {
 	case canon.BlockEnd:
 		dst = w.blockEnd(dst, e.Index)
 	case canon.Stopped:
-		w.stopped, w.why, w.word = true, e.Why, e.Raw
+		dst = w.stop(dst, e)
 	case canon.Used:
 		u := e.Usage
-		w.usage = &u
+		if w.usage = &u; len(e.Beside) > 0 {
+			w.lose(canon.WhatAnswerUsage, canon.Lost, canon.LostUsage(e.Beside).Reason)
+		}
 	case canon.Failed:
 		if w.sse {
 			dst = w.Fail(dst, e.Err)
 		}
 	case canon.Other:
-		if e.Content && w.a.Origin != canon.OpenAIResponses {
+		switch home := w.a.Origin == canon.OpenAIResponses; {
+		case !e.Content && !e.Aside:
+		case home && len(e.Raw) > 0 && strings.HasPrefix(e.Name, "item."):
+			it := &outItem{kind: ownItem, own: oneLine(e.Raw)}
+			dst = w.done(w.add(w.settle(dst, it), it), it)
+		case home && (strings.HasPrefix(e.Name, "item.") || strings.HasPrefix(e.Name, "response.")): // the item comes whole
+		default:
 			w.lose(canon.WhatAnswerOther, canon.Lost, "a response has nothing like it")
 		}
 	case canon.Embedding:
@@ -218,7 +220,9 @@ func within(dst []byte, it *outItem, member string, n int) []byte {
 // add opens an item of the output.
 func (w *writer) add(dst []byte, it *outItem) []byte {
 	it.number = len(w.items)
-	it.id = it.prefix() + w.base + hexByte(it.number)
+	if it.id == "" {
+		it.id = it.prefix() + w.base + hexByte(it.number)
+	}
 	w.items = append(w.items, it)
 	if !w.sse {
 		return dst
@@ -262,109 +266,6 @@ func (w *writer) done(dst []byte, it *outItem) []byte {
 	return end(dst)
 }
 
-// text appends a piece of text, or of a refusal.
-func (w *writer) text(dst []byte, index int, refusal bool, s string) []byte {
-	p := w.part(index)
-	if p == nil || p.refusal != refusal || p.over {
-		dst = w.settle(dst, nil)
-		if w.message == nil {
-			w.message = &outItem{kind: messageItem}
-			dst = w.add(dst, w.message)
-		}
-		dst = w.endPart(dst, w.message)
-		p = &outPart{block: index, refusal: refusal}
-		w.message.parts = append(w.message.parts, p)
-		w.at[place{index, messageItem}] = w.message
-		if w.sse {
-			dst = w.begin(dst, "response.content_part.added")
-			dst = within(dst, w.message, "content_index", len(w.message.parts)-1)
-			dst = append(dst, `,"part":`...)
-			dst = p.append(dst)
-			dst = end(dst)
-		}
-	}
-	p.runes += utf8.RuneCountInString(s)
-	switch {
-	case s == "": // only to have the part
-		return dst
-	case !w.sse:
-		p.text = appendEscaped(p.text, s)
-		return dst
-	}
-	typ := "response.output_text.delta"
-	if refusal {
-		typ = "response.refusal.delta"
-	}
-	dst = w.begin(dst, typ)
-	dst = within(dst, w.message, "content_index", len(w.message.parts)-1)
-	dst = append(dst, `,"delta":`...)
-	from := len(dst)
-	dst = jsonedit.AppendQuoted(dst, s)
-	p.text = append(p.text, dst[from+1:len(dst)-1]...)
-	if !refusal {
-		dst = append(dst, `,"logprobs":[]`...)
-	}
-	return end(dst)
-}
-
-// appendEscaped appends the inside of s as a JSON string.
-func appendEscaped(dst []byte, s string) []byte {
-	from := len(dst)
-	dst = jsonedit.AppendQuoted(dst, s)
-	copy(dst[from:], dst[from+1:])
-	return dst[:len(dst)-2]
-}
-
-// part returns the part of the open message that the block index is written to; nil if there is none.
-func (w *writer) part(index int) *outPart {
-	if w.message == nil || w.at[place{index, messageItem}] != w.message {
-		return nil
-	}
-	p := w.message.parts[len(w.message.parts)-1]
-	if p.block != index {
-		return nil
-	}
-	return p
-}
-
-// endPart closes the last part of a message.
-func (w *writer) endPart(dst []byte, it *outItem) []byte {
-	n := len(it.parts)
-	if n == 0 || it.parts[n-1].over {
-		return dst
-	}
-	p := it.parts[n-1]
-	for _, c := range p.whole {
-		if c.To == 0 {
-			c.To = p.runes
-		}
-		dst = w.annotate(dst, it, p, c)
-	}
-	p.whole, p.over = nil, true
-	if !w.sse {
-		return dst
-	}
-	typ, member := "response.output_text.done", `,"text":"`
-	if p.refusal {
-		typ, member = "response.refusal.done", `,"refusal":"`
-	}
-	dst = w.begin(dst, typ)
-	dst = within(dst, it, "content_index", n-1)
-	dst = append(dst, member...)
-	dst = append(dst, p.text...)
-	dst = append(dst, '"')
-	if !p.refusal {
-		dst = append(dst, `,"logprobs":`...)
-		dst = appendProbs(dst, p.probs)
-	}
-	dst = end(dst)
-	dst = w.begin(dst, "response.content_part.done")
-	dst = within(dst, it, "content_index", n-1)
-	dst = append(dst, `,"part":`...)
-	dst = p.append(dst)
-	return end(dst)
-}
-
 // settle closes what a new block ends: the open message, unless the block goes on with it, and open
 // thoughts. Calls stay open, as their pieces may come by turns.
 func (w *writer) settle(dst []byte, next *outItem) []byte {
@@ -380,181 +281,3 @@ func (w *writer) settle(dst []byte, next *outItem) []byte {
 	}
 	return dst
 }
-
-// thought appends a piece of reasoning.
-func (w *writer) thought(dst []byte, e canon.ReasoningDelta) []byte {
-	if e.Text == "" && e.Seal == "" {
-		return dst
-	}
-	it := w.at[place{e.Index, reasoningItem}]
-	if it == nil {
-		it = &outItem{kind: reasoningItem}
-		dst = w.settle(dst, it)
-		w.at[place{e.Index, reasoningItem}] = it
-		dst = w.add(dst, it)
-	}
-	it.seal += e.Seal
-	if e.Text == "" {
-		return dst
-	}
-	if len(it.text) == 0 && w.sse {
-		dst = w.begin(dst, "response.reasoning_summary_part.added")
-		dst = within(dst, it, "summary_index", 0)
-		dst = append(dst, `,"part":{"type":"summary_text","text":""}`...)
-		dst = end(dst)
-	}
-	if !w.sse {
-		it.text = appendEscaped(it.text, e.Text)
-		return dst
-	}
-	dst = w.begin(dst, "response.reasoning_summary_text.delta")
-	dst = within(dst, it, "summary_index", 0)
-	dst = append(dst, `,"delta":`...)
-	from := len(dst)
-	dst = jsonedit.AppendQuoted(dst, e.Text)
-	it.text = append(it.text, dst[from+1:len(dst)-1]...)
-	return end(dst)
-}
-
-func (w *writer) endThought(dst []byte, it *outItem) []byte {
-	it.seal = canon.WrapSeal(w.a.Origin, canon.OpenAIResponses, it.seal)
-	if w.sse && len(it.text) > 0 {
-		dst = w.begin(dst, "response.reasoning_summary_text.done")
-		dst = within(dst, it, "summary_index", 0)
-		dst = append(dst, `,"text":"`...)
-		dst = append(dst, it.text...)
-		dst = append(dst, '"')
-		dst = end(dst)
-		dst = w.begin(dst, "response.reasoning_summary_part.done")
-		dst = within(dst, it, "summary_index", 0)
-		dst = append(dst, `,"part":{"type":"summary_text","text":"`...)
-		dst = append(dst, it.text...)
-		dst = append(dst, `"}`...)
-		dst = end(dst)
-	}
-	return w.done(dst, it)
-}
-
-// blockEnd closes a block. A message stays open for a text that follows.
-func (w *writer) blockEnd(dst []byte, index int) []byte {
-	if it := w.at[place{index, reasoningItem}]; it != nil {
-		dst = w.endThought(dst, it)
-	}
-	if it := w.at[place{index, callItem}]; it != nil {
-		dst = w.endCall(dst, it)
-	}
-	if it := w.at[place{index, imageItem}]; it != nil {
-		dst = w.done(dst, it)
-	}
-	if w.part(index) != nil {
-		dst = w.endPart(dst, w.message)
-	}
-	return dst
-}
-
-// finish closes everything that is still open.
-func (w *writer) finish(dst []byte) []byte {
-	for _, it := range w.items {
-		if it.over {
-			continue
-		}
-		switch it.kind {
-		case reasoningItem:
-			dst = w.endThought(dst, it)
-		case callItem:
-			dst = w.endCall(dst, it)
-		case messageItem:
-			dst = w.endPart(dst, it)
-			dst = w.done(dst, it)
-		case webItem, codeItem:
-			dst = w.endHosted(dst, it)
-		case imageItem:
-			dst = w.done(dst, it)
-		}
-	}
-	w.message = nil
-	return dst
-}
-
-// ending is the status of the response and why it is incomplete, by why the upstream stopped.
-func (w *writer) ending() (status, reason string) {
-	switch w.why {
-	case canon.StopLength:
-		return "incomplete", "max_output_tokens"
-	case canon.StopFilter:
-		return "incomplete", "content_filter"
-	case canon.StopRefusal:
-		if !w.refused { // it broke off without a word
-			return "incomplete", "content_filter"
-		}
-	case canon.StopCancelled, canon.StopOther:
-		if w.word == "" {
-			return "incomplete", string(w.why)
-		}
-		return "incomplete", w.word
-	case canon.StopEnd, canon.StopTools, canon.StopSequence, canon.StopPause:
-	}
-	return "completed", ""
-}
-
-// Close appends the last event, or the whole answer.
-func (w *writer) Close(dst []byte) []byte {
-	if w.over {
-		return dst
-	}
-	mark := len(dst)
-	dst = w.start(dst)
-	dst = w.finish(dst)
-	w.over, w.closed = true, true
-	status, _ := w.ending()
-	if !w.sse {
-		return w.response(dst[:mark], status, nil)
-	}
-	dst = w.begin(dst, "response."+status)
-	dst = append(dst, `,"response":`...)
-	dst = w.response(dst, status, nil)
-	return end(dst)
-}
-
-// Fail appends the two events with which OpenAI itself breaks off; see AppendStreamError.
-func (w *writer) Fail(dst []byte, e *canon.Error) []byte {
-	if w.over || !w.sse {
-		return dst
-	}
-	dst = w.start(dst)
-	w.over = true
-	b := openai.Body(e)
-	dst = append(dst, "event: error\n"...)
-	dst = openai.AppendData(dst, errorEvent{Type: "error", Sequence: int(w.seq), Code: b.Code, Message: b.Message, Param: b.Param, Error: b})
-	w.seq++
-	code := "server_error"
-	if b.Code != nil {
-		code = *b.Code
-	}
-	dst = w.begin(dst, "response.failed")
-	dst = append(dst, `,"response":`...)
-	dst = w.response(dst, "failed", &responseError{Code: code, Message: b.Message})
-	return end(dst)
-}
-
-// countWriter writes the count of a request's tokens.
-type countWriter struct{ n int64 }
-
-func (*countWriter) ContentType() []string { return []string{"application/json"} }
-
-func (w *countWriter) Write(dst []byte, e canon.Event) []byte {
-	if u, ok := e.(canon.Used); ok {
-		w.n = u.Usage.In()
-	}
-	return dst
-}
-
-func (w *countWriter) Close(dst []byte) []byte {
-	dst = append(dst, `{"object":"response.input_tokens","input_tokens":`...)
-	dst = strconv.AppendInt(dst, w.n, 10)
-	return append(dst, '}')
-}
-
-func (*countWriter) Fail(dst []byte, _ *canon.Error) []byte { return dst }
-
-func (*countWriter) Losses() []canon.Loss { return nil }

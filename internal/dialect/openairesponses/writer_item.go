@@ -1,7 +1,6 @@
 package openairesponses
 
 import (
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ const (
 	imageItem
 	webItem
 	codeItem
+	ownItem // as the upstream of this dialect wrote it
 )
 
 // outItem is an item of the output. Texts are kept as they stand inside of JSON strings.
@@ -46,6 +46,9 @@ type outItem struct {
 	output  string
 	sources []canon.Citation
 	known   bool // what it is called with is known
+	failed  bool // it went wrong
+
+	own []byte // the whole item, as an upstream of this dialect wrote it; nil: as the rest says it
 }
 
 // outPart is a part of a message.
@@ -73,6 +76,8 @@ func (it *outItem) prefix() string {
 		return "ws_"
 	case codeItem:
 		return "ci_"
+	case ownItem:
+		return "item_"
 	case callItem:
 	}
 	switch it.call {
@@ -86,6 +91,12 @@ func (it *outItem) prefix() string {
 
 // append appends the item as JSON, as far as it has come.
 func (it *outItem) append(dst []byte, status string) []byte {
+	if it.own != nil {
+		return append(dst, it.own...)
+	}
+	if it.failed {
+		status = "failed"
+	}
 	dst = append(dst, `{"id":"`...)
 	dst = append(dst, it.id...)
 	dst = append(dst, `","type":"`...)
@@ -133,87 +144,9 @@ func (it *outItem) append(dst []byte, status string) []byte {
 		return it.appendSearch(dst, status)
 	case codeItem:
 		return it.appendCode(dst, status)
-	case callItem:
+	case callItem, ownItem:
 	}
 	return it.appendCall(dst, status)
-}
-
-func (it *outItem) appendCall(dst []byte, status string) []byte {
-	dst = append(dst, it.call...)
-	dst = append(dst, `","status":"`...)
-	dst = append(dst, status...)
-	dst = append(dst, `","call_id":`...)
-	dst = jsonedit.AppendQuoted(dst, it.callID)
-	if it.call == "tool_search_call" {
-		dst = append(dst, `,"execution":"client","arguments":`...)
-		dst = append(dst, searchArguments(it.raw)...)
-		return append(dst, '}')
-	}
-	dst = append(dst, `,"name":`...)
-	dst = jsonedit.AppendQuoted(dst, it.name)
-	if it.group != "" {
-		dst = append(dst, `,"namespace":`...)
-		dst = jsonedit.AppendQuoted(dst, it.group)
-	}
-	if it.custom != nil {
-		dst = append(dst, `,"input":"`...)
-	} else {
-		dst = append(dst, `,"arguments":"`...)
-	}
-	dst = append(dst, it.text...)
-	return append(dst, `"}`...)
-}
-
-// searchArguments are what a search for tools is called with: an object, whatever the model wrote.
-func searchArguments(raw []byte) []byte {
-	if len(raw) == 0 {
-		return []byte(`{}`)
-	}
-	if raw[0] == '{' && json.Valid(raw) {
-		return raw
-	}
-	return canon.CustomArguments(jsonedit.Quote(string(raw)))
-}
-
-func (it *outItem) appendSearch(dst []byte, status string) []byte {
-	dst = append(dst, `web_search_call","status":"`...)
-	dst = append(dst, status...)
-	if it.page {
-		dst = append(dst, `","action":{"type":"open_page","url":`...)
-		dst = jsonedit.AppendQuoted(dst, it.query)
-		return append(dst, `}}`...)
-	}
-	dst = append(dst, `","action":{"type":"search","query":`...)
-	dst = jsonedit.AppendQuoted(dst, it.query)
-	if len(it.sources) > 0 {
-		dst = append(dst, `,"sources":[`...)
-		for i, s := range it.sources {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(dst, `{"type":"url","url":`...)
-			dst = jsonedit.AppendQuoted(dst, s.URL)
-			dst = append(dst, '}')
-		}
-		dst = append(dst, ']')
-	}
-	return append(dst, `}}`...)
-}
-
-func (it *outItem) appendCode(dst []byte, status string) []byte {
-	dst = append(dst, `code_interpreter_call","status":"`...)
-	dst = append(dst, status...)
-	dst = append(dst, `","code":"`...)
-	dst = append(dst, it.text...)
-	dst = append(dst, `","container_id":"cntr_`...)
-	dst = append(dst, it.id...)
-	dst = append(dst, `","outputs":[`...)
-	if it.output != "" {
-		dst = append(dst, `{"type":"logs","logs":`...)
-		dst = jsonedit.AppendQuoted(dst, it.output)
-		dst = append(dst, '}')
-	}
-	return append(dst, `]}`...)
 }
 
 func (p *outPart) append(dst []byte) []byte {
@@ -275,95 +208,6 @@ func appendProb(dst []byte, t canon.TokenProb) []byte {
 	return append(dst, ']')
 }
 
-// tool opens a call.
-func (w *writer) tool(dst []byte, e canon.ToolStart) []byte {
-	it := &outItem{kind: callItem, call: "function_call", callID: e.ID, name: e.Name}
-	req := w.a.Request
-	t := findTool(req, e.Name)
-	h := homeOf(req, e.Name)
-	switch {
-	case h != nil && h.Kind == homeSearch:
-		it.call = "tool_search_call"
-	case e.Custom || t != nil && t.Custom:
-		it.call, it.custom = "custom_tool_call", &canon.CustomText{}
-	}
-	if h != nil && h.Group != "" {
-		it.name, it.group = h.Name, h.Group
-	}
-	if it.callID == "" {
-		it.callID = "call_" + w.base + hexByte(len(w.items))
-	}
-	dst = w.settle(dst, it)
-	if old := w.at[place{e.Index, callItem}]; old != nil {
-		dst = w.endCall(dst, old)
-	}
-	w.at[place{e.Index, callItem}] = it
-	return w.add(dst, it)
-}
-
-// arguments appends a piece of what a tool is called with.
-func (w *writer) arguments(dst []byte, it *outItem, piece string) []byte {
-	switch {
-	case it.call == "tool_search_call":
-		it.raw = append(it.raw, piece...)
-		return dst
-	case it.custom != nil:
-		piece = it.custom.Feed(piece)
-	}
-	return w.argue(dst, it, piece)
-}
-
-func (w *writer) argue(dst []byte, it *outItem, piece string) []byte {
-	if piece == "" {
-		return dst
-	}
-	if !w.sse {
-		it.text = appendEscaped(it.text, piece)
-		return dst
-	}
-	dst = w.begin(dst, it.event("delta"))
-	dst = placeItem(dst, it)
-	dst = append(dst, `,"delta":`...)
-	from := len(dst)
-	dst = jsonedit.AppendQuoted(dst, piece)
-	it.text = append(it.text, dst[from+1:len(dst)-1]...)
-	return end(dst)
-}
-
-func (it *outItem) event(what string) string {
-	if it.custom != nil {
-		return "response.custom_tool_call_input." + what
-	}
-	return "response.function_call_arguments." + what
-}
-
-// endCall closes a call.
-func (w *writer) endCall(dst []byte, it *outItem) []byte {
-	switch {
-	case it.call == "tool_search_call":
-		return w.done(dst, it)
-	case it.custom != nil:
-		dst = w.argue(dst, it, it.custom.End())
-	case len(it.text) == 0:
-		dst = w.argue(dst, it, "{}")
-	}
-	if w.sse {
-		dst = w.begin(dst, it.event("done"))
-		dst = placeItem(dst, it)
-		if it.custom != nil {
-			dst = append(dst, `,"input":"`...)
-		} else {
-			dst = append(dst, `,"name":`...)
-			dst = jsonedit.AppendQuoted(dst, it.name)
-			dst = append(dst, `,"arguments":"`...)
-		}
-		dst = append(dst, it.text...)
-		dst = append(dst, '"')
-		dst = end(dst)
-	}
-	return w.done(dst, it)
-}
-
 // media appends a generated image; nothing else that is generated has a place in a response.
 func (w *writer) media(dst []byte, e canon.MediaDelta) []byte {
 	if e.Kind != canon.MediaImage {
@@ -406,7 +250,7 @@ func (w *writer) cite(dst []byte, e canon.Cited) []byte {
 func (w *writer) annotate(dst []byte, it *outItem, p *outPart, c canon.Citation) []byte {
 	raw := annotation(c)
 	if w.a.Origin == canon.OpenAIResponses && len(c.Raw) > 0 {
-		raw = slices.DeleteFunc(slices.Clone(c.Raw), func(b byte) bool { return b == '\n' || b == '\r' }) // which would end a field of an event
+		raw = oneLine(c.Raw)
 	}
 	p.cites = append(p.cites, raw)
 	if !w.sse {
@@ -419,6 +263,11 @@ func (w *writer) annotate(dst []byte, it *outItem, p *outPart, c canon.Citation)
 	dst = append(dst, `,"annotation":`...)
 	dst = append(dst, raw...)
 	return end(dst)
+}
+
+// oneLine is JSON without line breaks, which would end a field of an event.
+func oneLine(raw []byte) []byte {
+	return slices.DeleteFunc(slices.Clone(raw), func(b byte) bool { return b == '\n' || b == '\r' })
 }
 
 // annotation is a source as JSON.
@@ -442,92 +291,4 @@ func annotation(c canon.Citation) []byte {
 	b = append(b, `,"title":`...)
 	b = jsonedit.AppendQuoted(b, c.Title)
 	return append(b, '}')
-}
-
-// hosted appends the use of a tool that the upstream ran.
-func (w *writer) hosted(dst []byte, e canon.HostedUse) []byte {
-	kind := webItem
-	switch e.Kind {
-	case canon.HostedWebSearch, canon.HostedWebFetch:
-	case canon.HostedCode:
-		kind = codeItem
-	default:
-		w.lose(canon.WhatAnswerHosted, canon.Lost, "a response has no such tool")
-		return dst
-	}
-	it := w.used(e, kind)
-	if it == nil {
-		it = &outItem{kind: kind, useID: e.ID, page: e.Kind == canon.HostedWebFetch}
-		dst = w.settle(dst, it)
-		w.at[place{e.Index, kind}] = it
-		dst = w.add(dst, it)
-		dst = w.progress(dst, it, "in_progress")
-		if kind == webItem {
-			dst = w.progress(dst, it, "searching")
-		}
-	}
-	if e.Open {
-		return dst
-	}
-	if e.Input != "" && !it.known {
-		it.known = true
-		if kind == webItem {
-			it.query = e.Input
-		} else {
-			dst = w.code(dst, it, e.Input)
-		}
-	}
-	it.output += e.Output
-	it.sources = append(it.sources, e.Sources...)
-	if e.Done {
-		dst = w.endHosted(dst, it)
-	}
-	return dst
-}
-
-// used finds the open use that e goes on with: by its id, as a result may be a block of its own, or by its block.
-func (w *writer) used(e canon.HostedUse, kind itemKind) *outItem {
-	for _, it := range w.items {
-		if it.kind == kind && !it.over && e.ID != "" && it.useID == e.ID {
-			return it
-		}
-	}
-	if it := w.at[place{e.Index, kind}]; it != nil && (it.useID == "" || e.ID == "") {
-		return it
-	}
-	return nil
-}
-
-func (w *writer) code(dst []byte, it *outItem, code string) []byte {
-	it.text = appendEscaped(it.text, code)
-	if !w.sse {
-		return dst
-	}
-	for _, f := range [...]struct{ event, member string }{{"delta", "delta"}, {"done", "code"}} {
-		dst = w.begin(dst, "response.code_interpreter_call_code."+f.event)
-		dst = placeItem(dst, it)
-		dst = append(dst, `,"`...)
-		dst = append(dst, f.member...)
-		dst = append(dst, `":"`...)
-		dst = append(dst, it.text...)
-		dst = append(dst, '"')
-		dst = end(dst)
-	}
-	return w.progress(dst, it, "interpreting")
-}
-
-func (w *writer) progress(dst []byte, it *outItem, what string) []byte {
-	if !w.sse {
-		return dst
-	}
-	typ := "response.web_search_call."
-	if it.kind == codeItem {
-		typ = "response.code_interpreter_call."
-	}
-	dst = w.begin(dst, typ+what)
-	return end(placeItem(dst, it))
-}
-
-func (w *writer) endHosted(dst []byte, it *outItem) []byte {
-	return w.done(w.progress(dst, it, "completed"), it)
 }

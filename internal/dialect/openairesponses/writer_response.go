@@ -6,6 +6,7 @@ import (
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/openai"
 	"tollgate/internal/jsonedit"
 )
 
@@ -183,9 +184,12 @@ func (w *writer) response(dst []byte, status string, failed *responseError) []by
 	dst = jsonedit.AppendQuoted(dst, tier)
 	dst = append(dst, `,"usage":`...)
 	if w.usage == nil || status == "in_progress" {
-		dst = append(dst, `null`...)
-	} else {
-		dst = appendUsage(dst, *w.usage)
+		return append(dst, `null}`...)
+	}
+	dst = appendUsage(dst, *w.usage)
+	if n := w.usage.WebSearches; n > 0 {
+		dst = strconv.AppendInt(append(dst, `,"tool_usage":{"web_search":{"num_requests":`...), n, 10)
+		dst = append(dst, "}}"...)
 	}
 	return append(dst, '}')
 }
@@ -214,11 +218,31 @@ func appendUsage(dst []byte, u canon.Usage) []byte {
 	dst = strconv.AppendInt(dst, u.CacheRead, 10)
 	dst = append(dst, `,"cache_write_tokens":`...)
 	dst = strconv.AppendInt(dst, u.CacheWrite5m+u.CacheWrite1h, 10)
+	dst = appendParts(dst, part{"image", u.InputImage}, part{"audio", u.InputAudio}, part{"video", u.InputVideo})
+	dst = openai.AppendCreation(dst, u)
 	dst = append(dst, `},"output_tokens":`...)
 	dst = strconv.AppendInt(dst, u.Out(), 10)
 	dst = append(dst, `,"output_tokens_details":{"reasoning_tokens":`...)
 	dst = strconv.AppendInt(dst, u.Reasoning, 10)
+	dst = appendParts(dst, part{"image", u.OutputImage}, part{"audio", u.OutputAudio})
 	dst = append(dst, `},"total_tokens":`...)
 	dst = strconv.AppendInt(dst, u.In()+u.Out(), 10)
 	return append(dst, '}')
+}
+
+// part is a part of a sum of tokens.
+type part struct {
+	name string
+	n    int64
+}
+
+// appendParts appends the parts that OpenAI's own models have none of, where there are any.
+func appendParts(dst []byte, parts ...part) []byte {
+	for _, p := range parts {
+		if p.n > 0 {
+			dst = append(append(append(dst, `,"`...), p.name...), `_tokens":`...)
+			dst = strconv.AppendInt(dst, p.n, 10)
+		}
+	}
+	return dst
 }

@@ -1,4 +1,4 @@
-// Package kepttest is the suite that every store of kept documents passes.
+// Package kepttest is the suite that every store of kept documents passes, and one in memory for tests.
 package kepttest
 
 import (

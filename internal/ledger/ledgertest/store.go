@@ -5,6 +5,7 @@ package ledgertest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -172,6 +173,9 @@ func (s *Store) Transfer(ctx context.Context, t ledger.Transfer) (ledger.Transfe
 		return ledger.Transferred{}, err
 	}
 	defer s.mu.Unlock()
+	if t.Account != nil {
+		return ledger.Transferred{}, errors.New("ledgertest keeps no accounts")
+	}
 	if out, found, err := s.transferred(t); found || err != nil {
 		return out, err
 	}

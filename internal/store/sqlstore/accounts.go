@@ -13,6 +13,7 @@ import (
 
 	"tollgate/internal/account"
 	"tollgate/internal/catalog"
+	"tollgate/internal/change"
 	"tollgate/internal/mapping"
 )
 
@@ -53,18 +54,29 @@ func (s *Store) InsertAccount(ctx context.Context, a account.Account) error {
 	if err != nil {
 		return fmt.Errorf("add account %q: %w", a.ID, err)
 	}
-	_, err = s.write.ExecContext(ctx, `
-		INSERT INTO accounts (id, parent_id, path, name, email, alias, enabled, role, limits, models, pools, doc, updated_ms, version, created_ms)
-		VALUES ($1, NULLIF($2, ''), $3, $4, NULLIF($5, ''), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		append(args, millis(a.CreatedAt))...)
+	err = s.noted(ctx, change.Account, a.ID, func(tx *txn) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO accounts (id, parent_id, path, name, email, alias, enabled, role, limits, models, pools, doc, updated_ms, version, created_ms)
+			VALUES ($1, NULLIF($2, ''), $3, $4, NULLIF($5, ''), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+			append(args, millis(a.CreatedAt))...)
+		return err
+	})
 	return accountError("add account", a.ID, err)
 }
 
 // UpdateAccount replaces all of an account but its id and when it was made.
 func (s *Store) UpdateAccount(ctx context.Context, a account.Account) error {
+	return s.tx(ctx, func(tx *txn) error { return changeAccount(ctx, tx, a) })
+}
+
+// changeAccount is UpdateAccount as the last part of a transaction.
+func changeAccount(ctx context.Context, tx *txn, a account.Account) error {
 	args, err := accountArgs(a)
 	if err == nil {
-		err = s.tx(ctx, func(tx *txn) error { return updateAccount(ctx, tx, args) })
+		err = updateAccount(ctx, tx, args)
+	}
+	if err == nil {
+		err = note(ctx, tx, change.Account, a.ID)
 	}
 	return accountError("change account", a.ID, err)
 }
@@ -85,7 +97,7 @@ func updateAccount(ctx context.Context, tx *txn, args []any) error {
 func (s *Store) MoveAccount(ctx context.Context, a account.Account, from string) error {
 	args, err := accountArgs(a)
 	if err == nil {
-		err = s.tx(ctx, func(tx *txn) error {
+		err = s.noted(ctx, change.Account, a.ID, func(tx *txn) error {
 			if err := updateAccount(ctx, tx, args); err != nil {
 				return err
 			}
@@ -100,7 +112,7 @@ func (s *Store) MoveAccount(ctx context.Context, a account.Account, from string)
 
 // DeleteAccount removes an account and its keys.
 func (s *Store) DeleteAccount(ctx context.Context, id string) error {
-	err := s.tx(ctx, func(tx *txn) error {
+	err := s.noted(ctx, change.Account, id, func(tx *txn) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM api_keys WHERE account_id = $1`, clean(id)); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"tollgate/internal/account"
+	"tollgate/internal/change"
 )
 
 // Keys returns all keys, oldest first.
@@ -42,10 +43,13 @@ func (s *Store) InsertKey(ctx context.Context, k account.Key) error {
 	if err != nil {
 		return fmt.Errorf("add key %q: %w", k.ID, err)
 	}
-	_, err = s.write.ExecContext(ctx, `
-		INSERT INTO api_keys (id, account_id, name, hash, hint, enabled, expires_ms, models, limits, doc, updated_ms, version, created_ms)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		append(args, millis(k.CreatedAt))...)
+	err = s.noted(ctx, change.Key, k.ID, func(tx *txn) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO api_keys (id, account_id, name, hash, hint, enabled, expires_ms, models, limits, doc, updated_ms, version, created_ms)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			append(args, millis(k.CreatedAt))...)
+		return err
+	})
 	return accountError("add key", k.ID, err)
 }
 
@@ -55,7 +59,7 @@ func (s *Store) UpdateKey(ctx context.Context, k account.Key) error {
 	if err != nil {
 		return fmt.Errorf("change key %q: %w", k.ID, err)
 	}
-	err = s.tx(ctx, func(tx *txn) error {
+	err = s.noted(ctx, change.Key, k.ID, func(tx *txn) error {
 		r, err := tx.ExecContext(ctx, `
 			UPDATE api_keys SET account_id = $2, name = $3, hash = $4, hint = $5, enabled = $6, expires_ms = $7, models = $8,
 				limits = $9, doc = $10, updated_ms = $11, version = version + 1
@@ -70,8 +74,11 @@ func (s *Store) UpdateKey(ctx context.Context, k account.Key) error {
 
 // DeleteKey removes a key, or answers account.ErrNotFound.
 func (s *Store) DeleteKey(ctx context.Context, id string) error {
-	r, err := s.write.ExecContext(ctx, `DELETE FROM api_keys WHERE id = $1`, clean(id))
-	return accountError("delete key", id, changed(r, err, account.ErrNotFound))
+	err := s.noted(ctx, change.Key, id, func(tx *txn) error {
+		r, err := tx.ExecContext(ctx, `DELETE FROM api_keys WHERE id = $1`, clean(id))
+		return changed(r, err, account.ErrNotFound)
+	})
+	return accountError("delete key", id, err)
 }
 
 // keyDoc is what the column doc of a key holds. Names are never reused.

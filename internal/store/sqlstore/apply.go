@@ -34,7 +34,11 @@ func (s *Store) Apply(ctx context.Context, node string, calls []ledger.Call, pos
 func (s *Store) apply(ctx context.Context, node string, calls []ledger.Call, pos ledger.Position, sort bool) error {
 	return s.tx(ctx, func(tx *txn) error {
 		moved, err := movePosition(ctx, tx, node, pos)
-		if err != nil {
+		if err != nil || len(calls) == 0 {
+			return err
+		}
+		calls, err := withoutForgotten(ctx, tx, calls)
+		if err != nil || len(calls) == 0 {
 			return err
 		}
 		if !moved {

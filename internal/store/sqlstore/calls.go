@@ -24,7 +24,17 @@ const maxList = 1024
 func (s *Store) Call(ctx context.Context, id string) (ledger.Call, error) {
 	c, err := scanCall(s.read.QueryRowContext(ctx, `SELECT doc FROM calls WHERE id = $1`, clean(id)))
 	if errors.Is(err, sql.ErrNoRows) {
-		return ledger.Call{}, ledger.ErrNotFound
+		err = ledger.ErrNotFound
+		if began := ledger.Began(id); !began.IsZero() {
+			from, ferr := keptFrom(ctx, s.read)
+			if ferr != nil {
+				return ledger.Call{}, fmt.Errorf("read call %q: %w", id, ferr)
+			}
+			if began.Before(from) {
+				err = ledger.ErrForgotten
+			}
+		}
+		return ledger.Call{}, err
 	}
 	if err != nil {
 		return ledger.Call{}, fmt.Errorf("read call %q: %w", id, err)

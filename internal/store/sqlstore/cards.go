@@ -36,7 +36,7 @@ func loadCards(ctx context.Context, tx *txn, accounts []*ledger.Balance, calls [
 	var ids []string
 	for i := range calls {
 		if calls[i].Charged() > 0 {
-			first = min(first, calls[i].AtMillis)
+			first = min(first, calls[i].Began().UnixMilli())
 			ids = append(ids, calls[i].AccountID)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"tollgate/internal/change"
 	"tollgate/internal/pool"
 	"tollgate/internal/secret"
 )
@@ -42,10 +43,13 @@ func (s *Store) InsertChannel(ctx context.Context, c pool.Channel) error {
 	if err != nil {
 		return fmt.Errorf("add channel %q: %w", c.ID, err)
 	}
-	_, err = s.write.ExecContext(ctx, `
-		INSERT INTO channels (id, name, provider, base_url, secret, models, mapping, pools, priority, weight, enabled, origin, limits, updated_ms, version, created_ms, retired, reason, retired_ms)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
-		append(args, millis(c.CreatedAt), c.Retired, clean(c.Reason), millis(c.RetiredAt))...)
+	err = s.noted(ctx, change.Channel, c.ID, func(tx *txn) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO channels (id, name, provider, base_url, secret, models, mapping, pools, priority, weight, enabled, origin, limits, updated_ms, version, created_ms, retired, reason, retired_ms)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+			append(args, millis(c.CreatedAt), c.Retired, clean(c.Reason), millis(c.RetiredAt))...)
+		return err
+	})
 	return channelError("add channel", c.ID, err)
 }
 
@@ -56,7 +60,7 @@ func (s *Store) UpdateChannel(ctx context.Context, c pool.Channel) error {
 	if err != nil {
 		return fmt.Errorf("change channel %q: %w", c.ID, err)
 	}
-	err = s.tx(ctx, func(tx *txn) error {
+	err = s.noted(ctx, change.Channel, c.ID, func(tx *txn) error {
 		r, err := tx.ExecContext(ctx, `
 			UPDATE channels SET name = $2, provider = $3, base_url = $4, secret = $5, models = $6, mapping = $7, pools = $8,
 				priority = $9, weight = $10, enabled = $11, origin = $12, limits = $13, updated_ms = $14, version = version + 1
@@ -71,8 +75,11 @@ func (s *Store) UpdateChannel(ctx context.Context, c pool.Channel) error {
 
 // DeleteChannel removes a channel, or answers pool.ErrNotFound.
 func (s *Store) DeleteChannel(ctx context.Context, id string) error {
-	r, err := s.write.ExecContext(ctx, `DELETE FROM channels WHERE id = $1`, clean(id))
-	return channelError("delete channel", id, changed(r, err, pool.ErrNotFound))
+	err := s.noted(ctx, change.Channel, id, func(tx *txn) error {
+		r, err := tx.ExecContext(ctx, `DELETE FROM channels WHERE id = $1`, clean(id))
+		return changed(r, err, pool.ErrNotFound)
+	})
+	return channelError("delete channel", id, err)
 }
 
 // SetRetired records the health of a channel, whatever its version, or answers pool.ErrNotFound.

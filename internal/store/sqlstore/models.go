@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"tollgate/internal/catalog"
+	"tollgate/internal/change"
 )
 
 // Models returns the models that operators changed or added, by name.
@@ -23,9 +24,12 @@ func (s *Store) PutModel(ctx context.Context, m catalog.Model) error {
 		err = checkText(map[string]string{"name": m.Name})
 	}
 	if err == nil {
-		_, err = s.write.ExecContext(ctx, `
-			INSERT INTO models (name, doc, version) VALUES ($1, $2, 1)
-			ON CONFLICT (name) DO UPDATE SET doc = excluded.doc, version = models.version + 1`, m.Name, doc)
+		err = s.noted(ctx, change.Model, m.Name, func(tx *txn) error {
+			_, err := tx.ExecContext(ctx, `
+				INSERT INTO models (name, doc, version) VALUES ($1, $2, 1)
+				ON CONFLICT (name) DO UPDATE SET doc = excluded.doc, version = models.version + 1`, m.Name, doc)
+			return err
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("keep model %q: %w", m.Name, err)
@@ -35,8 +39,11 @@ func (s *Store) PutModel(ctx context.Context, m catalog.Model) error {
 
 // DeleteModel removes a model, or answers catalog.ErrNotFound.
 func (s *Store) DeleteModel(ctx context.Context, name string) error {
-	r, err := s.write.ExecContext(ctx, `DELETE FROM models WHERE name = $1`, clean(name))
-	if err := changed(r, err, catalog.ErrNotFound); err != nil {
+	err := s.noted(ctx, change.Model, name, func(tx *txn) error {
+		r, err := tx.ExecContext(ctx, `DELETE FROM models WHERE name = $1`, clean(name))
+		return changed(r, err, catalog.ErrNotFound)
+	})
+	if err != nil {
 		return fmt.Errorf("delete model %q: %w", name, err)
 	}
 	return nil

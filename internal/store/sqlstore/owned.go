@@ -39,18 +39,24 @@ func insertOwned(ctx context.Context, tx *txn, calls []ledger.Call) error {
 	var newest int64
 	for i := range calls {
 		c := &calls[i]
-		if c.ObjectID == "" || c.ChannelID == "" {
-			continue
+		for n := -1; n < len(c.Objects); n++ {
+			id := c.ObjectID
+			if n >= 0 {
+				id = c.Objects[n]
+			}
+			if id == "" || c.ChannelID == "" {
+				continue
+			}
+			newest = max(newest, c.AtMillis)
+			k := object{c.AccountID, indexed(id)}
+			row := []any{k.account, k.id, clean(c.ChannelID), c.AtMillis, c.AtMillis + ownedFor.Milliseconds()}
+			if j, ok := at[k]; ok {
+				rows[j] = row
+				continue
+			}
+			at[k] = len(rows)
+			rows = append(rows, row)
 		}
-		newest = max(newest, c.AtMillis)
-		row := []any{c.AccountID, indexed(c.ObjectID), clean(c.ChannelID), c.AtMillis, c.AtMillis + ownedFor.Milliseconds()}
-		k := object{c.AccountID, indexed(c.ObjectID)}
-		if j, ok := at[k]; ok {
-			rows[j] = row
-			continue
-		}
-		at[k] = len(rows)
-		rows = append(rows, row)
 	}
 	if len(rows) == 0 {
 		return nil

@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
+	"tollgate/internal/change"
 	"tollgate/internal/secret"
 )
 
@@ -82,7 +85,7 @@ func (s *Store) ChangeSettings(ctx context.Context, put map[string]string, drop 
 				return err
 			}
 		}
-		return nil
+		return note(ctx, tx, change.Setting, append(slices.Collect(maps.Keys(put)), drop...)...)
 	})
 	if err != nil {
 		return fmt.Errorf("change settings: %w", err)

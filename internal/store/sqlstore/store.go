@@ -14,6 +14,7 @@ import (
 	"tollgate/internal/account"
 	"tollgate/internal/audit"
 	"tollgate/internal/catalog"
+	"tollgate/internal/change"
 	"tollgate/internal/ledger"
 	"tollgate/internal/mail"
 	"tollgate/internal/news"
@@ -50,6 +51,7 @@ var (
 	_ account.Store = (*Store)(nil)
 	_ audit.Store   = (*Store)(nil)
 	_ catalog.Store = (*Store)(nil)
+	_ change.Store  = (*Store)(nil)
 	_ pool.Store    = (*Store)(nil)
 	_ ledger.Store  = (*Store)(nil)
 	_ mail.Store    = (*Store)(nil)

@@ -28,7 +28,10 @@ func (s *Store) Transfer(ctx context.Context, t ledger.Transfer) (out ledger.Tra
 			if out, err = teller.Transfer(&t); err != nil {
 				return err
 			}
-			return errors.Join(saveMoney(ctx, tx, &teller), appendEntries(ctx, tx, head, teller.Entries()))
+			if err := errors.Join(saveMoney(ctx, tx, &teller), appendEntries(ctx, tx, head, teller.Entries())); err != nil || t.Account == nil {
+				return err
+			}
+			return changeAccount(ctx, tx, *t.Account)
 		})
 	}
 	if err != nil {

@@ -76,11 +76,26 @@ func (s *Store) verify(ctx context.Context, tx *sql.Tx, a *ledger.Audit) error {
 	if err != nil {
 		return err
 	}
+	gone := func(after string) ([]forgotten, error) {
+		return collect(ctx, tx, scanDigest, `SELECT account_id, calls, digest FROM forgotten WHERE account_id > $1 ORDER BY account_id LIMIT $2`, after, verifyPage)
+	}
+	removed := map[string]bool{}
+	err = pages("", gone, func(f *forgotten) (string, error) {
+		if f.err != nil {
+			return f.account, &ledger.Fault{Where: "removed calls of account " + f.account, What: f.err.Error()}
+		}
+		a.Forget(f.account, f.Digest)
+		removed[f.account] = true
+		return f.account, nil
+	})
+	if err != nil {
+		return err
+	}
 	wrong, err := a.Charged()
 	if err != nil || len(wrong) == 0 {
 		return err
 	}
-	return auditCharges(ctx, tx, wrong[0])
+	return auditCharges(ctx, tx, wrong[0], !removed[wrong[0]])
 }
 
 // storedCall is a call with the columns that repeat what it says.
@@ -114,7 +129,7 @@ func pages[Row any, Key comparable](after Key, read func(Key) ([]Row, error), ea
 }
 
 // auditCharges finds what is wrong between an account's entries and its calls.
-func auditCharges(ctx context.Context, tx *sql.Tx, accountID string) error {
+func auditCharges(ctx context.Context, tx *sql.Tx, accountID string, whole bool) error {
 	entries, err := collect(ctx, tx, scanEntry, `
 		SELECT seq, movement, at_ms, kind, account_id, counter, amount, card_id, expires_ms, reference, transfer, calls, note, hash FROM entries
 		WHERE account_id = $1 AND calls <> '' ORDER BY seq`, accountID)
@@ -125,8 +140,11 @@ func auditCharges(ctx context.Context, tx *sql.Tx, accountID string) error {
 	if err != nil {
 		return err
 	}
-	if err := ledger.AuditCharges(accountID, entries, calls); err != nil {
+	if err := ledger.AuditCharges(accountID, entries, calls, whole); err != nil {
 		return err
+	}
+	if !whole {
+		return &ledger.Fault{Where: "calls of account " + accountID, What: "those that are kept, and the digest of those that are not, are not what its entries charge it for"}
 	}
 	return &ledger.Fault{Where: "calls of account " + accountID, What: "are kept under another account or id than they have"}
 }

@@ -63,7 +63,7 @@ func fullCall(t testing.TB) ledger.Call {
 		Attempts: []ledger.Attempt{{ChannelID: "c1", Status: 429, Kind: canon.KindRateLimited, Ms: 12}, {ChannelID: "c2", Ms: 3}},
 		FirstMs:  41, TotalMs: 1234567, ClientIP: "2001:db8::1",
 		Usage:  canon.Usage{Input: 1, CacheRead: 2, CacheWrite5m: 3, CacheWrite1h: 4, InputImage: 5, InputAudio: 6, InputVideo: 7, Output: 8, Reasoning: 9, OutputImage: 10, OutputAudio: 11, WebSearches: 12, Tier: "priority"},
-		Source: canon.Derived, Cost: 77, Quarantine: "no price for tier", ObjectID: "resp_1",
+		Source: canon.Derived, Cost: 77, Quarantine: "no price for tier", ObjectID: "resp_1", Objects: []string{"cntr_1", "cfile_1"},
 		Receipt: &catalog.Receipt{Model: "gpt-5", Version: "v", Tier: "priority", Total: 77, Items: []catalog.Item{{What: "input", Quantity: 1, Rate: math.MaxInt64, Amount: -1}}},
 	}
 }
@@ -206,17 +206,21 @@ func testSpendOverExpiringCards(t *testing.T, s Stores) {
 	early := paid(t, "a", noon, 15)                   // all of first, 5 of second
 	late := paid(t, "a", noon.Add(90*time.Minute), 3) // second
 	after := paid(t, "a", noon.Add(2*time.Hour), 4)   // second has expired: third
+	after.TotalMs = 0
+	long := paid(t, "a", noon.Add(5*time.Hour), 1) // began before second expired
+	long.TotalMs = (3*time.Hour + time.Millisecond).Milliseconds()
 	d.apply(t, s, early, late, after)
+	d.apply(t, s, long)
 
 	want := []ledger.Card{expiring("second", 20, 2), expiring("third", 100, 30)}
-	want[0].Balance, want[1].Balance = 12, 96
-	same(t, "balance", ledger.Balance{AccountID: "a", Cards: want, Spent: 22}, balance(t, s, "a"))
+	want[0].Balance, want[1].Balance = 11, 96
+	same(t, "balance", ledger.Balance{AccountID: "a", Cards: want, Spent: 23}, balance(t, s, "a"))
 	spend := func(amount catalog.Nanos, card string) ledger.Entry {
 		return ledger.Entry{At: time.UnixMilli(after.AtMillis).UTC(), Kind: ledger.EntrySpend, Account: "a", Counter: ledger.SideRevenue, Amount: -amount, CardID: card}
 	}
 	lines := []ledger.Entry{spend(10, "first"), spend(8, "second"), spend(4, "third")}
 	lines[0].Calls = charges(early, late, after)
-	same(t, "entries", lines, entries(t, s, "a")[before:], exceptPlace)
+	same(t, "entries", lines, entries(t, s, "a")[before:][:3], exceptPlace)
 }
 
 // charges are calls that were charged in full.
@@ -392,8 +396,17 @@ func testOwner(t *testing.T, s Stores) {
 	d.apply(t, s, made("a", "resp_1", "c1", noon), made("b", "resp_1", "c2", noon), made("a", "resp_2", "c3", noon),
 		made("a", "resp_2", "c4", noon), made("a", long, "c5", noon), made("a", long+"y", "c6", noon), made("a", "", "c7", noon), made("a", "resp_3", "", noon))
 	d.apply(t, s, made("a", "resp_1", "older", noon.Add(-time.Minute)))
+	more := made("a", "", "c8", noon)
+	more.Objects = []string{"cntr_1", "cfile_1", "cntr_1", ""}
+	d.apply(t, s, more)
 	for _, want := range []struct{ account, object, channel string }{
-		{"a", "resp_1", "c1"}, {"b", "resp_1", "c2"}, {"a", "resp_2", "c4"}, {"a", long, "c5"}, {"a", long + "y", "c6"},
+		{"a", "resp_1", "c1"},
+		{"b", "resp_1", "c2"},
+		{"a", "resp_2", "c4"},
+		{"a", long, "c5"},
+		{"a", long + "y", "c6"},
+		{"a", "cntr_1", "c8"},
+		{"a", "cfile_1", "c8"},
 	} {
 		got, err := s.Owner(ctx, want.account, want.object)
 		must(t, err)

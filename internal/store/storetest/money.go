@@ -178,7 +178,7 @@ func settle(b *ledger.Balance, c ledger.Call) {
 	if c.AccountID == account.RootID {
 		return
 	}
-	moves, uncovered := ledger.Spend(b.Cards, time.UnixMilli(c.AtMillis), c.Cost)
+	moves, uncovered := ledger.Spend(b.Cards, c.Began(), time.UnixMilli(c.AtMillis), c.Cost)
 	for _, m := range moves {
 		for i := range b.Cards {
 			if b.Cards[i].ID == m.CardID {

@@ -17,6 +17,7 @@ import (
 	"tollgate/internal/audit"
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
+	"tollgate/internal/change"
 	"tollgate/internal/kept"
 	"tollgate/internal/kept/kepttest"
 	"tollgate/internal/ledger"
@@ -25,6 +26,7 @@ import (
 	"tollgate/internal/news"
 	"tollgate/internal/pool"
 	"tollgate/internal/secret"
+	"tollgate/internal/sharing"
 )
 
 // Stores is everything that an engine keeps.
@@ -32,6 +34,7 @@ type Stores interface {
 	account.Store
 	audit.Store
 	catalog.Store
+	change.Store
 	pool.Store
 	ledger.Store
 	kept.Store
@@ -47,6 +50,12 @@ type Stores interface {
 	ChangeSettings(ctx context.Context, put map[string]string, drop []string) error
 	SealSetting(name string, plain secret.Secret) string
 	OpenSetting(name, sealed string) (secret.Secret, error)
+
+	Bans(ctx context.Context, now time.Time) ([]sharing.Ban, error)
+	PutBan(ctx context.Context, b sharing.Ban, now time.Time) error
+
+	ForgetCalls(ctx context.Context, before time.Time, limit int) (int, error)
+	ForgetEvents(ctx context.Context, before time.Time, limit int) (int, error)
 
 	Verify(ctx context.Context, a *ledger.Audit) error
 
@@ -68,6 +77,8 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"Audit", testAudit},
 		{"Keys", testKeys},
 		{"KeyConflicts", testKeyConflicts},
+		{"Changes", testChanges},
+		{"ChangesInOrder", testChangesInOrder},
 		{"Channels", testChannels},
 		{"ChannelConflicts", testChannelConflicts},
 		{"ChannelHealth", testChannelHealth},
@@ -99,6 +110,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"ConcurrentApplyAndGrant", testConcurrent},
 		{"MoneyAddsUp", testMoneyAddsUp},
 		{"Transfer", testTransfer},
+		{"TransferWithChange", testTransferWithChange},
 		{"Merge", testMerge},
 		{"Expire", testExpire},
 		{"Closings", testClosings},
@@ -106,6 +118,9 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"Counters", testCounters},
 		{"CountWhileApplying", testCountWhileApplying},
 		{"Warn", testWarn},
+		{"Bans", testBans},
+		{"ForgetCalls", testForgetCalls},
+		{"ForgetEvents", testForgetEvents},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := open(t)

@@ -10,6 +10,7 @@ import (
 
 	"tollgate/internal/account"
 	"tollgate/internal/catalog"
+	"tollgate/internal/change"
 	"tollgate/internal/ledger"
 )
 
@@ -238,4 +239,57 @@ func testTrees(t *testing.T, s Stores) {
 			checkBooks(t, s, id)
 		}
 	}
+}
+
+// testTransferWithChange moves credit and changes an account: both, or neither.
+func testTransferWithChange(t *testing.T, s Stores) {
+	ctx := t.Context()
+	addRoot(t, s)
+	a := someAccount("a", account.RootID, ".root.a.", "ann")
+	must(t, s.InsertAccount(ctx, a))
+	_, seen, err := s.Changes(ctx, 0)
+	must(t, err)
+	give := func(id, from string, amount catalog.Nanos, a *account.Account) error {
+		_, err := s.Transfer(ctx, ledger.Transfer{
+			ID: id, Kind: ledger.EntryGrant, From: from, To: "a", Amount: amount, At: noon, ExpiresAt: noon.Add(time.Hour), Account: a,
+		})
+		return err
+	}
+	expect := func(what string, alias string, left catalog.Nanos) {
+		t.Helper()
+		got, err := s.Account(ctx, "a")
+		must(t, err)
+		sum := catalog.Nanos(0)
+		for _, c := range balance(t, s, "a").Cards {
+			sum += c.Balance
+		}
+		if got.Alias != alias || sum != left {
+			t.Errorf("%s: %q has %v, want %q with %v", what, got.Alias, sum, alias, left)
+		}
+	}
+	a.Alias = "both"
+	must(t, give("one", account.RootID, 5, &a))
+	expect("both", "both", 5)
+	list, _, err := s.Changes(ctx, seen)
+	must(t, err)
+	same(t, "noted", []change.Change{{Kind: change.Account, ID: "a"}}, list)
+
+	must(t, give("one", account.RootID, 5, &a)) // again: nothing happens
+	expect("again", "both", 5)
+	old := a // of a version that is no more
+	old.Alias = "stale"
+	if err := give("two", account.RootID, 7, &old); !errors.Is(err, account.ErrConflict) {
+		t.Errorf("a stale change: %v", err)
+	}
+	expect("a stale change", "both", 5)
+	a.Version++
+	a.Alias = "poor"
+	var short *ledger.ShortError
+	if err := give("three", "b", 7, &a); !errors.As(err, &short) {
+		t.Errorf("money that is not there: %v", err)
+	}
+	expect("money that is not there", "both", 5)
+	a.Alias = "late"
+	must(t, give("four", account.RootID, 1, &a))
+	expect("after all that failed", "late", 6)
 }

@@ -1,0 +1,108 @@
+package gemini_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tidwall/gjson"
+
+	"tollgate/internal/canon"
+	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/gemini"
+)
+
+// home reads a request of the dialect and writes it again.
+func home(t *testing.T, op canon.Op, body string) (string, []canon.Loss) {
+	t.Helper()
+	req, err := gemini.New().ReadRequest(op, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	canon.Pair(req)
+	out, lost, bad := gemini.New().WriteRequest(req, dialect.Target{Op: op, Model: "m"})
+	if bad != nil {
+		t.Fatal(bad)
+	}
+	return string(out), lost
+}
+
+// A member that a client calls like a path stays where it stands, and moves nowhere else: what another
+// object must not hold can't be brought there under such a name.
+func TestMembersCalledLikePaths(t *testing.T) {
+	const body = `{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig.modelConfig":{"featureSelectionPreference":"BALANCED"},"generationConfig.topK":1,"a[\"b\"]":2,"":3,
+		"toolConfig.functionCallingConfig.mode":"ANY","generationConfig":{"thinkingConfig.thinkingBudget":4,"x.y":5,"thinkingConfig":{"z.z":6}},
+		"toolConfig":{"q.q":7,"functionCallingConfig":{"mode":"AUTO","r.r":8}}}`
+	out, lost := home(t, canon.OpGenerate, body)
+	if len(lost) > 0 {
+		t.Error(lossLines(lost))
+	}
+	want, got := flat(gjson.Parse(body), ""), flat(gjson.Parse(out), "")
+	for path, value := range want {
+		if got[path] != value {
+			t.Errorf("%s is %s, was %s in %s", path, got[path], value, out)
+		}
+	}
+	for path, value := range got {
+		if _, ok := want[path]; !ok {
+			t.Errorf("%s: %s was not there", path, value)
+		}
+	}
+}
+
+// flat is every leaf of v by its path.
+func flat(v gjson.Result, at string) map[string]string {
+	out := map[string]string{}
+	if !v.IsObject() && !v.IsArray() {
+		out[at] = v.Raw
+		return out
+	}
+	n := 0
+	v.ForEach(func(name, one gjson.Result) bool {
+		key := name.String()
+		if v.IsArray() {
+			key = string(rune('0' + n))
+			n++
+		}
+		for path, raw := range flat(one, at+"/"+key) {
+			out[path] = raw
+		}
+		return true
+	})
+	return out
+}
+
+// A member that nothing writes is declared, whatever is asked for.
+func TestMembersWithoutAPlace(t *testing.T) {
+	for _, c := range []struct {
+		op         canon.Op
+		body, path string
+	}{
+		{canon.OpGenerate, `{"contents":[{"parts":[{"text":"hi"}],"mood":"good"}]}`, "contents[0].mood"},
+		{canon.OpEmbed, `{"content":{"parts":[{"text":"hi"}]},"generationConfig":{"speed":1}}`, "generationConfig.speed"},
+		{canon.OpBatchEmbed, `{"requests":[{"content":{"parts":[{"text":"hi"}],"mood":"good"},"taskType":"SEMANTIC_SIMILARITY"}]}`, "requests[0].content.mood"},
+	} {
+		out, lost := home(t, c.op, c.body)
+		if want := `extra lost at "` + c.path + `"`; len(lost) != 1 || !strings.Contains(lossLines(lost), want) {
+			t.Errorf("%s: %q is not what is declared: %s", out, want, lossLines(lost))
+		}
+	}
+}
+
+// What a function answered goes home as it was, though other dialects are told its text alone.
+func TestResponsesGoHome(t *testing.T) {
+	for _, response := range []string{`{"output":"{\"a\":1}"}`, `{"output":" {}"}`, `{"error":"{}"}`, `{"output":["a","b"]}`, `{"output":"a"}`, `{"a":1}`, `{}`, `{"output":[1]}`, `{"output":"a","error":"b"}`} {
+		body := `{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f","args":{}}}]},{"role":"user","parts":[{"functionResponse":{"name":"f","response":` + response + `}}]}]}`
+		out, lost := home(t, canon.OpGenerate, body)
+		if got := gjson.Get(out, "contents.1.parts.0.functionResponse.response").Raw; got != response || strings.Contains(lossLines(lost), "tool_result") {
+			t.Errorf("%s became %s, %s", response, got, lossLines(lost))
+		}
+	}
+}
+
+// A mode that is new goes home, with the names that it limits, and is told as lost elsewhere.
+func TestNewMode(t *testing.T) {
+	const body = `{"contents":[{"parts":[{"text":"hi"}]}],"tools":[{"functionDeclarations":[{"name":"f"}]}],"toolConfig":{"functionCallingConfig":{"mode":"NEW_IN_2027","allowedFunctionNames":["f"]}}}`
+	if out, lost := home(t, canon.OpGenerate, body); len(lost) > 0 || gjson.Get(out, "toolConfig.functionCallingConfig").Raw != `{"allowedFunctionNames":["f"],"mode":"NEW_IN_2027"}` {
+		t.Errorf("%s, %s", out, lossLines(lost))
+	}
+}
