@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/textproto"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,7 +48,7 @@ type Store interface {
 	// stands as it was read: of several processes one gets it.
 	ClaimMail(ctx context.Context, item Item, next time.Time) (bool, error)
 
-	// SettleMail writes state, next time and error of an item, and drops the text of one that is done.
+	// SettleMail writes state, tries, next time and error of an item, and drops the text of one that is done.
 	SettleMail(ctx context.Context, item Item) error
 
 	// ForgetMails removes items that were done before t.
@@ -176,8 +177,11 @@ func (q *Queue) try(ctx context.Context, item Item) bool {
 	if !got {
 		return true
 	}
-	item.Tries++
 	err = q.server().Send(ctx, Message{ID: item.ID, To: item.To, Subject: item.Subject, Body: item.Body, At: item.CreatedAt})
+	if cutOff(ctx, err) {
+		return q.settle(ctx, item) // as it was read: due at the next start, with as many tries left
+	}
+	item.Tries++
 	var refused *RefusedError
 	switch {
 	case err == nil:
@@ -192,6 +196,18 @@ func (q *Queue) try(ctx context.Context, item Item) bool {
 		q.log.LogAttrs(ctx, slog.LevelWarn, "a mail was not sent", slog.String("about", item.Key), slog.Int64("tries", item.Tries),
 			slog.Bool("given_up", item.State == Failed), slog.String("reason", item.Error))
 	}
+	return q.settle(ctx, item)
+}
+
+// cutOff reports whether a try failed because this process ends, not because of what the server said.
+func cutOff(ctx context.Context, err error) bool {
+	var said *textproto.Error
+	var refused *RefusedError
+	return err != nil && ctx.Err() != nil && !errors.As(err, &said) && !errors.As(err, &refused)
+}
+
+// settle writes down how a claimed item stands, also while the process ends.
+func (q *Queue) settle(ctx context.Context, item Item) bool {
 	if err := q.store.SettleMail(context.WithoutCancel(ctx), item); err != nil {
 		q.log.LogAttrs(ctx, slog.LevelError, "a mail that was tried could not be marked; it may go out a second time", slog.String("about", item.Key), slog.Any("error", err))
 		return false

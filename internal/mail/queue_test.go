@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -116,17 +115,7 @@ func TestQueueTriesAgain(t *testing.T) {
 	if err := q.Put(t.Context(), nobody, message("y")); err != nil {
 		t.Fatal(err)
 	}
-	once := func() { // what is due now
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() { q.Run(ctx) })
-		until(t, "nothing to be due", func() bool {
-			due, err := store.DueMails(t.Context(), c.now(), 10)
-			return err == nil && len(due) == 0
-		})
-		cancel()
-		wg.Wait()
-	}
+	once := func() { q.SendDue(t.Context()) }
 	once()
 	if n := tries(); n != 2 {
 		t.Fatalf("%d tries, want one of each", n)
@@ -160,8 +149,69 @@ func TestQueueTriesAgain(t *testing.T) {
 		once()
 		c.pass(25 * time.Hour)
 	}
-	if n := tries() - before; n < 10 || n > 20 {
+	if n := tries() - before; n != 14 {
 		t.Errorf("a mail that nobody takes was tried %d times", n)
+	}
+}
+
+// A try that only the end of the process cut off costs a mail nothing: it goes out after the next start.
+func TestQueueCutOff(t *testing.T) {
+	fake := &smtpServer{}
+	var cut atomic.Pointer[context.CancelFunc]
+	end := func() bool {
+		cancel := cut.Load()
+		if cancel != nil {
+			(*cancel)()
+		}
+		return cancel != nil
+	}
+	fake.drop = end
+	var answers atomic.Bool
+	fake.rcpt = func(string) string {
+		if answers.Load() && end() {
+			return "451 busy"
+		}
+		return ""
+	}
+	server := fake.start(t)
+	c := newClock()
+	store := openStore(t, t.TempDir())
+	q := mail.NewQueue(store, sameServer(server), quiet(), c.of())
+	if err := q.Put(t.Context(), message("a")); err != nil {
+		t.Fatal(err)
+	}
+	due := func() []mail.Item {
+		t.Helper()
+		all, err := store.DueMails(t.Context(), c.now(), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	for range 20 { // more often than a mail is tried
+		ctx, cancel := context.WithCancel(t.Context())
+		cut.Store(&cancel)
+		q.SendDue(ctx)
+		if ctx.Err() == nil {
+			t.Fatal("the mail was not tried")
+		}
+	}
+	if all := due(); len(all) != 1 || all[0].Tries != 0 || all[0].Error != "" {
+		t.Fatalf("after tries that were cut off: %+v", all)
+	}
+	// What the server said counts, though the process ends.
+	answers.Store(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	cut.Store(&cancel)
+	q.SendDue(ctx)
+	if all := due(); len(all) != 0 {
+		t.Fatalf("a busy server is asked again at once: %+v", all)
+	}
+	cut.Store(nil)
+	c.pass(time.Minute)
+	q.SendDue(t.Context())
+	if got := fake.got(); len(got) != 1 {
+		t.Errorf("%d letters after the next start", len(got))
 	}
 }
 

@@ -62,8 +62,8 @@ func (s *Store) SettleMail(ctx context.Context, item mail.Item) error {
 		body = ""
 	}
 	_, err := s.write.ExecContext(ctx, `
-		UPDATE mails SET state = $2, next_ms = $3, error = $4, body = $5 WHERE id = $1`,
-		item.ID, string(item.State), millis(item.NextAt), clean(item.Error), clean(body))
+		UPDATE mails SET state = $2, tries = $3, next_ms = $4, error = $5, body = $6 WHERE id = $1`,
+		item.ID, string(item.State), item.Tries, millis(item.NextAt), clean(item.Error), clean(body))
 	if err != nil {
 		return fmt.Errorf("settle mail %q: %w", item.ID, err)
 	}

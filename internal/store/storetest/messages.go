@@ -62,6 +62,10 @@ func testMails(t *testing.T, s Stores) {
 			t.Errorf("claim %d: %v", i+1, got)
 		}
 	}
+	must(t, s.SettleMail(ctx, one)) // the try was cut off: it stands as before
+	due, err = s.DueMails(ctx, noon, 10)
+	must(t, err)
+	same(t, "due mails after a try that does not count", []mail.Item{one}, due)
 	one.Tries, one.NextAt, one.Error = 1, noon.Add(2*time.Minute), "later, please"
 	must(t, s.SettleMail(ctx, one))
 	due, err = s.DueMails(ctx, noon.Add(2*time.Minute), 10)
