@@ -181,12 +181,12 @@ func TestHostilePaths(t *testing.T) {
 		{gem, "POST", models + strings.Repeat("m", 5000) + ":generateContent", 404, "longer than 512 bytes"},
 		{gem, "POST", models + strings.Repeat("%E2%82%AC", 400) + ":generateContent", 404, "longer than 512 bytes"},
 		{gem, "GET", models + "sim-gemini:generateContent", 404, "sim-gemini:generateContent"},
-		{gem, "DELETE", models + "sim-gemini", 404, "DELETE"},
+		{gem, "DELETE", models + "sim-gemini", 405, "DELETE"},
 		{gem, "POST", models + "sim-gemini:streamGenerateContent?alt=proto", 400, "alt"},
 		{gem, "POST", models + "sim-gemini:streamGenerateContent?alt=sse&alt=json", 400, "alt"},
-		{chat, "GET", "/v1/chat/completions", 404, "GET /v1/chat/completions"},
-		{chat, "DELETE", "/v1/chat/completions", 404, "DELETE"},
-		{chat, "PUT", "/v1/embeddings", 404, "PUT"},
+		{chat, "GET", "/v1/chat/completions", 405, "/v1/chat/completions does not take GET"},
+		{chat, "DELETE", "/v1/chat/completions", 405, "DELETE"},
+		{chat, "PUT", "/v1/embeddings", 405, "PUT"},
 		{chat, "POST", "/v1/chat/completions/", 404, "nothing is served"},
 		{chat, "POST", "/v1/chat%2Fcompletions", 404, "nothing is served"},
 		{chat, "POST", "/V1/chat/completions", 404, "nothing is served"},
@@ -202,7 +202,7 @@ func TestHostilePaths(t *testing.T) {
 		{chat, "POST", "/v1/responses/resp_x%0d%0a/cancel", 400, "response_id"},
 		{chat, "GET", "/v1/models/nothing%2f..%2fhere", 404, "nothing"},
 		{ant, "POST", "/v1/messages/count_token", 404, "count_token"},
-		{ant, "PATCH", "/v1/messages", 404, "PATCH"},
+		{ant, "PATCH", "/v1/messages", 405, "PATCH"},
 	} {
 		t.Run(c.method+" "+c.path[:min(len(c.path), 60)], func(t *testing.T) {
 			body := io.Reader(strings.NewReader(c.d.request()))

@@ -116,7 +116,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 			w.Header()["Connection"] = closing
 		}
 		if strings.Contains(r.URL.Path, "//") {
-			s.notFound(w, r) // the mux would redirect, and a redirected POST comes back as a GET
+			s.unserved(w, r, nil) // the mux would redirect, and not every client sends a POST on
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -154,8 +154,25 @@ func (s *Server) mux() http.Handler {
 	}
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /readyz", s.ready)
-	mux.HandleFunc("/", s.notFound)
+	unserved := func(w http.ResponseWriter, r *http.Request) { s.unserved(w, r, methods(mux, r)) }
+	for _, path := range []string{"/v1/models", "/v1beta/models"} {
+		mux.HandleFunc(path, unserved) // the mux would send what is not a GET on to what is below the path
+	}
+	mux.HandleFunc("/", unserved)
 	return mux
+}
+
+// methods returns with which methods a request would be served; nil if with none. Whoever takes all methods
+// at a path answers for itself.
+func methods(mux *http.ServeMux, r *http.Request) []string {
+	var list []string
+	for _, m := range [...]string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"} {
+		_, pattern := mux.Handler(&http.Request{Method: m, URL: r.URL, Host: r.Host})
+		if method, _, ok := strings.Cut(pattern, " "); ok && (method == m || m == http.MethodHead) {
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // dialectOf tells by its headers and path which dialect a client speaks.
@@ -211,8 +228,16 @@ func writeStatus(w http.ResponseWriter, status int, word, reason string) {
 	_, _ = w.Write(raw)
 }
 
-// notFound answers paths that nothing serves, in the shape of the dialect the path looks like.
-func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+// unserved answers requests that nothing serves, in the shape of the dialect the path looks like. methods
+// are those with which the path is served.
+func (s *Server) unserved(w http.ResponseWriter, r *http.Request, methods []string) {
 	relay.NameCall(w.Header(), obs.NewRequestID())
-	s.dialectOf(r).WriteError(w, canon.Errorf(canon.KindNotFound, "nothing is served at %s %s", r.Method, r.URL.Path))
+	e := canon.Errorf(canon.KindNotFound, "nothing is served at %s %s", r.Method, r.URL.Path)
+	if len(methods) > 0 {
+		allow := strings.Join(methods, ", ")
+		w.Header().Set("Allow", allow)
+		e = canon.Errorf(canon.KindInvalid, "%s does not take %s, only %s", r.URL.Path, r.Method, allow)
+		e.Status, e.Code = http.StatusMethodNotAllowed, "method_not_allowed"
+	}
+	s.dialectOf(r).WriteError(w, e)
 }

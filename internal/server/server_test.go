@@ -119,9 +119,9 @@ func TestNotFoundInTheClientsShape(t *testing.T) {
 		{request("GET", "/v1/nothing"), `"param":`},
 		{request("PUT", "/v1/responses/x/y"), `"param":`},
 		{request("GET", "/v1/nothing", "Anthropic-Version", "2023-06-01"), `"type":"not_found_error"`},
-		{request("PUT", "/v1/messages"), `"type":"not_found_error"`},
+		{request("PUT", "/v1/messages/x"), `"type":"not_found_error"`},
 		{request("GET", "/v1beta/nothing"), `"status":"NOT_FOUND"`},
-		{request("POST", "/healthz"), `"param":`},
+		{request("POST", "/healthz/x"), `"param":`},
 	} {
 		w := serve(s, c.r)
 		var body struct{ Error struct{ Message string } }
@@ -137,6 +137,59 @@ func TestNotFoundInTheClientsShape(t *testing.T) {
 	}
 	if w := serve(s, request("GET", "/v1beta/models")); w.Code == 404 || w.Code == 200 || !strings.Contains(w.Body.String(), `"status":`) {
 		t.Errorf("models without a key: %d %s", w.Code, w.Body)
+	}
+}
+
+// What is served with other methods says with which, in the client's shape.
+func TestMethodNotAllowed(t *testing.T) {
+	o := options()
+	o.Routes = map[string]http.Handler{
+		"GET /things/{id}": http.NotFoundHandler(), "PUT /things/{id}": http.NotFoundHandler(), "OPTIONS /things/{id}": http.NotFoundHandler(),
+		"/whole/": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }),
+	}
+	s := New(o)
+	const openai, anthropic, gemini = `"param":null,"code":"method_not_allowed"`, `"type":"invalid_request_error"`, `"code":405`
+	for _, c := range []struct {
+		r           *http.Request
+		allow, mark string
+	}{
+		{request("GET", "/v1/chat/completions"), "POST", openai},
+		{request("HEAD", "/v1/chat/completions"), "POST", ""},
+		{request("OPTIONS", "/v1/chat/completions"), "POST", openai},
+		{request("TRACE", "/v1/chat/completions"), "POST", openai},
+		{request("BREW", "/v1/chat/completions"), "POST", openai},
+		{request("PUT", "/v1/messages"), "POST", anthropic},
+		{request("GET", "/v1/messages/count_tokens"), "POST", anthropic},
+		{request("PUT", "/v1/responses/resp_1"), "DELETE, GET, HEAD", openai},
+		{request("DELETE", "/v1/models"), "GET, HEAD", openai},
+		{request("POST", "/v1/models"), "GET, HEAD", openai},
+		{request("POST", "/v1/models", "Anthropic-Version", "2023-06-01"), "GET, HEAD", anthropic},
+		{request("POST", "/v1beta/models"), "GET, HEAD", gemini},
+		{request("DELETE", "/v1beta/models/m:generateContent"), "GET, HEAD, POST", gemini},
+		{request("POST", "/healthz"), "GET, HEAD", openai},
+		{request("OPTIONS", "/readyz"), "GET, HEAD", openai},
+		{request("PATCH", "/things/x"), "GET, HEAD, OPTIONS, PUT", openai},
+	} {
+		w := serve(s, c.r)
+		if w.Code != 405 || w.Header().Get("Allow") != c.allow || !strings.Contains(w.Body.String(), c.mark) || c.mark != "" && !strings.Contains(w.Body.String(), c.r.Method) {
+			t.Errorf("%s %s: %d, Allow %q, %s", c.r.Method, c.r.URL, w.Code, w.Header().Get("Allow"), w.Body)
+		}
+		if w.Header().Get("X-Request-Id") == "" {
+			t.Errorf("%s %s has no request id", c.r.Method, c.r.URL)
+		}
+	}
+	for _, c := range []struct {
+		r    *http.Request
+		code int
+	}{
+		{request("HEAD", "/healthz"), 200},
+		{request("HEAD", "/v1/models"), 401},
+		{request("BREW", "/whole/part"), http.StatusTeapot},
+		{request("OPTIONS", "/nothing"), 404},
+	} {
+		if w := serve(s, c.r); w.Code != c.code || w.Header().Get("Allow") != "" {
+			t.Errorf("%s %s: %d, Allow %q", c.r.Method, c.r.URL, w.Code, w.Header().Get("Allow"))
+		}
 	}
 }
 
