@@ -68,8 +68,8 @@ func client() *http.Client {
 	}
 }
 
-// do sends one request; headers are pairs.
-func (u *upstream) do(ctx context.Context, method, path, body string, headers ...string) answer {
+// request makes one; headers are pairs.
+func (u *upstream) request(ctx context.Context, method, path, body string, headers ...string) *http.Request {
 	u.t.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, u.url+path, strings.NewReader(body))
 	if err != nil {
@@ -91,7 +91,14 @@ func (u *upstream) do(ctx context.Context, method, path, body string, headers ..
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := client().Do(req)
+	return req
+}
+
+// do sends one request and returns once it was recorded, so that calls are recorded in the order of the test.
+func (u *upstream) do(ctx context.Context, method, path, body string, headers ...string) answer {
+	u.t.Helper()
+	defer u.settled()
+	resp, err := client().Do(u.request(ctx, method, path, body, headers...))
 	if err != nil {
 		return answer{err: err}
 	}
@@ -183,16 +190,19 @@ func str(v any, path ...any) string {
 	return s
 }
 
+// settled waits for the handlers, which may still be on their way out after the client has its last byte.
+func (u *upstream) settled() {
+	u.t.Helper()
+	for deadline := time.Now().Add(time.Minute); u.Stats().Active != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			u.t.Fatal("a call does not end")
+		}
+	}
+}
+
 // last returns the newest record.
 func (u *upstream) last() simulator.Call {
 	u.t.Helper()
-	// The handler may still be on its way out after the client has its last byte.
-	for range 200 {
-		if u.Stats().Active == 0 {
-			break
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 	calls := u.Calls(0)
 	if len(calls) == 0 {
 		u.t.Fatal("no call was recorded")

@@ -22,7 +22,6 @@ func TestCounts(t *testing.T) {
 	u.key = "sk-bad-000000"
 	chat("+status=500", "c")
 	chat("+cut=0", "d")
-	u.last()
 
 	var want []simulator.Call
 	want = append(want,
@@ -64,7 +63,6 @@ func TestKeysStayPrivate(t *testing.T) {
 	u := start(t, simulator.Config{Keys: []string{"other"}})
 	u.key = "sk-very-secret-thing-123456"
 	a := u.post("/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":"x"}]}`)
-	u.last()
 	u.key = ""
 	for where, text := range map[string]string{"the answer": a.body, "calls": u.get("/sim/calls").body, "stats": u.get("/sim/stats").body} {
 		if strings.Contains(text, "secret") {
