@@ -77,7 +77,7 @@ type Deps struct {
 // Handler serves the model endpoints.
 type Handler struct {
 	Deps
-	transport *http.Transport
+	transport *transport
 	allow     map[canon.Dialect][]string // client headers that travel upstream
 	buffers   sync.Pool                  // *bytes.Buffer for answers
 	meters    sync.Pool                  // *meter

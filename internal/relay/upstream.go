@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
@@ -19,56 +18,6 @@ import (
 	"tollgate/internal/pool"
 	"tollgate/internal/provider"
 )
-
-// newTransport returns the client side of the gateway. Bytes are passed on as they are, so it must
-// not ask for gzip on its own; idle connections are kept for every host, or each burst would pay for
-// new handshakes.
-func newTransport(s Settings) *http.Transport {
-	dialer := &net.Dialer{Timeout: s.Connect, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			return sender{c}, nil
-		},
-		TLSHandshakeTimeout:    s.Connect,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           4096,
-		MaxIdleConnsPerHost:    1024,
-		IdleConnTimeout:        90 * time.Second,
-		ExpectContinueTimeout:  time.Second,
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: 256 << 10,
-		ReadBufferSize:         6 << 10, // what a fast stream brings at once; thousands of slow ones hold it too
-		WriteBufferSize:        3 << 10, // a head and a small body, which leave in one write
-	}
-}
-
-// sender is a connection to an upstream that takes a body which is in memory as it is. The transport
-// copies it piece by piece otherwise, and writes as many times: for a large one that is a tenth of what
-// a call costs.
-type sender struct{ net.Conn }
-
-// inMemory is a body whose bytes are all there.
-type inMemory interface {
-	io.WriterTo
-	Len() int
-}
-
-// ReadFrom writes what it reads from r, which the transport has limited to the length of the body.
-func (s sender) ReadFrom(r io.Reader) (int64, error) {
-	if limited, ok := r.(*io.LimitedReader); ok {
-		if body, ok := limited.R.(inMemory); ok && int64(body.Len()) <= limited.N {
-			n, err := body.WriteTo(s.Conn)
-			limited.N -= n
-			return n, err
-		}
-	}
-	return io.Copy(s.Conn, r)
-}
 
 // request builds the attempt's request: the client's bytes with the edits that the channel needs,
 // the headers that belong to the protocol, and the channel's own key.
