@@ -95,7 +95,7 @@ func (c *conn) exchange(req *http.Request, head *[]byte) (resp *http.Response, u
 		return fail(fmt.Errorf("read the answer: %w", errors.Join(werr, err)))
 	}
 	c.left = math.MaxInt64
-	b := &body{c: c, from: resp.Body, stop: stop, out: out, keep: werr == nil && !resp.Close && !req.Close}
+	b := &body{c: c, from: resp.Body, stop: stop, out: out, keep: werr == nil && !resp.Close && !req.Close && resp.StatusCode >= 200}
 	if resp.Body == http.NoBody {
 		b.end(true)
 		return resp, false, nil
@@ -113,14 +113,8 @@ func repeatable(req *http.Request) bool {
 func (c *conn) readHead(req *http.Request) (*http.Response, error) {
 	for {
 		resp, err := http.ReadResponse(c.br, req)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case resp.StatusCode == http.StatusSwitchingProtocols:
-			return nil, errors.New("it switches to another protocol, unasked")
-		case resp.StatusCode >= 200:
-			return resp, nil
+		if err != nil || resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, err
 		}
 	}
 }
