@@ -193,6 +193,8 @@ func checkPattern(p string) error {
 		return fmt.Errorf("a pattern is empty")
 	case len(p) > maxPattern:
 		return fmt.Errorf("%.40q has more than %d characters", p, maxPattern)
+	case p[0] == '-':
+		return fmt.Errorf("%q begins with a dash, as no name does: one dash before a name excludes it from a list", p)
 	case strings.ContainsFunc(p, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) || strings.ContainsAny(p, `?[]^$\,;"'`):
 		return fmt.Errorf("%q holds a character that no pattern has; only * is special", p)
 	}

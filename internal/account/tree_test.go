@@ -76,6 +76,9 @@ func TestFieldsAreChecked(t *testing.T) {
 		{"model_limits", func(a *Account) { a.ModelLimits = map[string]Limits{"gpt-[4]": {RPM: 1}} }},
 		{"models", func(a *Account) { a.Models = []string{"-"} }},
 		{"models", func(a *Account) { a.Models = []string{""} }},
+		{"models", func(a *Account) { a.Models = []string{"--gpt-4"} }},
+		{"paths", func(a *Account) { a.Paths = []string{"--/v1/files"} }},
+		{"model_limits", func(a *Account) { a.ModelLimits = map[string]Limits{"-gpt-4": {RPM: 1}} }},
 		{"models", func(a *Account) { a.Models = []string{"gpt-?"} }},
 		{"models", func(a *Account) { a.Models = []string{"gpt 4"} }},
 		{"models", func(a *Account) { a.Models = []string{strings.Repeat("x", maxPattern+1)} }},
@@ -109,6 +112,11 @@ func TestFieldsAreChecked(t *testing.T) {
 	} {
 		_, _, err := r.CreateKey(t.Context(), k)
 		wantField(t, err, field)
+	}
+	_, _, err := r.CreateKey(t.Context(), Key{AccountID: RootID, Models: []string{"gpt-*", "--gpt-4"}})
+	wantField(t, err, "models")
+	if _, err := r.CreateAccount(t.Context(), Account{ParentID: RootID, Name: "good", Enabled: true, Models: []string{"gpt-*", "-gpt-4"}, Paths: []string{"-/v1/files"}}); err != nil {
+		t.Errorf("exclusions: %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package proxyxai
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -66,8 +67,9 @@ func changeIPs(list []netip.Prefix, allow, deny string) ([]netip.Prefix, error) 
 const nothing = "-*"
 
 // changeList returns a list of patterns, which allows all when it is empty, with those of allow added
-// and those of deny removed. In allow, "-x" removes x.
-func changeList(list []string, allow, deny string) []string {
+// and those of deny removed. In allow, "-x" removes x; in deny it may mean that or the opposite, so it is
+// an error.
+func changeList(list []string, allow, deny string) ([]string, error) {
 	var add, remove []string
 	for _, word := range fieldsOf(allow) {
 		if x, ok := strings.CutPrefix(word, "-"); ok {
@@ -76,7 +78,12 @@ func changeList(list []string, allow, deny string) []string {
 			add = append(add, word)
 		}
 	}
-	remove = append(remove, fieldsOf(deny)...)
+	for _, word := range fieldsOf(deny) {
+		if !positive(word) {
+			return nil, fmt.Errorf("%.40q begins with a dash; what is named here is removed without one", word)
+		}
+		remove = append(remove, word)
+	}
 	list = slices.Clone(list)
 	for _, x := range add {
 		list = allowOne(list, x)
@@ -84,7 +91,7 @@ func changeList(list []string, allow, deny string) []string {
 	for _, x := range remove {
 		list = denyOne(list, x)
 	}
-	return list
+	return list, nil
 }
 
 func allowOne(list []string, x string) []string {

@@ -68,8 +68,9 @@ func TestChangeList(t *testing.T) {
 		if c.list != "" {
 			list = strings.Fields(c.list)
 		}
-		if got := listText(changeList(list, c.allow, c.deny)); got != c.want {
-			t.Errorf("%q, allow %q, deny %q: %s, want %s", c.list, c.allow, c.deny, got, c.want)
+		changed, err := changeList(list, c.allow, c.deny)
+		if got := listText(changed); got != c.want || err != nil {
+			t.Errorf("%q, allow %q, deny %q: %s, %v, want %s", c.list, c.allow, c.deny, got, err, c.want)
 		}
 	}
 }

@@ -107,8 +107,12 @@ func (in *userInput) applyLists(x *account.Account) (err error) {
 	if x.IPs, err = changeIPs(x.IPs, text(in.AllowIPs), text(in.DenyIPs)); err != nil {
 		return err
 	}
-	x.Models = changeList(x.Models, text(in.AllowModels), text(in.DenyModels))
-	x.Paths = changeList(x.Paths, text(in.Resources), text(in.DenyResources))
+	if x.Models, err = changeList(x.Models, text(in.AllowModels), text(in.DenyModels)); err != nil {
+		return badRequest("DenyModels: %v", err)
+	}
+	if x.Paths, err = changeList(x.Paths, text(in.Resources), text(in.DenyResources)); err != nil {
+		return badRequest("DenyResources: %v", err)
+	}
 	if in.AllowLevels != nil {
 		if x.AllowLevels, err = levelsFrom(string(*in.AllowLevels)); err != nil {
 			return err
