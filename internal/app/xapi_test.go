@@ -290,6 +290,25 @@ func TestXLists(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.path, got, c.want)
 		}
 	}
+	// A name that reads as a mark hides nothing of what the mark selects.
+	_, gID := x.user(a, "G500", "10")
+	_, tID := x.user(a, "T-500", "10")
+	x.ok(a, "PUT", "/x-users/alpha-1", `{"Gear":500}`)
+	for _, c := range []struct{ path, want string }{
+		{"/x-dna/G500", "alpha-1"},
+		{"/x-dna/g500", "alpha-1"},
+		{"/x-dna?id=G500", "alpha-1"},
+		{"/x-dna?name=G500", "G500"},
+		{"/x-dna/" + gID, "G500"},
+		{"/x-dna/G500@example.com", "G500"},
+		{"/x-users/G500", "G500"},
+		{"/x-dna/T-500", "T-500"},
+		{"/x-dna?id=" + tID, "T-500"},
+	} {
+		if got := names(a, c.path); got != c.want {
+			t.Errorf("%s: %q, want %q", c.path, got, c.want)
+		}
+	}
 	for _, c := range []struct{ key, path string }{{b, "/x-dna/" + a1ID}, {b, "/x-dna/alpha-1"}, {a, "/x-users/" + a21ID}, {a, "/x-dna/" + bID}, {a, "/x-dna/alpha"}, {a, "/x-dna/root"}, {a, "/x-dna/nobody"}} {
 		x.refused(c.key, "GET", c.path, "", 404, "no such account")
 	}

@@ -210,19 +210,21 @@ func (a *API) getChild(r *http.Request, who account.Caller) (any, error) {
 	return a.views(r.Context(), []*account.Account{x})
 }
 
-// getBelow is getChild at any depth. What reads as a mark ("L2") or a path (".root.a.") selects many.
+// getBelow is getChild at any depth. What reads as a mark ("L2") or a path (".root.a.") selects many, even
+// if an account has such a name: else whoever names accounts could change what a list holds.
 func (a *API) getBelow(r *http.Request, who account.Caller) (any, error) {
-	called := r.PathValue("who")
-	if x := a.Accounts.Directory().Find(called); x != nil && below(who, x) {
-		return a.views(r.Context(), []*account.Account{x})
-	}
+	called := strings.TrimSpace(r.PathValue("who"))
 	if is := a.mark(called); is != nil {
 		return a.page(r, a.Accounts.Directory().Below(who.Account.ID), is)
 	}
 	if strings.HasPrefix(called, ".") {
 		return a.page(r, a.Accounts.Directory().Below(who.Account.ID), pathFilter(called))
 	}
-	return nil, errNoAccount
+	x, err := a.descendant(who, called)
+	if err != nil {
+		return nil, err
+	}
+	return a.views(r.Context(), []*account.Account{x})
 }
 
 // listChildren answers a page of the accounts right below the caller's.
@@ -313,7 +315,7 @@ func (a *API) filters(q url.Values) ([]func(*account.Account) bool, error) {
 // mark reads "L2", "G1", "R1", "T1" or "F1": level, gear, role, tier or factor. It returns nil for
 // anything else.
 func (a *API) mark(value string) func(*account.Account) bool {
-	if len(value) < 2 || len(value) > 10 {
+	if len(value) < 2 || len(value) > 10 || strings.Trim(value[1:], "0123456789") != "" {
 		return nil
 	}
 	n, err := strconv.Atoi(value[1:])
