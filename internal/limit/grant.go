@@ -8,7 +8,6 @@ import (
 // Grant is an admitted call. It is used by one goroutine at a time.
 type Grant struct {
 	limiter  *Limiter
-	tokens   int64 // counted
 	state    State
 	settled  bool
 	released bool
@@ -20,6 +19,7 @@ type Grant struct {
 type hold struct {
 	subject *subject
 	at      int64 // the subject's time when it was counted
+	tokens  int64 // counted
 	windows uint8 // bit k: window k
 	exact   uint8 // bit k: window k remembers the call by its own time
 	call    bool  // counted among the subject's concurrent calls
@@ -28,8 +28,8 @@ type hold struct {
 // stamp returns what the call was counted by in window k.
 func (h *hold) stamp(k int) int64 { return stamp(k, h.at, h.exact&(1<<k) != 0) }
 
-// take counts the call for the subject under the limits.
-func (g *Grant) take(s *subject, l *Limits) {
+// take counts a call of so many tokens for the subject under the limits.
+func (g *Grant) take(s *subject, l *Limits, tokens int64) {
 	var h *hold
 	for i := range g.holds {
 		if g.holds[i].subject == s {
@@ -38,11 +38,11 @@ func (g *Grant) take(s *subject, l *Limits) {
 	}
 	if h == nil {
 		s.open++
-		g.holds = append(g.holds, hold{subject: s, at: s.last})
+		g.holds = append(g.holds, hold{subject: s, at: s.last, tokens: tokens})
 		h = &g.holds[len(g.holds)-1]
 	}
 	for k := range windowKinds {
-		limit, n := windowLimit(l, k), need(k, g.tokens)
+		limit, n := windowLimit(l, k), need(k, tokens)
 		if limit <= 0 || h.windows&(1<<k) != 0 {
 			continue
 		}
@@ -71,12 +71,12 @@ func (g *Grant) Settle(tokens int64) {
 	}
 	g.settled = true
 	tokens = min(max(tokens, 0), maxTokens)
-	if tokens == g.tokens {
-		return
-	}
 	now := g.limiter.at(g.limiter.now())
 	for i := range g.holds {
 		h := &g.holds[i]
+		if tokens == h.tokens {
+			continue
+		}
 		s := h.subject
 		shard := &g.limiter.shards[s.shard]
 		shard.mu.Lock()
@@ -84,10 +84,10 @@ func (g *Grant) Settle(tokens int64) {
 		for k := tokenKinds; k < windowKinds; k++ {
 			switch {
 			case h.windows&(1<<k) == 0:
-			case tokens < g.tokens:
-				s.window(k).giveBack(h.stamp(k), g.tokens-tokens)
+			case tokens < h.tokens:
+				s.window(k).giveBack(h.stamp(k), h.tokens-tokens)
 			default: // it may be beyond the limit, so only buckets bound how much is remembered
-				s.count(k, tokens-g.tokens, false)
+				s.count(k, tokens-h.tokens, false)
 			}
 		}
 		shard.mu.Unlock()
@@ -112,7 +112,7 @@ func (g *Grant) Release() {
 		}
 		for k := range windowKinds {
 			if !g.settled && h.windows&(1<<k) != 0 {
-				s.window(k).giveBack(h.stamp(k), need(k, g.tokens))
+				s.window(k).giveBack(h.stamp(k), need(k, h.tokens))
 			}
 		}
 		shard.mu.Unlock()
@@ -194,6 +194,7 @@ type Refusal struct {
 	What       string // "rpm", "rph", "rpd", "tpm", "tph", "tpd" or "concurrent"
 	Text       string // What in words: "requests per minute" …
 	Limit      int64
+	Need       int64         // what the call would have taken of it
 	RetryAfter time.Duration // then the call is admitted if nobody else comes first; 0: never, it is TooLarge
 	TooLarge   bool          // the call alone needs more tokens than the limit
 	State      State
@@ -203,7 +204,7 @@ type Refusal struct {
 func (r *Refusal) Error() string {
 	switch {
 	case r.TooLarge:
-		return fmt.Sprintf("the call needs more than the limit of %d %s", r.Limit, r.Text)
+		return fmt.Sprintf("the call needs up to %d tokens, more than the limit of %d %s", r.Need, r.Limit, r.Text)
 	case r.What == concurrent:
 		return fmt.Sprintf("the limit of %d %s is reached; wait until one of them ends", r.Limit, r.Text)
 	}
@@ -219,29 +220,30 @@ const (
 )
 
 // refuse finds the limit that stands longest against the call. There is one.
-func refuse(rules []Rule, subjects []*subject, tokens int64) *Refusal {
+func refuse(rules []Rule, subjects []*subject, size size) *Refusal {
 	worst := Refusal{State: stateOf(rules, subjects)}
 	for i := range rules {
 		s, l := subjects[i], &rules[i].Limits
-		note := func(what, text string, limit int64, wait time.Duration, tooLarge bool) {
+		tokens := size.of(rules, subjects, i)
+		note := func(what, text string, limit, n int64, wait time.Duration, tooLarge bool) {
 			if worst.TooLarge || !tooLarge && wait <= worst.RetryAfter {
 				return
 			}
 			worst.Subject, worst.What, worst.Text = rules[i].Subject, what, text
-			worst.Limit, worst.RetryAfter, worst.TooLarge = limit, wait, tooLarge
+			worst.Limit, worst.Need, worst.RetryAfter, worst.TooLarge = limit, n, wait, tooLarge
 		}
 		for k := range windowKinds {
 			limit, n := windowLimit(l, k), need(k, tokens)
 			switch {
 			case limit <= 0 || s.window(k).fits(limit, n):
 			case n > limit:
-				note(windowNames[k], windowTexts[k], limit, 0, true)
+				note(windowNames[k], windowTexts[k], limit, n, 0, true)
 			default:
-				note(windowNames[k], windowTexts[k], limit, time.Duration(s.window(k).freeAt(limit, n)+windowNanos[k]+1-s.last), false)
+				note(windowNames[k], windowTexts[k], limit, n, time.Duration(s.window(k).freeAt(limit, n)+windowNanos[k]+1-s.last), false)
 			}
 		}
 		if l.Concurrent > 0 && int64(s.calls) >= l.Concurrent {
-			note(concurrent, concurrentText, l.Concurrent, callWait, false)
+			note(concurrent, concurrentText, l.Concurrent, 1, callWait, false)
 		}
 	}
 	return &worst

@@ -104,8 +104,15 @@ func (l *Limiter) at(t time.Time) int64 { return max(int64(t.Sub(l.epoch)), 0) }
 //
 // Times that go back a little, as concurrent callers' do, are taken for the latest one seen.
 func (l *Limiter) Admit(now time.Time, rules []Rule, tokens int64) (*Grant, *Refusal) {
+	return l.AdmitGuess(now, rules, tokens, 0)
+}
+
+// AdmitGuess is Admit of a call that takes so many tokens and, by a guess, some more. Where both together are
+// more than a limit, all of that limit is reserved: then the call is alone in its window, instead of refused
+// for ever because the guess is too high for it.
+func (l *Limiter) AdmitGuess(now time.Time, rules []Rule, tokens, guess int64) (*Grant, *Refusal) {
 	at := l.at(now)
-	tokens = min(max(tokens, 0), maxTokens)
+	size := size{min(max(tokens, 0), maxTokens), min(max(guess, 0), maxTokens)}
 
 	var subjectRoom [usualRules]*subject
 	var shardRoom, lockRoom [usualRules]int32
@@ -133,7 +140,7 @@ func (l *Limiter) Admit(now time.Time, rules []Rule, tokens int64) (*Grant, *Ref
 			f.subject.Store(subjects[i])
 		}
 	}
-	grant, refusal := decide(rules, subjects, tokens)
+	grant, refusal := decide(rules, subjects, size)
 	for _, s := range locks {
 		l.shards[s].mu.Unlock()
 	}
@@ -144,22 +151,44 @@ func (l *Limiter) Admit(now time.Time, rules []Rule, tokens int64) (*Grant, *Ref
 	return grant, refusal
 }
 
+// size is how many tokens a call takes: surely, and by a guess beyond that.
+type size struct{ sure, guess int64 }
+
+// of returns what of it is reserved of the subject of rules[i]: the same under all rules for that subject.
+func (n size) of(rules []Rule, subjects []*subject, i int) int64 {
+	all := n.sure + n.guess
+	if n.guess == 0 {
+		return all
+	}
+	for j := range rules {
+		if subjects[j] != subjects[i] {
+			continue
+		}
+		for k := tokenKinds; k < windowKinds; k++ {
+			if limit := windowLimit(&rules[j].Limits, k); limit > 0 && limit < all {
+				all = max(limit, n.sure+1) // with room for something beyond what is sure
+			}
+		}
+	}
+	return all
+}
+
 // decide checks all rules, and counts the call if none stands against it.
-func decide(rules []Rule, subjects []*subject, tokens int64) (*Grant, *Refusal) {
+func decide(rules []Rule, subjects []*subject, n size) (*Grant, *Refusal) {
 	refused := false
 	for i := range rules {
-		if !subjects[i].allows(&rules[i].Limits, tokens) {
+		if !subjects[i].allows(&rules[i].Limits, n.of(rules, subjects, i)) {
 			refused = true
 			break
 		}
 	}
 	if refused {
-		return nil, refuse(rules, subjects, tokens)
+		return nil, refuse(rules, subjects, n)
 	}
-	g := &Grant{tokens: tokens}
+	g := &Grant{}
 	g.holds = g.room[:0]
 	for i := range rules {
-		g.take(subjects[i], &rules[i].Limits)
+		g.take(subjects[i], &rules[i].Limits, n.of(rules, subjects, i))
 	}
 	g.state = stateOf(rules, subjects)
 	return g, nil

@@ -154,6 +154,37 @@ func TestSettledTokensKeepTheLimit(t *testing.T) {
 	})
 }
 
+// What a call takes within its guess keeps the limits that are above it, however small others are.
+func TestGuessedTokensKeepTheLimit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		own, above := Limits{TPM: rapid.Int64Range(1, 400).Draw(t, "own")}, Limits{TPM: rapid.Int64Range(600, 1000).Draw(t, "tpm"), TPH: rapid.Int64Range(600, 2000).Draw(t, "tph")}
+		rules := []Rule{{Subject: "own", Limits: own}, {Subject: "above", Limits: above}}
+		c := newClock()
+		l := New(c.now)
+		var all []admission
+		var calls []*Grant
+		var which []int
+		for _, a := range arrivals(t, time.Minute) {
+			c.t = a.at
+			sure := min(a.tokens, 200)
+			guess := rapid.Int64Range(0, 400).Draw(t, "guess")
+			asked := rules[rapid.IntRange(0, 1).Draw(t, "from"):]
+			if g, refused := l.AdmitGuess(a.at, asked, sure, guess); refused == nil {
+				calls, which = append(calls, g), append(which, len(all))
+				all = append(all, admission{a.at, sure + guess})
+			}
+			for len(calls) > 0 && rapid.Bool().Draw(t, "settle") {
+				took := rapid.Int64Range(0, all[which[0]].tokens).Draw(t, "took")
+				calls[0].Settle(took)
+				calls[0].Release()
+				all[which[0]].tokens = took
+				calls, which = calls[1:], which[1:]
+			}
+		}
+		checkWindows(t, above, all)
+	})
+}
+
 // Refused and withdrawn calls leave no trace: without them the others fare the same.
 func TestRefusedCallsTakeNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -455,6 +486,61 @@ func TestSettle(t *testing.T) {
 	admit(200)
 	e.Settle(0)
 	check("late refund", 800)
+}
+
+// A guess that is larger than a limit takes all of it, and no more of larger limits than it would.
+func TestGuess(t *testing.T) {
+	c := newClock()
+	l := New(c.now)
+	rules := []Rule{{Subject: "key", Limits: Limits{TPM: 1000, TPD: 5000}}, {Subject: "team", Limits: Limits{TPM: 100_000}}, {Subject: "key", Limits: Limits{TPM: 900}}}
+	left := func(subject int) int64 { return l.Use(c.t, rules[subject]).Windows[0].Remaining }
+	g, refused := l.AdmitGuess(c.t, rules, 50, 4096)
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	if key, team := left(2), left(1); key != 0 || team != 100_000-4146 {
+		t.Errorf("reserved: %d of the key left, %d of the team", key, team)
+	}
+	if _, refused := l.AdmitGuess(c.t, rules, 50, 4096); refused == nil || refused.TooLarge || refused.What != "tpm" || refused.Need != 900 || refused.RetryAfter <= 0 {
+		t.Errorf("one more at once: %+v", refused)
+	}
+	g.Settle(80)
+	g.Release()
+	if key, day, team := left(2), l.Use(c.t, rules[0]).Windows[1].Remaining, left(1); key != 820 || day != 4920 || team != 99_920 {
+		t.Errorf("settled: %d of the key left, %d of its day, %d of the team", key, day, team)
+	}
+	if refused := done(l, c.t, rules, 820); refused != nil {
+		t.Errorf("a call that is sure of what it takes: %v", refused)
+	}
+	_, refused = l.AdmitGuess(c.t, rules, 50, 4096)
+	if refused == nil {
+		t.Fatal("admitted beside others")
+	}
+	c.pass(refused.RetryAfter)
+	if g, refused = l.AdmitGuess(c.t, rules, 50, 4096); refused != nil {
+		t.Fatalf("it came back as told: %v", refused)
+	}
+	g.Settle(4000)
+	g.Release()
+	c.pass(2 * time.Second) // what was small beside the limit counts a little longer
+	if key, team := left(2), left(1); key != 0 || team != 96_000 {
+		t.Errorf("more than the limit: %d of the key left, %d of the team", key, team)
+	}
+	c.pass(24*time.Hour + time.Hour)
+	for sure, large := range map[int64]bool{899: false, 900: true, 901: true} {
+		g, refused := l.AdmitGuess(c.t, rules, sure, 1)
+		if large != (refused != nil && refused.TooLarge) {
+			t.Errorf("%d tokens and something beyond: %+v", sure, refused)
+		}
+		if g != nil {
+			g.Release()
+		}
+	}
+	if g, refused := l.AdmitGuess(c.t, rules, 50, 849); refused != nil {
+		t.Errorf("a guess that fits: %v", refused)
+	} else if g.Release(); left(2) != 900 {
+		t.Errorf("%d left after a call that did not take place", left(2))
+	}
 }
 
 func TestUse(t *testing.T) {
