@@ -67,6 +67,31 @@ func TestLimitHeaders(t *testing.T) {
 	}
 }
 
+// A call that names no maximum takes as many tokens for its output as a small limit allows, of an account
+// and of a channel, instead of being refused for ever.
+func TestSmallTokenLimits(t *testing.T) {
+	_, url := simulate(t)
+	yaml := strings.NewReplacer("key: \"sk-up-1\"", "key: \"sk-up-1\", limits: {tpm: 3000}").Replace(channels(url, "sk-up-1"))
+	at := strings.Index(yaml, "accounts:\n")
+	g := startGateway(t, yaml[:at]+"accounts:\n  - {name: alice, credit: 10, limits: {tpm: 1000}, keys: [{name: main, key: "+userKey+"}]}\n")
+	a := g.send("POST", "/v1/chat/completions", hello)
+	if a.status != 200 || a.header.Get("X-Ratelimit-Limit-Tokens") != "1000" || a.header.Get("X-Ratelimit-Remaining-Tokens") != "0" {
+		t.Fatalf("%d %v %s", a.status, a.header, a.body)
+	}
+	a = g.send("POST", "/v1/chat/completions", hello)
+	if a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "names no maximum of output tokens, 1000 tokens are reserved") {
+		t.Errorf("beside another one: %d %v %s", a.status, a.header, a.body)
+	}
+	a = g.send("POST", "/v1/chat/completions", strings.Replace(hello, "{", `{"max_tokens":200,`, 1))
+	if left, err := strconv.Atoi(a.header.Get("X-Ratelimit-Remaining-Tokens")); a.status != 200 || err != nil || left <= 0 {
+		t.Errorf("with a maximum: %d %v %s", a.status, a.header, a.body)
+	}
+	a = g.send("POST", "/v1/chat/completions", strings.Replace(hello, "{", `{"max_tokens":1000,`, 1))
+	if a.status != http.StatusRequestEntityTooLarge || a.header.Get("Retry-After") != "" || !strings.Contains(a.body, "more than the limit of 1000 tokens per minute") {
+		t.Errorf("with one that is too large: %d %v %s", a.status, a.header, a.body)
+	}
+}
+
 // Limits of an account on a model hold beside its others, by the pattern that says most.
 func TestModelLimits(t *testing.T) {
 	g := startGateway(t, accounts(t, `  - {name: team, credit: 1, model_limits: {"sim-*": {rpm: 3}}}

@@ -37,7 +37,7 @@ func (c *call) admit() *canon.Error {
 		if c.pools = c.h.Accounts.Pools(c.caller.Account, "", &rules); len(c.pools) == 0 {
 			return canon.Errorf(canon.KindDenied, "this account may use none of the pools that serve it")
 		}
-		return c.limit(0)
+		return c.limit(0, 0)
 	}
 	if len(c.head.Model) > maxModel {
 		return canon.Errorf(canon.KindNotFound, "the name of the model is longer than %d bytes; no model has such a name", maxModel)
@@ -61,7 +61,7 @@ func (c *call) admit() *canon.Error {
 		return err
 	}
 	if !billed(c.head.Op) {
-		return c.limit(0)
+		return c.limit(0, 0)
 	}
 	if c.head.Background && !c.caller.IsRoot() {
 		return &canon.Error{
@@ -71,7 +71,11 @@ func (c *call) admit() *canon.Error {
 	}
 	in := tokens.Quick(c.head.TextBytes, c.head.MediaParts)
 	out := c.outputReservation()
-	if err := c.limit(in + out); err != nil {
+	sure, guess := in+out, int64(0)
+	if c.head.MaxOutput <= 0 {
+		sure, guess = in, out
+	}
+	if err := c.limit(sure, guess); err != nil {
 		return err
 	}
 	return c.reserve(canon.Usage{Input: in, Output: out})

@@ -48,6 +48,7 @@ type call struct {
 	hold   *ledger.Hold
 	grant  *limit.Grant
 	tokens int64        // that the call may take, as it was estimated
+	guess  int64        // and that it may take beyond them, as its client names no maximum
 	load   *limit.Grant // of the channel tried last; nil: it has no limits
 
 	split      bool             // thoughts are taken out of the answer's text

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,22 +14,27 @@ import (
 )
 
 // limit asks the rates of the key, its account and every account above, and those that account and
-// accounts above have for the model. reserve is how many tokens the call may take.
-func (c *call) limit(reserve int64) *canon.Error {
-	c.tokens = reserve
+// accounts above have for the model. tokens is how many the call may take, and guess how many more where its
+// client names no maximum.
+func (c *call) limit(tokens, guess int64) *canon.Error {
+	c.tokens, c.guess = tokens, guess
 	var room [8]limit.Rule
 	rules := c.limits(room[:0])
 	if len(rules) == 0 {
 		return nil
 	}
-	grant, refused := c.h.Limits.Admit(c.began, rules, reserve)
+	grant, refused := c.h.Limits.AdmitGuess(c.began, rules, tokens, guess)
 	if refused != nil {
 		tellLimits(c.w.Header(), c.ep.Dialect, refused.State, c.began)
 		kind := canon.KindRateLimited
 		if refused.TooLarge {
 			kind = canon.KindTooLarge // waiting does not help
 		}
-		return &canon.Error{Kind: kind, RetryAfter: refused.RetryAfter, Message: refused.Error()}
+		message := refused.Error()
+		if guess > 0 && refused.Need > tokens && refused.What[0] == 't' {
+			message += fmt.Sprintf("; as the request names no maximum of output tokens, %d tokens are reserved for it", refused.Need)
+		}
+		return &canon.Error{Kind: kind, RetryAfter: refused.RetryAfter, Message: message}
 	}
 	c.grant = grant
 	tellLimits(c.w.Header(), c.ep.Dialect, grant.State(), c.began)
@@ -42,7 +48,7 @@ func (c *call) enter(l *pool.Lease, now time.Time) *canon.Error {
 	if l.Channel.Limits == (limit.Limits{}) {
 		return nil
 	}
-	load, refused := c.h.Limits.Admit(now, []limit.Rule{{Subject: l.Channel.ID, Limits: l.Channel.Limits}}, c.tokens)
+	load, refused := c.h.Limits.AdmitGuess(now, []limit.Rule{{Subject: l.Channel.ID, Limits: l.Channel.Limits}}, c.tokens, c.guess)
 	if refused == nil {
 		c.load = load
 		return nil
