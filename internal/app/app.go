@@ -186,7 +186,7 @@ func (a *App) openServer(ctx context.Context) error {
 	deps := relay.Deps{
 		Settings: relay.Settings{
 			MaxBody: c.MaxBodyBytes, MaxAnswer: c.MaxAnswerBytes, MaxEvent: int(c.MaxEventBytes),
-			FirstByte: c.TimeoutFirstByte, Idle: c.TimeoutIdle, Call: c.TimeoutCall, Route: c.TimeoutRoute,
+			FirstByte: c.TimeoutFirstByte, Idle: c.TimeoutIdle, Ping: c.PingAfter, Call: c.TimeoutCall, Route: c.TimeoutRoute,
 			ClientRead: c.TimeoutClientRead, ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput, SharedObjects: c.SharedObjects == "on",
 		},
 		Protocols: byName, Accounts: a.registry.Directory(), Catalog: a.models.Snapshot, Rules: a.rules, Guard: a.guard, Unbilled: c.Billing == "off", SpentRatio: a.spentRatio(),

@@ -74,6 +74,7 @@ type Config struct {
 	TimeoutConnect     time.Duration `section:"Timeouts" env:"TIMEOUT_CONNECT" default:"10s" min:"10ms" max:"10m" doc:"To connect to a provider, TLS included."`
 	TimeoutFirstByte   time.Duration `env:"TIMEOUT_FIRST_BYTE" default:"5m" min:"10ms" max:"24h" doc:"From the request sent to the first byte of the answer."`
 	TimeoutIdle        time.Duration `env:"TIMEOUT_IDLE" default:"2m" min:"10ms" max:"24h" doc:"Between two reads of an answer."`
+	PingAfter          time.Duration `env:"PING_AFTER" default:"15s" min:"0s" max:"1h" doc:"Of silence of a model that streams, after which the client gets a sign of life, and again and again: the ping event of Claude's API, a comment for clients of OpenAI's; Gemini's, whose SDKs take both for an error, get none. What an answer begins with is held back no longer than this, and no other channel is tried once it has left. 0s: no signs."`
 	TimeoutRoute       time.Duration `env:"TIMEOUT_ROUTE" default:"10m" min:"10ms" max:"24h" doc:"To find a channel that starts to answer, over all attempts of a call."`
 	TimeoutCall        time.Duration `env:"TIMEOUT_CALL" default:"1h" min:"10ms" max:"24h" doc:"For a whole call."`
 	TimeoutClientRead  time.Duration `env:"TIMEOUT_CLIENT_READ" default:"30s" min:"10ms" max:"1h" doc:"For a client to send the header of a request, and again for its body, which has a second more for each 4 KiB of it that came."`

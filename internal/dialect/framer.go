@@ -70,6 +70,20 @@ func (f *arrayFramer) Fail(dst []byte, e *canon.Error) []byte {
 	return append(f.p.AppendStreamError(f.next(dst), f.head, e), ']')
 }
 
+// Ping returns what a client of a dialect may be sent at any time after the first event of a stream, to tell it that the
+// stream goes on; "" where it is sent nothing. Comments are part of every event stream, but the SDKs of Google
+// for Go and JavaScript take them for an error, and its API sends none (google.golang.org/genai v1.77.0, api_client.go).
+func Ping(d canon.Dialect, framing Framing) string {
+	switch {
+	case framing != FramingSSE || d == canon.Gemini:
+		return ""
+	case d == canon.Anthropic:
+		return "event: ping\ndata: {\"type\":\"ping\"}\n\n"
+	default:
+		return ": ping\n\n"
+	}
+}
+
 var (
 	eventStream = []string{"text/event-stream; charset=utf-8"}
 	jsonArray   = []string{"application/json; charset=UTF-8"}

@@ -34,6 +34,7 @@ type Settings struct {
 	MaxEvent      int   // bytes of one event of a stream
 	FirstByte     time.Duration
 	Idle          time.Duration // between two events
+	Ping          time.Duration // of an upstream's silence after which a stream's client gets a sign of life; 0: it gets none
 	Call          time.Duration // whole call
 	Route         time.Duration // until some channel has started to answer
 	ClientRead    time.Duration // for a request's body to come, and a second for each 4 KiB of it

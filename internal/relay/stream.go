@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"tollgate/internal/canon"
@@ -36,13 +38,19 @@ type flow struct {
 	out    []byte        // frames on their way to the client; sent when the upstream has no more ready
 	at     time.Time     // of the first frame
 	mute   bool          // the client is gone; the upstream is read on for the bill
+
+	busy  sync.Mutex    // held by copy but while it waits for the upstream; calm takes it then
+	waits bool          // the next frame has to be waited for
+	left  time.Duration // of the upstream's silence, after what the timer is set to
+	ping  string        // tells the client that the stream goes on
+	sent  bool          // a byte of the body has left
 }
 
 // maxOut bounds what gathers before it is sent, in bytes.
 const maxOut = 32 << 10
 
-// maxHold is how long setup events wait for the first content. A model may think for minutes before
-// it, and a client that sees nothing at all may give up.
+// maxHold is how long setup events wait for the first content while others come. A model may think for minutes before
+// it, and a client that sees nothing at all may give up. One that says nothing waits for Settings.Ping.
 const maxHold = 10 * time.Second
 
 // stream puts together what copying a streamed answer needs. It stands alone because of the room it takes on the stack:
@@ -54,6 +62,7 @@ func (c *call) stream(a *attempt, l *pool.Lease, resp *http.Response, body io.Re
 		c: c, a: a, lease: l, resp: resp, body: body,
 		frames: c.h.frames.Get(body, c.h.Settings.MaxEvent),
 		reader: c.far.NewReader(c.farHead),
+		ping:   dialect.Ping(c.ep.Dialect, c.head.Framing),
 	}
 	if c.translated {
 		t := c.writer(l)
@@ -74,12 +83,11 @@ func (c *call) stream(a *attempt, l *pool.Lease, resp *http.Response, body io.Re
 // It flushes, which is the deepest place on a call's road, and waits; so what a frame needs is in next.
 func (f *flow) copy() *canon.Error {
 	defer f.close()
+	f.busy.Lock() // for good: a timer that rings when all is over finds it so
 	for {
-		if !f.frames.Buffered() { // before waiting, the client gets what there is
+		if f.waits = !f.frames.Buffered(); f.waits { // the client gets what there is
 			f.flush()
-			if !f.at.IsZero() {
-				f.a.idle(f.c.h.Settings.Idle)
-			}
+			f.patient()
 		}
 		if done, err := f.next(); done {
 			return f.over(err)
@@ -99,8 +107,51 @@ func (f *flow) over(err *canon.Error) *canon.Error {
 	return f.breakOff(err)
 }
 
+// patient sets the timer to how long the upstream may be silent, once it has said something, with a ring on the way.
+func (f *flow) patient() {
+	if f.at.IsZero() {
+		return // the time for a first byte runs
+	}
+	f.left = f.a.patience(f.c.h.Settings.Idle)
+	f.a.flow.Store(f)
+	f.a.timer.Reset(f.step())
+}
+
+// step takes from the time that is left what may pass without a sign of life.
+func (f *flow) step() time.Duration {
+	d := f.left
+	if ping := f.c.h.Settings.Ping; ping > 0 {
+		d = min(d, ping)
+	}
+	f.left -= d
+	return d
+}
+
+// calm gives the client of a silent upstream a sign of life and reports whether the upstream may stay silent. It is
+// called by the timer, while copy waits.
+func (f *flow) calm() bool {
+	if !f.busy.TryLock() {
+		return true // something came; the timer is set anew before the next wait
+	}
+	defer f.busy.Unlock()
+	if f.left <= 0 {
+		return false
+	}
+	if !f.c.started { // a model may think for minutes before the first content
+		f.head()
+		f.release()
+	}
+	if len(f.out) == 0 && (f.sent || strings.HasPrefix(f.ping, ":")) { // a comment may come before the first event
+		f.out = append(f.out, f.ping...)
+	}
+	f.push()
+	f.a.timer.Reset(f.step())
+	return true
+}
+
 // close gives back what is lent.
 func (f *flow) close() {
+	f.a.flow.Store(nil)
 	f.c.h.frames.Put(f.frames)
 	f.c.h.rooms.put(f.out)
 }
@@ -108,7 +159,13 @@ func (f *flow) close() {
 // next passes on one frame and reports whether it was the last one.
 func (f *flow) next() (done bool, cerr *canon.Error) {
 	c, m := f.c, f.c.meter
+	if f.waits {
+		f.busy.Unlock()
+	}
 	frame, rerr := f.frames.Next()
+	if f.waits {
+		f.busy.Lock()
+	}
 	if rerr != nil {
 		return true, f.finish(rerr)
 	}
@@ -141,9 +198,8 @@ func (f *flow) next() (done bool, cerr *canon.Error) {
 	if !c.started && len(f.held) > maxHeld {
 		f.start() // an answer that is over, and goes on and on
 	}
-	if c.started && len(f.held) > 0 { // it was not the last one after all
-		f.out = append(f.out, f.held...)
-		f.held = f.held[:0]
+	if c.started { // it was not the last one after all
+		f.release()
 	}
 	switch {
 	case m.ended:
@@ -244,6 +300,21 @@ func (f *flow) breakOff(err *canon.Error) *canon.Error {
 
 // start sends the headers and the setup events.
 func (f *flow) start() {
+	f.head()
+	if f.frames.Buffered() { // a fast stream: make room for what comes at once
+		f.out = f.c.h.rooms.get()
+	}
+	f.release()
+}
+
+// release puts what was held on its way.
+func (f *flow) release() {
+	f.out = append(f.out, f.held...)
+	f.held = f.held[:0]
+}
+
+// head sends the headers.
+func (f *flow) head() {
 	c := f.c
 	c.started = true
 	c.firstAt = time.Now()
@@ -255,11 +326,6 @@ func (f *flow) start() {
 	f.mute = f.a.gone.Load()
 	c.clientDeadline(c.firstAt)
 	c.w.WriteHeader(f.resp.StatusCode)
-	if f.frames.Buffered() { // a fast stream: make room for what comes at once
-		f.out = c.h.rooms.get()
-	}
-	f.out = append(f.out, f.held...)
-	f.held = f.held[:0]
 }
 
 var (
@@ -270,11 +336,15 @@ var (
 // flush sends the client what is on its way. Whether the upstream is read on for a client that is gone
 // is decided by what its provider bills.
 func (f *flow) flush() {
-	if len(f.out) == 0 {
-		return
+	if len(f.out) > 0 {
+		f.push()
 	}
+}
+
+// push is flush, also where there is nothing but headers.
+func (f *flow) push() {
 	out := f.out
-	f.out = f.out[:0]
+	f.out, f.sent = f.out[:0], f.sent || len(out) > 0
 	if cap(f.out) > 2*maxOut {
 		f.out = nil // after a huge frame
 	}

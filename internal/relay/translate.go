@@ -164,8 +164,10 @@ func (c *call) writer(l *pool.Lease) *translating {
 		Head: c.head, Request: c.tr.asked, ID: c.id, Model: c.head.Model, Origin: l.Spoken.Dialect, Created: c.began, Continues: c.continues,
 		About: tokens.About(c.head.TextBytes, c.head.MediaParts) * c.tokenPercent() / 100,
 	})
-	// Comments are part of every event stream, but Google's own SDK for JavaScript breaks on them.
-	t := &translating{Writer: c.tr.out, comments: c.head.Framing == dialect.FramingSSE && c.ep.Dialect != canon.Gemini}
+	t := &translating{Writer: c.tr.out}
+	if c.ep.Dialect != canon.Anthropic { // whose writer has an event of its own for it
+		t.ping = dialect.Ping(c.ep.Dialect, c.head.Framing)
+	}
 	if c.split {
 		t.split = thinksplit.New()
 	}
@@ -190,9 +192,9 @@ func (p passing) Append(dst, raw, data []byte, _ []canon.Event) []byte {
 // translating writes what the frames mean.
 type translating struct {
 	dialect.Writer
-	split    *thinksplit.Splitter // nil: thoughts are where the dialect has them
-	said     bool                 // split has let go of content
-	comments bool
+	split *thinksplit.Splitter // nil: thoughts are where the dialect has them
+	said  bool                 // split has let go of content
+	ping  string               // what stands for an upstream's
 }
 
 func (t *translating) Append(dst, _, _ []byte, events []canon.Event) []byte {
@@ -204,9 +206,9 @@ func (t *translating) Append(dst, _, _ []byte, events []canon.Event) []byte {
 	for _, e := range events {
 		dst = t.Write(dst, e)
 	}
-	if len(dst) == before && t.comments && len(events) == 1 {
+	if len(dst) == before && len(events) == 1 {
 		if o, ok := events[0].(canon.Other); ok && o.Name == "ping" {
-			dst = append(dst, ": ping\n\n"...) // keeps the client's connection alive as the upstream keeps ours
+			dst = append(dst, t.ping...) // keeps the client's connection alive as the upstream keeps ours
 		}
 	}
 	return dst

@@ -29,6 +29,7 @@ type attempt struct {
 	cause  atomic.Pointer[error] // what the timer will cancel with
 	end    time.Time             // of the whole call
 	gone   atomic.Bool           // the client went away, but the upstream is read to its end
+	flow   atomic.Pointer[flow]  // that waits for the upstream; nil: there is nobody to calm when the timer rings
 	unhook func() bool
 }
 
@@ -37,7 +38,7 @@ func (c *call) begin(l *pool.Lease, wait time.Duration) *attempt {
 	a := &attempt{end: c.began.Add(c.h.Settings.Call)}
 	a.ctx, a.cancel = detach(c.r)
 	a.cause.Store(&errFirstByte)
-	a.timer = time.AfterFunc(min(wait, time.Until(a.end)), func() { a.cancel(*a.cause.Load()) })
+	a.timer = time.AfterFunc(min(wait, time.Until(a.end)), a.ring)
 	drain := c.drains(l)
 	a.unhook = context.AfterFunc(c.r.Context(), func() {
 		if errors.Is(context.Cause(c.r.Context()), ErrShutdown) {
@@ -64,14 +65,24 @@ func (c *call) drains(l *pool.Lease) bool {
 	return !c.head.Stream || l.Provider.OnAbort == provider.AbortDrain
 }
 
+// ring is called by the timer.
+func (a *attempt) ring() {
+	if f := a.flow.Load(); f == nil || !f.calm() {
+		a.cancel(*a.cause.Load())
+	}
+}
+
 // idle gives an upstream whose answer has begun d from now, or until the end of the call.
-func (a *attempt) idle(d time.Duration) {
+func (a *attempt) idle(d time.Duration) { a.timer.Reset(a.patience(d)) }
+
+// patience returns the smaller of d and what is left of the call, which the attempt ends after.
+func (a *attempt) patience(d time.Duration) time.Duration {
 	cause := &errIdle
 	if left := time.Until(a.end); left < d {
 		d, cause = left, &errCallTime
 	}
 	a.cause.Store(cause)
-	a.timer.Reset(d)
+	return d
 }
 
 // What may follow the end of an answer, and how long we wait for it.
@@ -83,6 +94,7 @@ const (
 // leave reads what little follows the end of a stream, its last chunk in particular: only then can the
 // connection serve another call.
 func (a *attempt) leave(body io.Reader) {
+	a.flow.Store(nil)
 	a.timer.Reset(restTime)
 	_, _ = io.CopyN(io.Discard, body, maxRest) // the call is over; what goes wrong here costs a connection
 }

@@ -19,7 +19,7 @@ var upstreams = []struct{ name, provider, model string }{
 
 // variants are the models of every upstream: what follows its name, and the words of the simulator.
 var variants = map[string]string{
-	"model": "", "many": "+tools=4", "thinker": "+reasoningtext", "long": "+events=60+slow=5ms",
+	"model": "", "many": "+tools=4", "thinker": "+reasoningtext", "long": "+events=60+slow=5ms", "slow": "+events=6+first=60ms+slow=30ms",
 	"cut": "+events=30+cut=12", "garbled": "+events=30+garble=12", "failing": "+events=30+inband=12",
 }
 
@@ -79,7 +79,7 @@ func crossGateway(t *testing.T) *gateway {
 			return g
 		}
 	}
-	g, err := startGateway("cross", crossConfig(fix.sim.base))
+	g, err := startGateway("cross", crossConfig(fix.sim.base), "PING_AFTER=4ms")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,4 +234,31 @@ func TestCrossStructured(t *testing.T) {
 		checkWeather(t, got.text)
 		c.same(t, got, twin)
 	})
+}
+
+// The signs of life of a slow stream disturb no SDK.
+func TestCrossSlow(t *testing.T) {
+	cross(t, func(t *testing.T, c cell) {
+		talk, twin := c.talkAbout(wish{model: c.upstream + "-slow"}, "Tell me a story.")
+		got := c.next(t, talk)
+		if got.text == "" || got.stop != "end" {
+			t.Errorf("%+v", got)
+		}
+		c.same(t, got, twin)
+	})
+	for path, sign := range map[string]string{"/v1/chat/completions": "\n: ping\n", "/v1/messages": "\nevent: ping\n"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, crossGateway(t).base+path,
+			strings.NewReader(`{"model":"gemini-slow","max_tokens":100,"stream":true,"messages":[{"role":"user","content":"Hello."}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+aliceKey)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, body, _ := readAll(t, resp); status != http.StatusOK || !strings.Contains(body, sign) {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
 }
