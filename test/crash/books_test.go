@@ -195,7 +195,7 @@ func (r *rig) open() *sqlstore.Store {
 func (r *rig) served() map[string][]simulator.Call {
 	r.t.Helper()
 	var stats simulator.Stats
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		r.ask("/sim/stats", func(d *json.Decoder) error { return d.Decode(&stats) })
 		if stats.Active == 0 {
 			break

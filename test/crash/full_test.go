@@ -43,6 +43,7 @@ func TestDiskFull(t *testing.T) {
 				if err := r.gate.answers("/readyz", 100*time.Millisecond); err == nil {
 					t.Error("it says that it is ready")
 				}
+				waitUntil(t, "the end of calls that had begun before they were refused", r.got.sofar())
 				answered := r.got.answered()
 				time.Sleep(300 * time.Millisecond)
 				if n := r.got.answered() - answered; n > 0 {

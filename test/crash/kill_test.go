@@ -30,7 +30,7 @@ func TestKilled(t *testing.T) {
 			before := r.got.answered()
 			r.loaded(rnd, 8, func() {
 				time.Sleep(between(rnd, 50*time.Millisecond, 400*time.Millisecond))
-				for deadline := time.Now().Add(20 * time.Second); r.got.answered() == before && time.Now().Before(deadline); {
+				for deadline := time.Now().Add(patience); r.got.answered() == before && time.Now().Before(deadline); {
 					time.Sleep(5 * time.Millisecond) // a busy machine: a round without any answer shows nothing
 				}
 				r.gate.kill()

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 )
 
 // shape is one kind of call.
@@ -47,6 +46,42 @@ type tally struct {
 	partial int               // answers that broke off, or whose client hung up
 	refused map[string]int    // other statuses, and streams that end with an error, with their message
 	twice   []string          // ids that two answers had
+	begun   int               // calls, numbered from 1
+	open    map[int]bool      // those under way, by number
+}
+
+// begin counts a call that begins; end is for when it has ended.
+func (t *tally) begin() (end func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.begun++
+	n := t.begun
+	if t.open == nil {
+		t.open = map[int]bool{}
+	}
+	t.open[n] = true
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.open, n)
+	}
+}
+
+// sofar answers a function that tells whether all calls that have begun until now have ended.
+func (t *tally) sofar() (ended func() bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last := t.begun
+	return func() bool {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		for n := range t.open {
+			if n <= last {
+				return false
+			}
+		}
+		return true
+	}
 }
 
 func (t *tally) add(id, shape string) {
@@ -145,8 +180,9 @@ func (r *rig) call(client *http.Client, s shape, key string, rnd *rand.Rand) boo
 	if strings.Contains(body, "%s") {
 		body = fmt.Sprintf(body, words)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	defer r.got.begin()()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.gate.base+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Error(err)

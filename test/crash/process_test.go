@@ -2,15 +2,14 @@ package crash
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -78,11 +77,37 @@ func (c *child) wait(within time.Duration) error {
 	}
 }
 
+// listening waits until the process says where it listens, as the first group of pattern, and keeps that. The port
+// is the system's choice: one that a test looked for before might be somebody else's when the process takes it.
+func (c *child) listening(pattern string, within time.Duration) error {
+	re := regexp.MustCompile(pattern)
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(3 * time.Millisecond) {
+		if m := re.FindStringSubmatch(c.said()); m != nil {
+			c.base = "http://" + m[1]
+			return nil
+		}
+		if err := c.alive(); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("it does not say %s within %v: %s", pattern, within, c.tail(2000))
+}
+
+// alive is an error when the process has ended.
+func (c *child) alive() error {
+	select {
+	case <-c.ended:
+		return fmt.Errorf("it ended, %v: %s", c.cmd.ProcessState, c.tail(2000))
+	default:
+		return nil
+	}
+}
+
 // answers waits until GET path gives 200.
 func (c *child) answers(path string, within time.Duration) error {
 	client := http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	last := errors.New("never asked")
-	for deadline := time.Now().Add(within); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(3 * time.Millisecond) {
 		resp, err := client.Get(c.base + path)
 		if err == nil {
 			_ = resp.Body.Close() // the status is all that counts
@@ -92,10 +117,8 @@ func (c *child) answers(path string, within time.Duration) error {
 			err = errors.New(resp.Status)
 		}
 		last = err
-		select {
-		case <-c.ended:
-			return fmt.Errorf("it ended, %v: %s", c.cmd.ProcessState, c.tail(2000))
-		case <-time.After(3 * time.Millisecond):
+		if err := c.alive(); err != nil {
+			return err
 		}
 	}
 	return fmt.Errorf("%s gave no 200 within %v: %w", path, within, last)
@@ -135,20 +158,6 @@ func getBody(url string) (string, error) {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	return string(b), err
-}
-
-// freeAddr finds a loopback port. Somebody else may take it before the child does; then it does not
-// start, and the test says so.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return ln.Addr().String()
 }
 
 // command runs a program of the system and returns what it printed.

@@ -141,7 +141,7 @@ func TestStoreIsGone(t *testing.T) {
 		r.gate.kill()
 	})
 	r.launch()
-	if err := r.gate.wait(30 * time.Second); err == nil || r.gate.cmd.ProcessState.ExitCode() != 1 {
+	if err := r.gate.wait(patience); err == nil || r.gate.cmd.ProcessState.ExitCode() != 1 {
 		t.Errorf("without a store the start ends with %v, not with exit code 1", err)
 	}
 	if said := r.gate.said(); !strings.Contains(said, "open the store: postgres") || !strings.Contains(said, name) {
@@ -179,7 +179,7 @@ func (r *rig) lag() int64 {
 
 func waitUntil(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}

@@ -12,6 +12,8 @@ import (
 const (
 	adminKey = "sk-crash-admin-0123456789abcdefghijklmnopq"
 	credit   = 1000 // dollars of each account
+
+	patience = 2 * time.Minute // for what must come, however busy the machine is
 )
 
 // accounts have these keys each.
@@ -36,10 +38,8 @@ func newRig(t *testing.T, dsn string) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	r := &rig{t: t, dsn: dsn, data: filepath.Join(dir, "data"), file: filepath.Join(dir, "tollgate.yaml")}
-	addr := freeAddr(t)
-	r.sim = spawn(t, "simulator", nil, "simulate", "--listen", addr)
-	r.sim.base = "http://" + addr
-	if err := r.sim.answers("/sim/stats", 20*time.Second); err != nil {
+	r.sim = spawn(t, "simulator", nil, "simulate", "--listen", "127.0.0.1:0")
+	if err := r.sim.listening(`simulated provider on http://(127\.0\.0\.1:\d+)\s`, patience); err != nil {
 		t.Fatalf("the simulator: %v", err)
 	}
 	var b strings.Builder
@@ -64,19 +64,21 @@ func newRig(t *testing.T, dsn string) *rig {
 // launch starts a gateway on the data directory and returns at once.
 func (r *rig) launch() {
 	r.t.Helper()
-	addr := freeAddr(r.t)
 	r.gate = spawn(r.t, "gateway", []string{
-		"TOLLGATE_CONFIG=" + r.file, "TOLLGATE_DATA=" + r.data, "LISTEN=" + addr, "ADMIN_KEY=" + adminKey, "SIMULATOR=off",
-		"SQL_DSN=" + r.dsn, "LOG_LEVEL=warn", "LOG_FORMAT=json", "TIMEOUT_SHUTDOWN=20s",
+		"TOLLGATE_CONFIG=" + r.file, "TOLLGATE_DATA=" + r.data, "LISTEN=127.0.0.1:0", "ADMIN_KEY=" + adminKey, "SIMULATOR=off",
+		"SQL_DSN=" + r.dsn, "LOG_FORMAT=json", "TIMEOUT_SHUTDOWN=20s",
 	}, "serve")
-	r.gate.base = "http://" + addr
 }
 
 // start starts a gateway and waits until it takes calls.
 func (r *rig) start() {
 	r.t.Helper()
 	r.launch()
-	if err := r.gate.answers("/readyz", 40*time.Second); err != nil {
+	err := r.gate.listening(`"msg":"tollgate is listening","address":"([^"]+)"`, patience)
+	if err == nil {
+		err = r.gate.answers("/readyz", patience)
+	}
+	if err != nil {
 		r.t.Fatalf("the gateway does not start: %v", err)
 	}
 }
@@ -84,7 +86,7 @@ func (r *rig) start() {
 // stop ends the gateway in order: it has to leave with exit code 0.
 func (r *rig) stop() {
 	r.t.Helper()
-	if err := r.gate.terminate(40 * time.Second); err != nil {
+	if err := r.gate.terminate(patience); err != nil {
 		r.t.Fatalf("the gateway does not stop well: %v", err)
 	}
 }
