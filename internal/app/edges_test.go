@@ -119,7 +119,7 @@ func TestSlowClientIsNotASlowProvider(t *testing.T) {
 		}
 		send(w, say.end)
 	})
-	h := attack(t, url, "TIMEOUT_FIRST_BYTE=400ms", "TIMEOUT_IDLE=400ms")
+	h := attack(t, url, "TIMEOUT_FIRST_BYTE=1500ms", "TIMEOUT_IDLE=1500ms")
 	d := streamed()[0]
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.base+d.path, strings.NewReader(d.request()))
 	if err != nil {
@@ -132,7 +132,7 @@ func TestSlowClientIsNotASlowProvider(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	time.Sleep(time.Second)
+	time.Sleep(2500 * time.Millisecond) // longer than a provider may be silent
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil || !strings.HasSuffix(string(raw), "data: [DONE]\n\n") {
 		t.Errorf("%d bytes, %v, …%s", len(raw), err, fmt.Sprintf("%.300s", raw[max(0, len(raw)-300):]))

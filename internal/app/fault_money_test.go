@@ -97,9 +97,9 @@ func TestFaultClientHangsUp(t *testing.T) {
 
 // A plain answer is billed whole, whether its client waits for it or not.
 func TestFaultClientHangsUpPlain(t *testing.T) {
-	sim, url := simulate(t)
+	sim, url, gate := gated(t)
 	g := startGateway(t, "channels:\n"+member("c", "openai", url, "sk-up", "")+alice("10"))
-	a := asks()[0].words("+first=300ms")
+	a := asks()[0].words("")
 	ctx, hangUp := context.WithCancel(t.Context())
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.base+a.path, strings.NewReader(a.body))
 	if err != nil {
@@ -108,7 +108,7 @@ func TestFaultClientHangsUpPlain(t *testing.T) {
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+userKey)
 	go func() {
-		for sim.Stats().Active == 0 && t.Context().Err() == nil {
+		for gate.asked.Load() == 0 && t.Context().Err() == nil {
 			time.Sleep(time.Millisecond)
 		}
 		hangUp()
@@ -117,8 +117,12 @@ func TestFaultClientHangsUpPlain(t *testing.T) {
 		_ = resp.Body.Close()
 		t.Fatal("the answer came before the client hung up")
 	}
+	gate.open()
 	if line := g.onlyCall(); line["usage"] != "measured" || line["nanos"].(float64) <= 0 {
 		t.Errorf("log: %v", line)
+	}
+	if n := len(counted(t, sim)); n != 1 {
+		t.Errorf("the provider served %d calls", n)
 	}
 }
 
@@ -281,15 +285,16 @@ func TestFaultOutOfCredit(t *testing.T) {
 // Many calls at once on little credit: what is spent stays within it, as every call reserves first
 // what it declares.
 func TestFaultLittleCredit(t *testing.T) {
-	sim, url := simulate(t)
+	sim, url, gate := gated(t)
 	const credit = 150_000 // nano-dollars: five reservations of 64 tokens at $0.40 a million, and a bit
 	g := startGateway(t, "channels:\n"+member("c", "simulator", url, "sk-up", "")+alice("0.000150"))
 	var served, refused atomic.Int64
-	round := func() {
+	const atOnce = 30
+	round := func(decided func()) {
 		var wg sync.WaitGroup
-		for i := range 30 {
+		for i := range atOnce {
 			wg.Go(func() {
-				body := `{"model":"sim-gpt+first=50ms","max_tokens":64,"messages":[{"role":"user","content":"hi"}]}`
+				body := `{"model":"sim-gpt","max_tokens":64,"messages":[{"role":"user","content":"hi"}]}`
 				if i%2 == 1 {
 					body = strings.Replace(body, "{", `{"stream":true,`, 1)
 				}
@@ -319,15 +324,19 @@ func TestFaultLittleCredit(t *testing.T) {
 				}
 			})
 		}
+		decided()
 		wg.Wait()
 	}
-	round()
+	round(func() { // no call ends before all have begun
+		waitFor(t, "all calls to be refused or under way", func() bool { return refused.Load()+gate.asked.Load() == atOnce || t.Failed() })
+		gate.open()
+	})
 	if n := served.Load(); n < 1 || n > 5 {
 		t.Errorf("%d calls were under way at once on credit for five", n)
 	}
 	for before := int64(-1); before != served.Load(); { // until nothing goes any more
 		before = served.Load()
-		round()
+		round(func() {})
 	}
 	spent := 0.0
 	for _, line := range g.lines("call") {
@@ -339,9 +348,9 @@ func TestFaultLittleCredit(t *testing.T) {
 	if n := len(counted(t, sim)); int64(n) != served.Load() || n != len(g.lines("call")) {
 		t.Errorf("the provider served %d calls, clients got %d, %d were settled", n, served.Load(), len(g.lines("call")))
 	}
-	if a := g.asRoot("GET", "/metrics", ""); !strings.Contains(a.body, "held_dollars 0\n") {
-		t.Error("money is still held though no call is under way")
-	}
+	waitFor(t, "the money that was held, now that no call is under way", func() bool {
+		return strings.Contains(g.asRoot("GET", "/metrics", "").body, "held_dollars 0\n")
+	})
 }
 
 // A background response ends after its call: accounts can't have one, root's is put in quarantine.

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -79,6 +80,40 @@ func member(name, provider, url, key, more string) string {
 // alice is an account with this credit in dollars.
 func alice(credit string) string {
 	return "accounts:\n  - {name: alice, credit: " + credit + ", keys: [{name: main, key: " + userKey + "}]}\n"
+}
+
+// gate holds the calls of a provider at its door until a test opens it.
+type gate struct {
+	asked  atomic.Int64 // calls that came to the door, or are through
+	opened chan struct{}
+	open   func()
+}
+
+// gated is a simulator behind a gate, which holds what the simulator has an answer to.
+func gated(t *testing.T) (*simulator.Simulator, string, *gate) {
+	t.Helper()
+	sim, g := simulator.New(simulator.Config{}), &gate{opened: make(chan struct{})}
+	g.open = sync.OnceFunc(func() { close(g.opened) })
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body) // only then the server sees that its client has gone
+		if err != nil {
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if strings.Contains(r.URL.Path, "/openai/") { // where Google speaks OpenAI's dialect, and the simulator does not
+			sim.Handler().ServeHTTP(w, r)
+			return
+		}
+		g.asked.Add(1)
+		select {
+		case <-g.opened:
+			sim.Handler().ServeHTTP(w, r)
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(srv.Close)
+	t.Cleanup(g.open)
+	return sim, srv.URL, g
 }
 
 // counted are the calls that a simulator served, once none is under way: it counts a call after the
@@ -403,7 +438,7 @@ func TestFaultNoRetryAfterContent(t *testing.T) {
 			t.Run(a.name+" "+how, func(t *testing.T) {
 				t.Parallel()
 				sim, url := simulate(t)
-				g := startGateway(t, channels(url, "sk-up-1", "sk-up-2", "sk-up-3"), "TIMEOUT_IDLE=300ms")
+				g := startGateway(t, channels(url, "sk-up-1", "sk-up-2", "sk-up-3"), "TIMEOUT_IDLE="+silence(how))
 				got := a.words("+events=20+"+how).of(g, userKey)
 				if got.status != 200 || !strings.Contains(got.body, a.fault) {
 					t.Errorf("%d …%s", got.status, got.body[max(0, len(got.body)-300):])

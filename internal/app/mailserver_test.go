@@ -31,7 +31,7 @@ func mailServer(t *testing.T, got func(letter string)) string {
 
 func takeLetters(conn net.Conn, got func(string)) {
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	in := bufio.NewReader(conn)
 	fmt.Fprint(conn, "220 test\r\n")
 	for {

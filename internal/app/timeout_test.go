@@ -44,8 +44,9 @@ func TestTimeoutOfTheWalk(t *testing.T) {
 // A call that goes on and on ends with TIMEOUT_CALL: as an error if nothing was said, with the error event
 // of the dialect after content, never like a whole answer.
 func TestTimeoutOfTheCall(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	_, url := simulate(t)
-	g := startGateway(t, channels(url, "sk-up"), "TIMEOUT_CALL=1s", "TIMEOUT_ROUTE=1s")
+	g := startGateway(t, channels(url, "sk-up"), "TIMEOUT_CALL=3s", "TIMEOUT_ROUTE=3s")
 	var calls sync.WaitGroup
 	for _, a := range asks() {
 		calls.Go(func() {
@@ -77,6 +78,7 @@ func TestTimeoutOfTheCall(t *testing.T) {
 // A provider that takes the connection and says nothing, not even TLS, is left after TIMEOUT_CONNECT for
 // the next channel.
 func TestTimeoutOfConnecting(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +86,7 @@ func TestTimeoutOfConnecting(t *testing.T) {
 	t.Cleanup(func() { _ = ln.Close() }) // never accepts
 	_, url := simulate(t)
 	g := startGateway(t, "channels:\n"+member("mute", "simulator", "https://"+ln.Addr().String(), "sk-mute", "priority: 1")+
-		member("good", "simulator", url, "sk-good", "")+alice("10"), "TIMEOUT_CONNECT=200ms")
+		member("good", "simulator", url, "sk-good", "")+alice("10"), "TIMEOUT_CONNECT=2s")
 	if got := asks()[0].words("").of(g, userKey); got.status != http.StatusOK {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
