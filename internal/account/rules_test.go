@@ -3,6 +3,8 @@ package account
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,8 +25,24 @@ type ruled struct {
 	refuse   error
 }
 
-func (m *ruled) Accounts(context.Context) ([]Account, error) { return nil, nil }
-func (m *ruled) Keys(context.Context) ([]Key, error)         { return nil, nil }
+func (m *ruled) Accounts(context.Context) ([]Account, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := slices.Collect(maps.Values(m.accounts))
+	slices.SortFunc(all, func(a, b Account) int {
+		if d := strings.Count(a.Path, ".") - strings.Count(b.Path, "."); d != 0 {
+			return d
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return all, m.refuse
+}
+
+func (m *ruled) Keys(context.Context) ([]Key, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.keys)), nil
+}
 
 func (m *ruled) Account(_ context.Context, id string) (Account, error) {
 	m.mu.Lock()
