@@ -36,9 +36,7 @@ func (a *App) openGuard(ctx context.Context) error {
 	}
 	now := time.Now()
 	bans, err := a.store.Bans(ctx, now)
-	for _, b := range bans {
-		a.guard.Take([]netip.Prefix{b.Addr}, bans, now)
-	}
+	a.guard.TakeAll(bans, now)
 	return err
 }
 
@@ -58,6 +56,19 @@ func (a *App) takeBans(ctx context.Context, ids []string) error {
 		}
 	}
 	return nil
+}
+
+// takeAllBans takes over which addresses are refused.
+func (a *App) takeAllBans(ctx context.Context) error {
+	if a.guard == nil {
+		return nil
+	}
+	now := time.Now()
+	bans, err := a.store.Bans(ctx, now)
+	if err == nil {
+		a.guard.TakeAll(bans, now)
+	}
+	return err
 }
 
 // banTimeout bounds how long keeping a ban may take.

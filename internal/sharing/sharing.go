@@ -291,6 +291,25 @@ func (g *Guard) Take(addrs []netip.Prefix, bans []Ban, now time.Time) {
 	}
 }
 
+// TakeAll takes over all that somebody kept: addresses in bans are refused, no others are.
+func (g *Guard) TakeAll(bans []Ban, now time.Time) {
+	var addrs []netip.Prefix
+	for i := range g.shards {
+		s := &g.shards[i]
+		s.mu.Lock()
+		for key, p := range s.places {
+			if now.Before(p.banned) {
+				addrs = append(addrs, key)
+			}
+		}
+		s.mu.Unlock()
+	}
+	for _, b := range bans {
+		addrs = append(addrs, b.Addr)
+	}
+	g.Take(addrs, bans, now)
+}
+
 func (g *Guard) banned(key netip.Prefix, now time.Time) bool {
 	s := g.shard(key)
 	s.mu.Lock()

@@ -148,6 +148,12 @@ func TestBansAreTakenOver(t *testing.T) {
 	if !other.Admit(addr("192.0.2.1"), "z", noon.Add(Window)) {
 		t.Error("refused though it was lifted elsewhere")
 	}
+	work := netip.MustParsePrefix("192.0.2.2/32")
+	other.TakeAll([]Ban{{home, noon.Add(2 * Window), nil}}, noon)
+	other.TakeAll([]Ban{{work, noon.Add(2 * Window), nil}}, noon)
+	if other.Admit(work.Addr(), "z", noon) || !other.Admit(home.Addr(), "z", noon) {
+		t.Error("not all was taken over")
+	}
 	for _, b := range []Ban{{netip.MustParsePrefix("127.0.0.1/32"), noon.Add(Window), nil}, {netip.MustParsePrefix("192.0.2.0/24"), noon.Add(Window), nil}, {home, noon, nil}} {
 		fresh := New(Options{Ban: 2})
 		fresh.Take([]netip.Prefix{b.Addr}, []Ban{b}, noon)
