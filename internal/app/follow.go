@@ -11,12 +11,23 @@ import (
 
 // takeOver has what other gateways on the same database change taken over here.
 func (a *App) takeOver(f *change.Follower) {
-	f.On(change.Account, a.registry.TakeAccounts)
-	f.On(change.Key, a.registry.TakeKeys)
-	f.On(change.Channel, a.pool.Take)
-	f.On(change.Model, func(ctx context.Context, _ []string) error { return a.models.Reload(ctx) })
-	f.On(change.Address, a.takeBans)
-	f.On(change.Setting, func(ctx context.Context, _ []string) error { return a.settings.Refresh(ctx) })
+	models := func(ctx context.Context, _ []string) error { return a.models.Reload(ctx) }
+	settings := func(ctx context.Context, _ []string) error { return a.settings.Refresh(ctx) }
+	f.On(change.Account, a.registry.TakeAccounts, a.registry.TakeAll)
+	f.On(change.Key, a.registry.TakeKeys, func(context.Context) error { return nil }) // with the accounts
+	f.On(change.Channel, a.pool.Take, a.takeChannels)
+	f.On(change.Model, models, a.models.Reload)
+	f.On(change.Address, a.takeBans, a.takeAllBans)
+	f.On(change.Setting, settings, a.settings.Refresh)
+}
+
+// takeChannels takes over all channels.
+func (a *App) takeChannels(ctx context.Context) error {
+	var ids []string
+	for _, s := range a.pool.List() {
+		ids = append(ids, s.Channel.ID)
+	}
+	return a.pool.Take(ctx, ids)
 }
 
 // catchUpTimeout bounds how long a request to a management API waits for what others changed.

@@ -5,13 +5,20 @@ import (
 	"strings"
 	"testing"
 
+	"tollgate/internal/secret"
+	"tollgate/internal/store/sqlstore"
 	"tollgate/internal/store/storetest"
 )
 
 // pair is two gateways on one database.
 func pair(t *testing.T, url string) (one, two *gateway) {
 	t.Helper()
-	env := []string{"SQL_DSN=" + storetest.Postgres(t), "TOLLGATE_MASTER_KEY=" + strings.Repeat("0123456789abcdef", 4)}
+	return pairOn(t, url, storetest.Postgres(t))
+}
+
+func pairOn(t *testing.T, url, dsn string) (one, two *gateway) {
+	t.Helper()
+	env := []string{"SQL_DSN=" + dsn, "TOLLGATE_MASTER_KEY=" + strings.Repeat("0123456789abcdef", 4)}
 	yaml := "channels:\n" + member("c", "simulator", url, "sk-up", "")
 	return startGateway(t, yaml, env...), startGateway(t, yaml, env...)
 }
@@ -108,4 +115,50 @@ func TestChangesReachOtherGateways(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	two.soon("a deleted account to stop", key, hello, 401)
+}
+
+// A gateway that was away for so long that nobody knows what it missed reads everything again.
+func TestForgottenChangesReachOtherGateways(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	_, url := simulate(t)
+	dsn := storetest.Postgres(t)
+	one, two := pairOn(t, url, dsn)
+	master, err := secret.ParseMaster(strings.Repeat("0123456789abcdef", 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, err := secret.NewSealer(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: dsn, Sealer: sealer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	const house = `{"model":"house-1","messages":[{"role":"user","content":"hi"}]}`
+	gone := one.asRoot("POST", "/x-users", `{"Name":"gone","Email":"gone@example.com","CreditGranted":5}`).decode(t, 200)["User"].(map[string]any)["SecretKey"].(string)
+	two.soon("the first account", gone, hello, 200)
+	var keys []string
+	// Each is forgotten as soon as it was made; a look of the other gateway rarely comes between.
+	waitFor(t, "a gateway that missed something", func() bool {
+		name := fmt.Sprint("user", len(keys))
+		made := one.asRoot("POST", "/x-users", `{"Name":"`+name+`","Email":"`+name+`@example.com","CreditGranted":5}`).decode(t, 200)
+		keys = append(keys, made["User"].(map[string]any)["SecretKey"].(string))
+		if len(keys) == 1 {
+			one.asRoot("POST", "/api/v1/channels", fmt.Sprintf(`{"name":"h","provider":"simulator","base_url":%q,"key":"sk-house","models":["house-*"],"mapping":{"house-1":"sim-gpt"}}`, url)).decode(t, 201)
+			one.asRoot("PUT", "/api/v1/models/house-1", `{"name":"house-1","price":{"input":"1","output":"2"}}`).decode(t, 200)
+			one.asRoot("POST", "/x-config", `{"MODEL_MAPPER":"nick=house-1"}`).decode(t, 200)
+			one.asRoot("DELETE", "/x-users/gone", "").decode(t, 200)
+		}
+		if _, err := store.ForgetChanges(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		return len(two.lines("this gateway did not follow the changes of others for long; it reads everything again")) > 0
+	})
+	for i, key := range keys {
+		two.soon(fmt.Sprint("account ", i), key, hello, 200)
+	}
+	two.soon("a channel, a price and a mapping", keys[0], strings.Replace(house, "house-1", "nick", 1), 200)
+	two.soon("a deleted account to stop", gone, hello, 401)
 }

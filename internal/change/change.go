@@ -5,6 +5,7 @@ package change
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -31,11 +32,18 @@ type Change struct {
 	ID   string
 }
 
+// ErrForgotten says that what changed since then is not known any more.
+var ErrForgotten = errors.New("what changed is not known any more")
+
 // Store numbers changes.
 type Store interface {
 	// Changes returns what was changed after the one with number since, each thing once, in the order of
-	// its last change, and the number of the last change of all.
+	// its last change, and the number of the last change of all. Where it no longer knows, the error is
+	// ErrForgotten, and the number is right. After math.MaxInt64 nothing was changed.
 	Changes(ctx context.Context, since int64) ([]Change, int64, error)
+
+	// ForgetChanges forgets all but the last so many changes, and returns how many it forgot.
+	ForgetChanges(ctx context.Context, keep int64) (int, error)
 }
 
 // Follower hands on what other processes at a store changed.
@@ -53,6 +61,7 @@ type Follower struct {
 type taker struct {
 	kind Kind
 	take func(ctx context.Context, ids []string) error
+	all  func(ctx context.Context) error
 }
 
 // every is how often a Follower asks.
@@ -69,9 +78,10 @@ func New(ctx context.Context, store Store, log *slog.Logger) (*Follower, error) 
 }
 
 // On has take called with the ids of what changed, also of what this process changed itself, for it may not
-// know that it did. Kinds are taken over in the order in which they were given. It comes before Follow.
-func (f *Follower) On(kind Kind, take func(ctx context.Context, ids []string) error) {
-	f.takers = append(f.takers, taker{kind, take})
+// know that it did. After so long that nobody knows what changed, all is called to take over everything of the
+// kind. Kinds are taken over in the order in which they were given. It comes before Follow.
+func (f *Follower) On(kind Kind, take func(ctx context.Context, ids []string) error, all func(ctx context.Context) error) {
+	f.takers = append(f.takers, taker{kind, take, all})
 }
 
 // Follow takes over what has changed before it was called. Callers that wait for their turn together share
@@ -98,7 +108,10 @@ func (f *Follower) Follow(ctx context.Context) error {
 // look takes over what changed since the last time. After an error it does so again next time.
 func (f *Follower) look(ctx context.Context) error {
 	list, now, err := f.store.Changes(ctx, f.seen)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrForgotten):
+		return f.takeAll(ctx, now)
+	case err != nil:
 		return fmt.Errorf("follow changes: %w", err)
 	}
 	ids := map[Kind][]string{}
@@ -117,8 +130,20 @@ func (f *Follower) look(ctx context.Context) error {
 	return nil
 }
 
-// timeout bounds one look.
-const timeout = 10 * time.Second
+// takeAll takes over everything, as it is after the change with number now.
+func (f *Follower) takeAll(ctx context.Context, now int64) error {
+	f.log.LogAttrs(ctx, slog.LevelInfo, "this gateway did not follow the changes of others for long; it reads everything again")
+	for _, t := range f.takers {
+		if err := t.all(ctx); err != nil {
+			return fmt.Errorf("take over everything (%s): %w", t.kind, err)
+		}
+	}
+	f.seen = now
+	return nil
+}
+
+// timeout bounds one look. Of 100,000 accounts and their keys, reading everything again takes about a second.
+const timeout = 30 * time.Second
 
 // Run follows until ctx is done.
 func (f *Follower) Run(ctx context.Context) {

@@ -16,15 +16,26 @@ import (
 
 // memory is a Store.
 type memory struct {
-	mu   sync.Mutex
-	list []Change
-	err  error
+	mu        sync.Mutex
+	list      []Change
+	forgotten int64
+	err       error
 }
 
 func (m *memory) Changes(_ context.Context, since int64) ([]Change, int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if since < m.forgotten {
+		return nil, int64(len(m.list)), ErrForgotten
+	}
 	return m.list[min(since, int64(len(m.list))):], int64(len(m.list)), m.err
+}
+
+func (m *memory) ForgetChanges(_ context.Context, keep int64) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forgotten = int64(len(m.list)) - keep
+	return 0, nil
 }
 
 func (m *memory) change(list ...Change) {
@@ -52,6 +63,9 @@ func TestFollow(t *testing.T) {
 		f.On(kind, func(_ context.Context, ids []string) error {
 			got = append(got, string(kind)+" "+strings.Join(ids, " "))
 			return fail
+		}, func(context.Context) error {
+			got = append(got, "all of "+string(kind))
+			return fail
 		})
 	}
 	follow := func(want ...string) {
@@ -71,6 +85,17 @@ func TestFollow(t *testing.T) {
 	fail = nil
 	follow("account a b", "key k") // again, as nothing was lost
 	follow()
+	m.change(Change{Key, "k"}, Change{Account, "a"}, Change{Account, "c"})
+	if _, err := m.ForgetChanges(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	fail = errors.New("store is away")
+	follow("all of account")
+	fail = nil
+	follow("all of account", "all of key")
+	follow()
+	m.change(Change{Key, "l"})
+	follow("key l")
 }
 
 // slow is a Store that answers when it is told to.
@@ -100,7 +125,7 @@ func TestFollowTogether(t *testing.T) {
 			t.Fatal(err)
 		}
 		var took atomic.Int64
-		f.On(Account, func(context.Context, []string) error { took.Add(1); return nil })
+		f.On(Account, func(context.Context, []string) error { took.Add(1); return nil }, nil)
 		s.asked.Store(0)
 		first := make(chan error, 1)
 		go func() { first <- f.Follow(t.Context()) }()
@@ -139,7 +164,7 @@ func TestRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := 0
-		f.On(Account, func(context.Context, []string) error { n++; return nil })
+		f.On(Account, func(context.Context, []string) error { n++; return nil }, nil)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); f.Run(ctx) }()

@@ -127,3 +127,114 @@ func testChangesInOrder(t *testing.T, s Stores) {
 		t.Error(err)
 	}
 }
+
+// testForgetChanges removes old changes: who has not seen them is told, and nobody else.
+func testForgetChanges(t *testing.T, s Stores) {
+	ctx := t.Context()
+	forget := func(keep int64, want int) {
+		t.Helper()
+		gone, err := s.ForgetChanges(ctx, keep)
+		must(t, err)
+		same(t, "changes that are gone", want, gone)
+	}
+	forget(0, 0)
+	for _, name := range []string{"a", "b", "c", "a", "d"} { // the first one is no change of its own: it was changed again
+		must(t, s.PutModel(ctx, catalog.Model{Name: name}))
+	}
+	_, head, err := s.Changes(ctx, math.MaxInt64)
+	must(t, err)
+	known := func(since int64, want ...string) {
+		t.Helper()
+		list, now, err := s.Changes(ctx, since)
+		must(t, err)
+		var ids []string
+		for _, c := range list {
+			ids = append(ids, c.ID)
+		}
+		same(t, "changes", want, ids)
+		same(t, "the last number", head, now)
+	}
+	unknown := func(since int64) {
+		t.Helper()
+		list, now, err := s.Changes(ctx, since)
+		if !errors.Is(err, change.ErrForgotten) || len(list) != 0 {
+			t.Errorf("after %d: %v, %v", since, list, err)
+		}
+		same(t, "the last number", head, now)
+	}
+	known(0, "b", "c", "a", "d")
+	forget(5, 0)
+	known(0, "b", "c", "a", "d")
+	forget(2, 2)
+	for since := range head - 2 {
+		unknown(since)
+	}
+	known(head-2, "a", "d")
+	known(head-1, "d")
+	known(head)
+	unknown(head + 1) // by who knows a later state of this database
+	known(math.MaxInt64)
+	forget(2, 0)
+	forget(3, 0) // what is gone stays so
+	unknown(head - 3)
+	must(t, s.PutModel(ctx, catalog.Model{Name: "b"}))
+	head++
+	known(head-3, "a", "d", "b")
+	forget(0, 3)
+	unknown(head - 1)
+	known(head)
+}
+
+// testForgetChangesMeanwhile changes much and forgets it at once: whoever follows misses nothing, or is told.
+func testForgetChangesMeanwhile(t *testing.T, s Stores) {
+	ctx := t.Context()
+	const writers, each = 3, 15
+	var writing, forgetting sync.WaitGroup
+	for w := range writers {
+		writing.Go(func() {
+			for i := range each {
+				if err := s.PutModel(ctx, catalog.Model{Name: string(rune('a'+w)) + string(rune('a'+i))}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { writing.Wait(); close(done) }()
+	over := func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	}
+	forgetting.Go(func() {
+		for !over() {
+			if _, err := s.ForgetChanges(ctx, 2); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	defer forgetting.Wait()
+	followed, seen := map[string]bool{}, int64(0)
+	for last := false; !last; {
+		last = over() // before the look, which then sees everything
+		list, now, err := s.Changes(ctx, seen)
+		if errors.Is(err, change.ErrForgotten) {
+			var all []catalog.Model
+			all, err = s.Models(ctx)
+			for _, m := range all {
+				followed[m.Name] = true
+			}
+		}
+		must(t, err)
+		for _, c := range list {
+			followed[c.ID] = true
+		}
+		seen = now
+	}
+	if len(followed) != writers*each {
+		t.Errorf("%d of %d changes were followed", len(followed), writers*each)
+	}
+}

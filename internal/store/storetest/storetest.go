@@ -79,6 +79,8 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"KeyConflicts", testKeyConflicts},
 		{"Changes", testChanges},
 		{"ChangesInOrder", testChangesInOrder},
+		{"ForgetChanges", testForgetChanges},
+		{"ForgetChangesMeanwhile", testForgetChangesMeanwhile},
 		{"Channels", testChannels},
 		{"ChannelConflicts", testChannelConflicts},
 		{"ChannelHealth", testChannelHealth},
