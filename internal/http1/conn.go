@@ -35,6 +35,8 @@ type conn struct {
 	used  bool  // it has served a call
 	since time.Time
 
+	hangUp func() // close, as a value
+
 	raw   syscall.RawConn // nil if it can't be looked at
 	look  func(fd uintptr) bool
 	still bool // what look found
@@ -68,7 +70,7 @@ func (c *conn) quiet() bool {
 // have acted on the request, or that it does no harm if it does so twice.
 func (c *conn) exchange(req *http.Request, head *[]byte) (resp *http.Response, unseen bool, err error) {
 	ctx := req.Context()
-	stop := context.AfterFunc(ctx, c.close)
+	stop := afterFunc(ctx, c.hangUp)
 	out, sent, werr := c.write(req, head)
 	fail := func(err error) (*http.Response, bool, error) {
 		stop()
@@ -102,6 +104,14 @@ func (c *conn) exchange(req *http.Request, head *[]byte) (resp *http.Response, u
 	}
 	resp.Body = b
 	return resp, false, nil
+}
+
+// afterFunc is context.AfterFunc, which wraps a context in another one even if that knows how to do it.
+func afterFunc(ctx context.Context, f func()) (stop func() bool) {
+	if a, ok := ctx.(interface{ AfterFunc(func()) func() bool }); ok {
+		return a.AfterFunc(f)
+	}
+	return context.AfterFunc(ctx, f)
 }
 
 // repeatable reports whether a request without an answer may be sent again.

@@ -113,6 +113,7 @@ func (t *Transport) take(req *http.Request) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{t: t, host: host, nc: nc}
+	c.hangUp = c.close
 	c.br = bufio.NewReaderSize(c, t.ReadBytes)
 	if s, ok := nc.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil { // else it is not looked at, and serves one call

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -366,10 +365,4 @@ func (h *Handler) takeMeter() *meter {
 func (h *Handler) putMeter(m *meter) {
 	m.reset()
 	h.meters.Put(m)
-}
-
-// detach returns a context for one attempt: it outlives the client, because some providers bill an
-// answer that nobody waits for, and ends by its own causes.
-func detach(r *http.Request) (context.Context, context.CancelCauseFunc) {
-	return context.WithCancelCause(context.WithoutCancel(r.Context()))
 }

@@ -31,7 +31,7 @@ func (h *Handler) Check(ctx context.Context, c pool.Channel, v provider.Provider
 	sign(req.Header, v.AuthFor(spoken), c.Secret.Reveal())
 	resp, err := h.transport.RoundTrip(req)
 	if err != nil {
-		return transportError(ctx, err)
+		return transportError(context.Cause(ctx), err)
 	}
 	defer func() { _ = resp.Body.Close() }() // only the status counts
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))

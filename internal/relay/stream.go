@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -183,8 +182,8 @@ func (f *flow) next() (done bool, cerr *canon.Error) {
 	f.events = events
 	switch {
 	case err == nil:
-	case context.Cause(f.a.ctx) != nil: // we hung up in the middle of it
-		return true, transportError(f.a.ctx, err)
+	case f.a.Cause() != nil: // we hung up in the middle of it
+		return true, transportError(f.a.Cause(), err)
 	default:
 		return true, &canon.Error{Kind: canon.KindUpstream, Message: "the upstream sent an event that can't be read", Cause: err}
 	}
@@ -278,7 +277,7 @@ func (f *flow) finish(rerr error) *canon.Error {
 	if errors.Is(rerr, io.EOF) {
 		rerr = io.ErrUnexpectedEOF
 	}
-	return transportError(f.a.ctx, rerr)
+	return transportError(f.a.Cause(), rerr)
 }
 
 // breakOff ends a stream that has begun with the terminal error of the client's dialect. The call is

@@ -2,108 +2,20 @@ package relay
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/ledger"
 	"tollgate/internal/pool"
-	"tollgate/internal/provider"
 )
 
 // maxErrorBody bounds what is read of an upstream's error answer.
 const maxErrorBody = 64 << 10
-
-// attempt is one try of the call at one channel: its context, its one clock, and whether the client
-// still listens.
-type attempt struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
-	cause  atomic.Pointer[error] // what the timer will cancel with
-	end    time.Time             // of the whole call
-	gone   atomic.Bool           // the client went away, but the upstream is read to its end
-	flow   atomic.Pointer[flow]  // that waits for the upstream; nil: there is nobody to calm when the timer rings
-	unhook func() bool
-}
-
-// begin starts an attempt that must show a first byte within wait.
-func (c *call) begin(l *pool.Lease, wait time.Duration) *attempt {
-	a := &attempt{end: c.began.Add(c.h.Settings.Call)}
-	a.ctx, a.cancel = detach(c.r)
-	a.cause.Store(&errFirstByte)
-	a.timer = time.AfterFunc(min(wait, time.Until(a.end)), a.ring)
-	drain := c.drains(l)
-	a.unhook = context.AfterFunc(c.r.Context(), func() {
-		if errors.Is(context.Cause(c.r.Context()), ErrShutdown) {
-			a.cancel(ErrShutdown)
-			return
-		}
-		if !drain {
-			a.cancel(errClientGone)
-			return
-		}
-		a.gone.Store(true)
-		select { // the client's context has ended and can't tell of a shutdown any more
-		case <-c.h.ending:
-			a.cancel(ErrShutdown)
-		case <-a.ctx.Done():
-		}
-	})
-	return a
-}
-
-// drains reports whether the upstream is read to its end though the client has gone: where it is
-// billed all the same. A plain answer always is: closing stops nobody from writing it.
-func (c *call) drains(l *pool.Lease) bool {
-	return !c.head.Stream || l.Provider.OnAbort == provider.AbortDrain
-}
-
-// ring is called by the timer.
-func (a *attempt) ring() {
-	if f := a.flow.Load(); f == nil || !f.calm() {
-		a.cancel(*a.cause.Load())
-	}
-}
-
-// idle gives an upstream whose answer has begun d from now, or until the end of the call.
-func (a *attempt) idle(d time.Duration) { a.timer.Reset(a.patience(d)) }
-
-// patience returns the smaller of d and what is left of the call, which the attempt ends after.
-func (a *attempt) patience(d time.Duration) time.Duration {
-	cause := &errIdle
-	if left := time.Until(a.end); left < d {
-		d, cause = left, &errCallTime
-	}
-	a.cause.Store(cause)
-	return d
-}
-
-// What may follow the end of an answer, and how long we wait for it.
-const (
-	maxRest  = 4 << 10
-	restTime = 50 * time.Millisecond
-)
-
-// leave reads what little follows the end of a stream, its last chunk in particular: only then can the
-// connection serve another call.
-func (a *attempt) leave(body io.Reader) {
-	a.flow.Store(nil)
-	a.timer.Reset(restTime)
-	_, _ = io.CopyN(io.Discard, body, maxRest) // the call is over; what goes wrong here costs a connection
-}
-
-func (a *attempt) close() {
-	a.timer.Stop()
-	a.unhook()
-	a.cancel(nil)
-}
 
 // try makes one attempt. Without an error the client has been answered; again says whether another
 // channel may be tried after the error.
@@ -159,13 +71,13 @@ func (c *call) send(a *attempt, l *pool.Lease) *canon.Error {
 		c.unfit = true
 		return err
 	}
-	req, err := c.request(a.ctx, l)
+	req, err := c.request(a, l)
 	if err != nil {
 		return err
 	}
 	resp, rerr := c.h.transport.RoundTrip(req)
 	if rerr != nil {
-		return transportError(a.ctx, rerr)
+		return transportError(a.Cause(), rerr)
 	}
 	defer func() { _ = resp.Body.Close() }() // nothing depends on how reading ended; what was read has been judged
 	c.trying.Status = resp.StatusCode
@@ -278,7 +190,7 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 		if errors.Is(err, errTooLarge) {
 			return canon.Errorf(canon.KindUpstream, "the upstream's answer is over the limit of %d bytes", c.h.Settings.MaxAnswer)
 		}
-		return transportError(a.ctx, err)
+		return transportError(a.Cause(), err)
 	}
 	data := bytes.TrimSpace(buf.Bytes())
 	if len(data) == 0 && c.head.Op != canon.OpStoredDelete {

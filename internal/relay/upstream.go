@@ -208,9 +208,8 @@ var (
 	ErrShutdown = errors.New("the gateway is shutting down")
 )
 
-// transportError says what a failed round trip or read means.
-func transportError(ctx context.Context, err error) *canon.Error {
-	cause := context.Cause(ctx)
+// transportError says what a failed round trip or read means. cause is why it was cancelled, nil if it was not.
+func transportError(cause, err error) *canon.Error {
 	switch {
 	case errors.Is(cause, errClientGone):
 		return &canon.Error{Kind: canon.KindCanceled, Message: "the client closed the request", Cause: cause}
