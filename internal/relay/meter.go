@@ -30,6 +30,8 @@ type meter struct {
 
 	text    []byte
 	dropped int64 // bytes of text beyond maxMeterText
+
+	room [8]canon.Event // for those of a short answer
 }
 
 // keptText is how much room for text a meter keeps for the next call, in bytes.

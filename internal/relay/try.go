@@ -203,7 +203,7 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 	var events []canon.Event
 	if len(data) > 0 {
 		var err error
-		events, err = c.far.NewReader(c.farHead).Read("", data, nil)
+		events, err = c.far.NewReader(c.farHead).Read("", data, c.meter.room[:0])
 		if err != nil {
 			return &canon.Error{Kind: canon.KindUpstream, Message: "the upstream's answer can't be read: " + err.Error(), Cause: err}
 		}

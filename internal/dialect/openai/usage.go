@@ -40,7 +40,7 @@ func ReadUsage(raw, tier string) (u canon.Used, ok bool) {
 func (c *counts) also(p *jsonpull.Parser, in string) {
 	name := p.Name // of a value's own members it becomes theirs
 	raw := p.Raw()
-	if name == "text_tokens" || strings.HasSuffix(name, "_time") || strings.HasSuffix(name, "_latency") {
+	if raw == "0" || name == "text_tokens" || strings.HasSuffix(name, "_time") || strings.HasSuffix(name, "_latency") {
 		return
 	}
 	c.beside.Add(in+name, raw)
