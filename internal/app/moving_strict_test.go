@@ -98,3 +98,27 @@ func TestPlaceholdersAreTold(t *testing.T) {
 		t.Errorf("%d, told %q: %.300s", a.status, told, a.body)
 	}
 }
+
+// So it goes in translation: a strict caller may go on at a Gemini model with a conversation whose calls were made
+// elsewhere, or whose client lets go of signatures.
+func TestPlaceholdersPassInTranslation(t *testing.T) {
+	_, url := simulate(t)
+	g := startGateway(t, behaving(url, map[string]string{"thinks": "+reasoning"}))
+	for _, name := range []string{"chat", "responses", "claude"} {
+		talk := talks()[name]
+		turns := []any{talk.say("get_weather please")}
+		path, body := talk.request("chat-thinks", turns) // which seals nothing
+		a := g.send("POST", path, marshal(t, body))
+		var got map[string]any
+		if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK {
+			t.Fatalf("%s: %d %v %s", name, a.status, err, a.body)
+		}
+		more, calls := talk.heard(got)
+		turns = append(append(turns, more...), talk.results(calls)...)
+		path, body = talk.request("gemini-thinks", turns)
+		a = g.send("POST", path, marshal(t, body), "X-Tollgate-Strict", "true", "Authorization", "Bearer "+userKey)
+		if told := a.header.Get("X-Tollgate-Loss"); a.status != http.StatusOK || !strings.Contains(told, "reasoning.seal changed") {
+			t.Errorf("%s: %d, told %q: %.300s", name, a.status, told, a.body)
+		}
+	}
+}

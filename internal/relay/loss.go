@@ -25,8 +25,8 @@ func (c *call) tooMuch(asked *canon.Request, lost []canon.Loss, l *pool.Lease) *
 		return nil
 	}
 	moved := moved(asked)
-	stands := func(o canon.Loss) bool { // a placeholder for a seal that a call made elsewhere never had
-		return l.Native && o.What == canon.WhatReasoningSeal && o.Kind == canon.Changed
+	stands := func(o canon.Loss) bool { // a placeholder for a seal that the caller's words hold none of: nothing of them is lost
+		return o.What == canon.WhatReasoningSeal && o.Kind == canon.Changed
 	}
 	i := slices.IndexFunc(lost, func(l canon.Loss) bool { return !moved(l) && !stands(l) })
 	if i < 0 {
