@@ -29,14 +29,6 @@ func hostedKind(name string) (canon.HostedKind, bool) {
 // read besides.
 func readOwnTool(kind, raw string, o jsonfield.Object) (tool canon.Tool, err error) {
 	tool = canon.Tool{Name: kind, Raw: json.RawMessage(raw)}
-	if c := o.Find("cache_control"); c != "" {
-		var more bool
-		if tool.Cache, more, err = readCachePoint(c); err != nil {
-			return tool, jsonfield.Within(err, "cache_control")
-		} else if more {
-			tool.Cache = nil
-		}
-	}
 	hosted, ok := hostedKind(kind)
 	if !ok {
 		return tool, nil
@@ -53,7 +45,12 @@ func readOwnTool(kind, raw string, o jsonfield.Object) (tool canon.Tool, err err
 			h.MaxUses, err = jsonfield.Int(m.Raw)
 		case "user_location":
 			err = readLocation(&tool, m.Raw)
-		case "type", "name", "cache_control":
+		case "cache_control":
+			var more bool
+			if tool.Cache, more, err = readCachePoint(m.Raw); more {
+				tool.Extra = append(tool.Extra, toolField(m))
+			}
+		case "type", "name":
 		default: // max_content_tokens, citations, allowed_callers …
 			tool.Extra = append(tool.Extra, toolField(m))
 		}

@@ -202,7 +202,6 @@ func readTool(raw string) (tool canon.Tool, err error) {
 		case "cache_control":
 			var more bool
 			if tool.Cache, more, err = readCachePoint(m.Raw); more {
-				tool.Cache = nil
 				tool.Extra = append(tool.Extra, canon.Field{Name: m.Name, Value: json.RawMessage(m.Raw)})
 			}
 		default:

@@ -35,6 +35,9 @@ func (w *requestWriter) tools() {
 			} else {
 				w.lose(canon.WhatToolHosted, t.At, "the upstream does not run the tool "+t.Name)
 			}
+			if t.Cache != nil {
+				w.lose(canon.WhatCachePoint, t.At, "it stood at a tool that is not sent as one")
+			}
 			continue
 		case len(allowed) > 0 && !may[t.Name]:
 			continue

@@ -200,6 +200,7 @@ func (w *requestWriter) tool(t *canon.Tool) {
 		return
 	case t.Hosted != nil:
 		w.hosted(t)
+		w.cached(t)
 		return
 	case t.Raw != nil:
 		w.lose(canon.WhatToolHosted, t.At, "the Responses API has no such tool")
@@ -238,6 +239,11 @@ func (w *requestWriter) tool(t *canon.Tool) {
 		}
 	}
 	w.b = append(w.b, '}')
+	w.cached(t)
+}
+
+// cached declares the cache point at a tool.
+func (w *requestWriter) cached(t *canon.Tool) {
 	if t.Cache != nil {
 		w.lose(canon.WhatCachePoint, t.At, "the upstream caches by itself")
 	}
