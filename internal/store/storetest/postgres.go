@@ -28,7 +28,7 @@ func Postgres(t testing.TB) string {
 	admin, err := sql.Open("pgx", server)
 	must(t, err)
 	t.Cleanup(func() { must(t, admin.Close()) })
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := admin.PingContext(ctx); err != nil {
 		if os.Getenv("CI") == "true" {
