@@ -106,7 +106,7 @@ func nanosOf(dollars string) (int64, error) {
 // after all tests: every dialect, streamed or not, with and without failures before.
 func compareBooks() error {
 	var err error
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if err = booksDiffer(); err == nil { // a drained call may still be on its way to the store
 			return nil
 		}

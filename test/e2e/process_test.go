@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds every wait for something that must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // output keeps what a process wrote; it may be read meanwhile.
 type output struct {
