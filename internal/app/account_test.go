@@ -509,4 +509,11 @@ func TestNarrowKey(t *testing.T) {
 			t.Errorf("%s: %d %s", c.path, a.status, a.body)
 		}
 	}
+	for _, method := range []string{"GET", "HEAD"} {
+		for _, path := range []string{"/dashboard/info", "/x-users", "/v1/models"} {
+			if a := g.send(method, path, "", "Authorization", "Bearer "+narrow); a.status != 200 || method == "HEAD" && a.body != "" {
+				t.Errorf("%s %s: %d %s", method, path, a.status, a.body)
+			}
+		}
+	}
 }

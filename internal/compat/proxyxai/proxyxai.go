@@ -152,6 +152,7 @@ func (a *API) serve(rootOnly bool, do operation) http.Handler {
 		allowOrigin(w)
 		w.Header().Set("Cache-Control", "no-store")
 		caller, denied := a.Authenticate(r, a.Now())
+		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 		switch {
 		case denied != nil && denied.Kind == canon.KindDenied:
 			a.refuse(w, r, &fault{http.StatusForbidden, denied.Message})
@@ -162,10 +163,10 @@ func (a *API) serve(rootOnly bool, do operation) http.Handler {
 		case !account.Allows(caller.Key.Paths, r.URL.Path): // of the key alone: Resources of an account are about models
 			a.refuse(w, r, &fault{http.StatusForbidden, "this key may not use " + r.URL.Path})
 			return
-		case r.Method != http.MethodGet && r.URL.Path != "/x-self" && caller.Key.Narrow(): // it would not be narrow for long
+		case !reads && r.URL.Path != "/x-self" && caller.Key.Narrow(): // it would not be narrow for long
 			a.refuse(w, r, &fault{http.StatusForbidden, "this key is narrowed to some models, paths, limits or a quota; managing needs a key that is not"})
 			return
-		case r.Method != http.MethodGet && caller.Replaced:
+		case !reads && caller.Replaced:
 			a.refuse(w, r, errReplaced)
 			return
 		case rootOnly && !caller.IsRoot():
@@ -174,7 +175,7 @@ func (a *API) serve(rootOnly bool, do operation) http.Handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		out, err := do(r, caller)
-		if r.Method != http.MethodGet {
+		if !reads {
 			a.Log.LogAttrs(r.Context(), slog.LevelInfo, "x-api", slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.String("account", caller.Account.ID), slog.String("key", caller.Key.ID), slog.Bool("done", err == nil))
 		}
