@@ -51,6 +51,23 @@ func TestRules(t *testing.T) {
 			},
 			lost: `cache_point lost "u.b"`,
 		},
+		"an effort stands for a budget": {
+			req:   canon.Request{Turns: []canon.Turn{user}, Reasoning: &canon.Effort{Level: "low", Budget: 3000}},
+			wants: []string{`"thinking":{"type":"adaptive"}`, `"effort":"low"`},
+			lost:  `reasoning.budget lost ""`,
+		},
+		"an effort stands for a budget where models think by it": {
+			req:   canon.Request{Turns: []canon.Turn{user}, Reasoning: &canon.Effort{Level: "low", Budget: 3000}},
+			to:    dialect.Target{Thinking: dialect.ThinkingEffort},
+			wants: []string{`"effort":"low"`},
+			never: []string{"thinking"},
+			lost:  `reasoning.budget lost ""`,
+		},
+		"a budget stands where the effort is not known": {
+			req:   canon.Request{Turns: []canon.Turn{user}, Reasoning: &canon.Effort{Level: "much", Budget: 3000}},
+			wants: []string{`"thinking":{"type":"adaptive"}`, `"effort":"medium"`},
+			lost:  `reasoning.effort lost "";reasoning.budget changed ""`,
+		},
 		"no longer life after a shorter": {
 			req:   canon.Request{Turns: []canon.Turn{says(canon.RoleUser, "u", text("1"), canon.CachePoint{TTL: 10 * time.Minute}, text("2"), hour)}},
 			wants: []string{`"1","cache_control":{"type":"ephemeral","ttl":"5m"}`, `"2","cache_control":{"type":"ephemeral","ttl":"5m"}`},

@@ -144,11 +144,14 @@ func (w *requestWriter) thinkByBudget(r *canon.Effort) {
 // effort says how much to think in a word. The API knows low to max.
 func (w *requestWriter) effort(r *canon.Effort) {
 	t := &w.think
+	_, known := canon.EffortBudget(r.Level)
+	if r.Level != "" && !known && !w.home {
+		w.lose(canon.WhatEffort, "", "is not known: "+clip(r.Level))
+	}
 	switch {
-	case r.Level != "":
-		if _, ok := canon.EffortBudget(r.Level); !ok && !w.home {
-			w.lose(canon.WhatEffort, "", "is not known: "+clip(r.Level))
-			return
+	case r.Level != "" && (known || w.home):
+		if r.Budget > 0 {
+			w.lose(canon.WhatBudget, "", "the effort stands for it")
 		}
 		if t.effort = canon.NearestEffort(r.Level, "low", "medium", "high", "xhigh", "max"); t.effort != r.Level {
 			w.change(canon.WhatEffort, "", "the least effort there is "+t.effort)
