@@ -1,6 +1,7 @@
 package gemini_test
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
 	"tollgate/internal/dialect/gemini"
+	"tollgate/internal/jsonedit"
 )
 
 // home reads a request of the dialect and writes it again.
@@ -104,5 +106,53 @@ func TestNewMode(t *testing.T) {
 	const body = `{"contents":[{"parts":[{"text":"hi"}]}],"tools":[{"functionDeclarations":[{"name":"f"}]}],"toolConfig":{"functionCallingConfig":{"mode":"NEW_IN_2027","allowedFunctionNames":["f"]}}}`
 	if out, lost := home(t, canon.OpGenerate, body); len(lost) > 0 || gjson.Get(out, "toolConfig.functionCallingConfig").Raw != `{"allowedFunctionNames":["f"],"mode":"NEW_IN_2027"}` {
 		t.Errorf("%s, %s", out, lossLines(lost))
+	}
+}
+
+// Parts that nobody knows are embedded at home as they came, and refused with their place where they are another vendor's.
+func TestForeignPartsOfEmbeddings(t *testing.T) {
+	for op, c := range map[canon.Op]struct{ body, at, want string }{
+		canon.OpEmbed:      {`{"content":{"parts":[{"text":"a"},{"hologram":{"x":1}}]}}`, "content.parts[1]", `{"content":{"parts":[{"text":"a"},{"hologram":{"x":1}}]}}`},
+		canon.OpBatchEmbed: {`{"requests":[{"content":{"parts":[{"text":"a"},{"hologram":{"x":1}}]}}]}`, "requests[0].content.parts[1]", `{"requests":[{"model":"models/m","content":{"parts":[{"text":"a"},{"hologram":{"x":1}}]}}]}`},
+	} {
+		req, err := gemini.New().ReadRequest(op, []byte(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := dialect.Target{Op: op, Model: "m"}
+		if out, lost, cerr := gemini.New().WriteRequest(req, to); cerr != nil || len(lost) > 0 || string(out) != c.want {
+			t.Errorf("%s at home: %s, %v, %v", op, out, lost, cerr)
+		}
+		f, ok := req.Turns[0].Blocks[1].(canon.Foreign)
+		if !ok {
+			t.Fatalf("%#v", req.Turns[0].Blocks[1])
+		}
+		f.Dialect, req.Origin = canon.OpenAIChat, canon.OpenAIChat
+		req.Turns[0].Blocks[1] = f
+		if out, _, cerr := gemini.New().WriteRequest(req, to); cerr == nil || cerr.Kind != canon.KindInvalid || cerr.Param != c.at {
+			t.Errorf("%s of another vendor's: %s, %v", op, out, cerr)
+		}
+	}
+}
+
+// Signatures that another vendor's model may have made are found in either spelling, where parts stand alone.
+func TestMixedSpellings(t *testing.T) {
+	mark := base64.StdEncoding.EncodeToString([]byte("tollgate-seal-1.anthropic.c2ln"))
+	for body, want := range map[string]bool{
+		`{"contents":[{"parts":[{"text":"a","thoughtSignature":"` + mark + `"}]}]}`:                                      true,
+		`{"contents":[{"parts":[{"text":"a","thought_signature":"` + mark + `"}]}]}`:                                     true,
+		`{"generateContentRequest":{"contents":[{"parts":[{"text":"a","thoughtSignature":"` + mark + `"}]}]}}`:           true,
+		`{"generate_content_request":{"contents":[{"parts":[{"text":"a","thought_signature":"` + mark + `"}]}]}}`:        true,
+		`{"contents":[{"parts":[{"text":"a","thoughtSignature":"c2ln"}]}]}`:                                              false,
+		`{"contents":[{"parts":[{"text":"` + mark + `"}]}]}`:                                                             false,
+		`{"contents":[{"parts":[{"functionCall":{"name":"f","args":{"thought_signature":"` + mark + `"}},"text":""}]}]}`: false,
+	} {
+		obj, err := jsonedit.Scan([]byte(body), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := gemini.New().Mixed(obj); got != want {
+			t.Errorf("%s: mixed %v", body, got)
+		}
 	}
 }

@@ -181,3 +181,24 @@ func TestListItems(t *testing.T) {
 		}
 	}
 }
+
+// A conversation of so many items can be kept and continued, and one more can't.
+func TestKeptItemsAreBounded(t *testing.T) {
+	const most = 1 << 14
+	input := func(n int) []byte {
+		return []byte(`{"model":"m","input":[` + strings.TrimSuffix(strings.Repeat(`{"role":"user","content":"a"},`, n), ",") + `]}`)
+	}
+	k, e := openairesponses.Keep(input(most), nil, []byte(`{"output":[]}`))
+	if e != nil || len(k.Items) != most {
+		t.Fatalf("%d items: %v", most, e)
+	}
+	if _, e := openairesponses.Keep(input(most+1), nil, []byte(`{"output":[]}`)); e == nil || e.Param != "input" {
+		t.Errorf("%d items are kept: %v", most+1, e)
+	}
+	if _, _, e := openairesponses.Continue([]byte(`{"input":[]}`), k); e != nil {
+		t.Errorf("%d items: %v", most, e)
+	}
+	if _, _, e := openairesponses.Continue([]byte(`{"input":"b"}`), k); e == nil || e.Param != "input" {
+		t.Errorf("%d items are continued: %v", most+1, e)
+	}
+}
