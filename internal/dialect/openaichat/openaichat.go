@@ -133,7 +133,7 @@ func generation(head *dialect.Head, body *jsonedit.Object) *canon.Error {
 	return e
 }
 
-// Edits names the upstream's model and asks for the usage of a stream.
+// Edits names the upstream's model, takes out what others have sealed, and asks for the usage of a stream.
 func (*Protocol) Edits(head dialect.Head, body *jsonedit.Object, upstreamModel string) ([]jsonedit.Edit, error) {
 	var edits []jsonedit.Edit
 	written, _, err := body.String("model")
@@ -142,6 +142,10 @@ func (*Protocol) Edits(head dialect.Head, body *jsonedit.Object, upstreamModel s
 	}
 	if written != upstreamModel { // also where none is written: an upstream's default may be another than the one we checked
 		edits = append(edits, body.Set("model", jsonedit.Quote(upstreamModel)))
+	}
+	if messages := mixedMessages(body); messages != "" {
+		left, _ := withoutForeignSeals(messages)
+		edits = append(edits, body.Set("messages", []byte(left)))
 	}
 	if !head.Stream || head.IncludeUsage {
 		return edits, nil
