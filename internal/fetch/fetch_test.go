@@ -21,7 +21,13 @@ const png = "\x89PNG\r\n\x1a\n0000"
 
 func newFetcher(t *testing.T, allow ...string) *fetch.Fetcher {
 	t.Helper()
-	s := fetch.Settings{MaxBytes: 1000, Timeout: 2 * time.Second, AtOnce: 2, Agent: "test"}
+	return newFetcherFor(t, time.Minute, allow...)
+}
+
+// newFetcherFor is one that waits no longer than timeout.
+func newFetcherFor(t *testing.T, timeout time.Duration, allow ...string) *fetch.Fetcher {
+	t.Helper()
+	s := fetch.Settings{MaxBytes: 1000, Timeout: timeout, AtOnce: 2, Agent: "test"}
 	for _, a := range allow {
 		s.Allow = append(s.Allow, netip.MustParsePrefix(a))
 	}
@@ -144,8 +150,12 @@ func TestBounds(t *testing.T) {
 	}))
 	defer s.Close()
 	defer close(stop)
-	f := newFetcher(t, "127.0.0.1/32")
 	for _, path := range []string{"/large", "/endless", "/slow", "/gzip", "/missing", "/html", "/svg"} {
+		timeout := time.Minute
+		if path == "/slow" {
+			timeout = 200 * time.Millisecond
+		}
+		f := newFetcherFor(t, timeout, "127.0.0.1/32")
 		_, e := f.Media(context.Background(), canon.Media{Kind: canon.MediaImage, URL: s.URL + path})
 		if e == nil || e.Kind != canon.KindInvalid || strings.Contains(e.Message, "secret") {
 			t.Errorf("%s: %v", path, e)
