@@ -113,6 +113,43 @@ func TestModelLimits(t *testing.T) {
 	}
 }
 
+// What the catalogue lets one account ask of a model is multiplied by the account's ratio, and by what it has
+// spent in its life; an account with a limit of its own on the model has that.
+func TestLimitRatios(t *testing.T) {
+	const bob, carl, dora = "sk-test-bob-0123456789abcdefghijklmnopqr", "sk-test-carl-0123456789abcdefghijklmnopq", "sk-test-dora-0123456789abcdefghijklmnopq"
+	yaml := accounts(t, `  - {name: alice, credit: 10, keys: [{name: main, key: `+userKey+`}]}
+  - {name: team, credit: 10, limit_ratio: "2"}
+  - {name: bob, parent: team, credit: 10, keys: [{name: main, key: `+bob+`}]}
+  - {name: carl, parent: team, credit: 10, limit_ratio: "0.1", keys: [{name: main, key: `+carl+`}]}
+  - {name: dora, credit: 10, model_limits: {"sim-*": {rpm: 3}}, keys: [{name: main, key: `+dora+`}]}
+models:
+  - {name: sim-gpt, account_rpm: 2, price: {input: "1000", output: "1000"}}
+`)
+	check := func(g *gateway, what, key string, want int) {
+		t.Helper()
+		for i := range want + 1 {
+			a := g.as(key, hello)
+			if status := map[bool]int{true: 200, false: 429}[i < want]; a.status != status {
+				t.Errorf("%s, call %d: %d %s", what, i, a.status, a.body)
+			}
+		}
+	}
+	g := startGateway(t, yaml)
+	check(g, "the catalogue's limit", userKey, 2)
+	check(g, "twice that, as the account above says", bob, 4)
+	check(g, "a part of it, at least one", carl, 1)
+	check(g, "one of its own", dora, 3)
+	for i := range 5 {
+		if a := g.asRoot("POST", "/v1/chat/completions", hello); a.status != 200 {
+			t.Errorf("root, call %d: %d %s", i, a.status, a.body)
+		}
+	}
+	g = startGateway(t, yaml, "LIMIT_RATIOS=0.005=3,9999=50")
+	check(g, "three times, once it has spent", userKey, 6)
+	check(g, "both", bob, 12)
+	check(g, "an own limit is not multiplied", dora, 3)
+}
+
 func TestAccessLists(t *testing.T) {
 	const bob, carl = "sk-test-bob-0123456789abcdefghijklmnopqr", "sk-test-carl-0123456789abcdefghijklmnopq"
 	g := startGateway(t, accounts(t, `  - {name: team, credit: 1, paths: ["/v1/*", "-/v1/embeddings"], ips: [127.0.0.1, 192.0.2.0/24]}

@@ -83,6 +83,18 @@ func TestXRefusals(t *testing.T) {
 		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"AllowModels":"gpt-[4]"}`, 400, "AllowModels"},
 		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"Resources":"chat"}`, 400, "Resources"},
 		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"ModelLimits":{"-gpt-4":{"rpm":1}}}`, 400, "ModelLimits"},
+		{a, "PUT", "/x-users/alpha-1", `{"AllowLevels":"11"}`, 400, "AllowLevels"},
+		{a, "PUT", "/x-users/alpha-1", `{"AllowLevels":{}}`, 400, "AllowLevels"},
+		{a, "PUT", "/x-users/alpha-1", `{"Days":5,"CreditGranted":-1}`, 400, "Days"},
+		{a, "PUT", "/x-users/alpha-1", `{"CreditGranted":0.000000001,"Alias":"half"}`, 400, "less than can be moved"},
+		{a, "PUT", "/x-users/alpha-1", `{"ModelLimits":[1]}`, 400, "ModelLimits must be an object"},
+		{a, "PUT", "/x-users/alpha-1", `{"Name":5}`, 400, "Name must be text"},
+		{a, "GET", "/dashboard/x-user-logs?page=0", ``, 400, "page"},
+		{a, "GET", "/v1/dashboard/billing/usage?end_date=tomorrow", ``, 400, "end_date"},
+		{a, "GET", "/v1/dashboard/billing/usage?start_date=2020-01-01&end_date=2026-01-01", ``, 400, "12 months"},
+		{a, "GET", "/dashboard/bill?date=2026-02-30", ``, 400, "date"},
+		{a, "GET", "/x-bill?start=2026-02-02&end=2026-02-01", ``, 400, "start"},
+		{xroot, "DELETE", "/x-config", `{"keys":["NOPE"]}`, 400, "NOPE"},
 		{a, "PUT", "/x-users/alpha-1", `{"DenyModels":"-gpt-4"}`, 400, "DenyModels: \"-gpt-4\""},
 		{a, "PUT", "/x-users/alpha-1", `{"DenyResources":"-/v1/files"}`, 400, "DenyResources"},
 		{a, "POST", "/x-users", `{` + good + `,"CreditGranted":5,"ModelMapper":"x"}`, 400, "ModelMapper"},
@@ -163,6 +175,12 @@ func TestXAccess(t *testing.T) {
 		{`{"Resources":"/v1/embeddings"}`, "Resources", "/v1/embeddings", 403},
 		{`{"Resources":"/v1/chat/*"}`, "Resources", "/v1/embeddings /v1/chat/*", 200},
 		{`{"Resources":"*"}`, "Resources", "*", 200},
+		{`{"Resources":"/v1/*","DenyResources":"/v1/chat/*"}`, "Resources", "/v1/* -/v1/chat/*", 403},
+		{`{"DenyResources":"*"}`, "Resources", "-*", 403},
+		{`{"Resources":"*","AllowLevels":"*"}`, "AllowLevels", "0 1 2 3 4 5 6 7 8 9 10", 200},
+		{`{"AllowLevels":[0,2]}`, "AllowLevels", "0 2", 200},
+		{`{"AllowLevels":1}`, "AllowLevels", "1", 200}, // beside its own
+		{`{"AllowLevels":""}`, "AllowLevels", "", 200},
 	} {
 		got := x.ok(xroot, "PUT", "/x-users/alpha", c.body)["User"].(map[string]any)["Updates"].(map[string]any)
 		if got[c.field] != c.want {
@@ -171,6 +189,67 @@ func TestXAccess(t *testing.T) {
 		if status := call(); status != c.status {
 			t.Errorf("after %s a call answers %d, want %d", c.body, status, c.status)
 		}
+	}
+}
+
+// Of its own account a key changes how it is called and where its bills go, and nothing else.
+func TestXSelf(t *testing.T) {
+	x := startX(t)
+	key, id := x.user(xroot, "alpha", "100")
+	for _, who := range []string{id, "alpha", "ALPHA@example.com"} {
+		got := x.ok(key, "PUT", "/x-users/"+who, `{"Name":"`+who+`","Alias":"of `+who+`","BillingEmail":"books@example.com"}`)
+		u := got["User"].(map[string]any)
+		if up := u["Updates"].(map[string]any); got["Action"] != "update" || u["ID"] != id || u["Name"] != "alpha" || u["Alias"] != "of "+who || up["BillingEmail"] != "books@example.com" || up["Balance"] != 100.0 {
+			t.Errorf("%v", got)
+		}
+	}
+	info := x.ok(key, "GET", "/dashboard/info", "")
+	if info["alias"] != "of ALPHA@example.com" || info["billing_email"] != "books@example.com" {
+		t.Errorf("%v", info)
+	}
+	x.refused(key, "PUT", "/x-users/alpha", `{"BillingEmail":"nobody"}`, 400, "BillingEmail")
+	for _, body := range []string{`{"CreditGranted":5}`, `{"Alias":"x","RPM":5}`, `{"Days":5}`, `{"Status":false}`, `{"Rates":1}`, `{"Email":"x@example.com"}`, `{"AllowModels":"*"}`} {
+		x.refused(key, "PUT", "/x-users/alpha", body, 403, "up to the account above")
+	}
+	if after := x.ok(key, "GET", "/dashboard/info", ""); after["alias"] != "of ALPHA@example.com" || after["email"] != "alpha@example.com" {
+		t.Errorf("%v", after)
+	}
+}
+
+// An account that may only call manages none; the original's numbers for roles are marks.
+func TestXRoles(t *testing.T) {
+	x := startX(t)
+	key, _ := x.user(xroot, "alpha", "100")
+	x.user(key, "alpha-1", "10")
+	role := func(body string) any {
+		t.Helper()
+		return x.ok(xroot, "PUT", "/x-users/alpha", body)["User"].(map[string]any)["Updates"].(map[string]any)["Role"]
+	}
+	if got := role(`{"Role":"caller"}`); got != "caller" {
+		t.Errorf("role %v", got)
+	}
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/x-users", `{"Name":"alpha-2","Email":"alpha-2@example.com","CreditGranted":5}`},
+		{"PUT", "/x-users/alpha-1", `{"RPM":5}`},
+		{"PUT", "/x-users/alpha-1", `{"CreditGranted":5}`},
+		{"PUT", "/x-users/alpha-1", `{"CreditGranted":-5}`},
+		{"DELETE", "/x-users/alpha-1", ``},
+	} {
+		x.refused(key, c.method, c.path, c.body, 403, "not manage accounts")
+	}
+	if status := x.as(key, "POST", "/v1/chat/completions", hello).status; status != 200 {
+		t.Errorf("a call: %d", status)
+	}
+	if got := role(`{"Role":7}`); got != 7.0 {
+		t.Errorf("role %v", got)
+	}
+	x.refused(key, "DELETE", "/x-users/alpha-1", "", 403, "not manage accounts")
+	if got := role(`{"Role":"manager"}`); got != 7.0 { // the mark stays what is shown
+		t.Errorf("role %v", got)
+	}
+	x.ok(key, "DELETE", "/x-users/alpha-1", "")
+	for _, body := range []string{`{"Role":"king"}`, `{"Role":-1}`, `{"Role":1.5}`, `{"Role":true}`, `{"Role":[]}`} {
+		x.refused(xroot, "PUT", "/x-users/alpha", body, 400, "Role must be")
 	}
 }
 
