@@ -146,7 +146,13 @@ place). It is written by ` + "`make generate`" + ` from the code and the fixture
 
 What was lost or changed is told with every call: in the header ` + "`X-Tollgate-Loss`" + ` (path in the client's own words, feature, kind; what happens at
 many places is told once, with their number), in the record of the call and in the metric ` + "`tollgate_translation_losses_total`" + `. With the header ` + "`X-Tollgate-Strict: true`" + `, or ` + "`strict`" + ` set on the key or the model, a call whose request would lose or
-change something goes to a channel that carries it, or else is refused with the place's name; what an answer loses is told. Where client and channel speak the same dialect nothing is translated: the bytes pass.
+change something goes to a channel that carries it, or else is refused with the place's name. Strict is about requests: an answer has been made and has to be paid for, so what it loses is told, never refused. Of an answer
+that is not streamed the header tells all; the headers of a stream leave with its first content, so what is lost after that is told by the record and the metric alone. Where client
+and channel speak the same dialect nothing is translated: the bytes pass, but for thoughts in the conversation that another vendor's model has sealed. They stay behind, which is told and no
+reason for strict to refuse, and so is a placeholder for a signature that Gemini models want of a call which has none.
+
+While a model that has begun to stream is silent, Claude clients get the ` + "`ping`" + ` events of their API and OpenAI's get comments (` + "`PING_AFTER`" + `). Gemini's get neither: Google's API sends none,
+and its SDKs for Go and JavaScript break, or broke, on both.
 
 Some vendors know more than their dialect (see ` + "`knows`" + ` in the providers' data); these tables are for one that does not.
 `
