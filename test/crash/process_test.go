@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,7 +48,8 @@ func spawn(t *testing.T, name string, env []string, args ...string) *child {
 	t.Cleanup(func() {
 		c.kill()
 		if t.Failed() {
-			t.Logf("the last words of %s:\n%s", name, c.tail(1500))
+			words := slices.DeleteFunc(c.lines(""), func(line string) bool { return strings.Contains(line, `"msg":"call"`) })
+			t.Logf("the last words of %s:\n%s", name, strings.Join(words[max(0, len(words)-8):], ""))
 		}
 	})
 	return c
