@@ -3,51 +3,101 @@ package http1
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 )
 
-// maxHead bounds the memory that is kept for the next request.
-const maxHead = 64 << 10
+// Sizes in bytes.
+const (
+	small   = 16 << 10 // up to here a body leaves with its head in one write; a larger one while the answer is awaited
+	maxKept = 64 << 10 // memory that is kept for the next request
+)
 
-// head returns the head of req as it is sent. What could end a line within it is refused.
-func (t *Transport) head(req *http.Request) (*[]byte, error) {
+// message is a request on its way.
+type message struct {
+	first []byte        // the head, with the body if it is small
+	rest  io.ReadCloser // a large body, nil once it has gone
+}
+
+// message returns the message that req is, and closes a body that is small. If it fails it closes any body.
+func (t *Transport) message(req *http.Request) (*message, error) {
+	m, ok := t.messages.Get().(*message)
+	if !ok {
+		m = &message{first: make([]byte, 0, 2<<10)}
+	}
+	first, err := appendHead(m.first[:0], req)
+	m.first = first
+	switch {
+	case bodyless(req):
+	case err != nil || req.ContentLength > small:
+		m.rest = req.Body
+	default:
+		err = copyBody(&limited{to: (*appender)(&m.first), left: req.ContentLength}, req.Body)
+	}
+	if err != nil {
+		t.free(m)
+		return nil, err
+	}
+	return m, nil
+}
+
+// free closes a body that has not gone and keeps the memory for the next message.
+func (t *Transport) free(m *message) {
+	if m.rest != nil {
+		_ = m.rest.Close() // it was only read, or not even that
+		m.rest = nil
+	}
+	if cap(m.first) <= maxKept {
+		t.messages.Put(m)
+	}
+}
+
+func bodyless(req *http.Request) bool { return req.Body == nil || req.Body == http.NoBody }
+
+// appender is a slice that is written to.
+type appender []byte
+
+// Write appends p.
+func (a *appender) Write(p []byte) (int, error) {
+	*a = append(*a, p...)
+	return len(p), nil
+}
+
+// appendHead appends the head of req as it is sent. What could end a line within it is refused.
+func appendHead(b []byte, req *http.Request) ([]byte, error) {
 	if !Fits(req.URL) {
-		return nil, fmt.Errorf("%q can't be reached by plain HTTP", req.URL.Redacted())
+		return b, fmt.Errorf("%q can't be reached by plain HTTP", req.URL.Redacted())
 	}
-	if req.ContentLength < 0 || req.ContentLength == 0 && req.Body != nil && req.Body != http.NoBody {
-		return nil, errors.New("the length of the body must be known")
-	}
-	kept, ok := t.heads.Get().(*[]byte)
-	if !ok || cap(*kept) > maxHead {
-		kept = new([]byte)
-		*kept = make([]byte, 0, 2<<10)
+	bodied := req.ContentLength > 0
+	if req.ContentLength < 0 || bodied && bodyless(req) {
+		return b, errors.New("the length of the body must be known, and the body be there")
 	}
 	host := req.Host
 	if host == "" {
 		host = req.URL.Host
 	}
 	uri := req.URL.RequestURI()
-	if !isToken(req.Method) || !visible(uri) || !visible(host) {
-		return nil, errors.New("method, host and path of a request must be visible ASCII characters")
+	if !isToken(req.Method) || !isWord(uri) || !visible(host) {
+		return b, errors.New("method, host and path of a request must not contain spaces or control characters")
 	}
-	b := append((*kept)[:0], req.Method...)
+	b = append(b, req.Method...)
 	b = append(b, ' ')
 	b = append(b, uri...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, host...)
 	b = append(b, "\r\n"...)
 	for name, values := range req.Header {
-		switch name {
+		switch http.CanonicalHeaderKey(name) {
 		case "Host", "Content-Length", "Transfer-Encoding", "Trailer", "Connection":
-			continue // the transport's own
+			continue // the transport's own, however they are written
 		}
 		if !isToken(name) {
-			return nil, fmt.Errorf("%q can't be the name of a header", name)
+			return b, fmt.Errorf("%q can't be the name of a header", name)
 		}
 		for _, v := range values {
 			if !isValue(v) {
-				return nil, fmt.Errorf("the value of the header %s has characters that can't stand there", name)
+				return b, fmt.Errorf("the value of the header %s has characters that can't stand there", name)
 			}
 			b = append(b, name...)
 			b = append(b, ": "...)
@@ -55,7 +105,11 @@ func (t *Transport) head(req *http.Request) (*[]byte, error) {
 			b = append(b, "\r\n"...)
 		}
 	}
-	if req.Body != nil || req.Method != http.MethodGet && req.Method != http.MethodHead {
+	switch req.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch: // these say so if they have none
+		bodied = true
+	}
+	if bodied {
 		b = append(b, "Content-Length: "...)
 		b = strconv.AppendInt(b, req.ContentLength, 10)
 		b = append(b, "\r\n"...)
@@ -63,14 +117,23 @@ func (t *Transport) head(req *http.Request) (*[]byte, error) {
 	if req.Close {
 		b = append(b, "Connection: close\r\n"...)
 	}
-	*kept = append(b, "\r\n"...)
-	return kept, nil
+	return append(b, "\r\n"...), nil
 }
 
 // visible reports whether s has visible ASCII characters alone.
 func visible(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isWord reports whether s has no spaces and no control characters.
+func isWord(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] == 0x7f {
 			return false
 		}
 	}

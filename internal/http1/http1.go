@@ -13,8 +13,6 @@ package http1
 import (
 	"bufio"
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -28,78 +26,61 @@ import (
 // It is an [http.RoundTripper] and may be used by many at once.
 type Transport struct {
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
-	MaxHead   int64         // bytes of an answer's head
+	MaxHead   int64         // bytes of an answer's head, with those that only say that one will come
 	MaxIdle   int           // connections to one host that wait for a call
+	MaxWait   int           // connections to all hosts that do
 	IdleTime  time.Duration // so long they wait
 	ReadBytes int           // buffer of a connection
 
-	mu    sync.Mutex
-	idle  map[string][]*conn // by host, in the order in which they came
-	sweep *time.Timer        // runs while some wait
-	heads sync.Pool          // *[]byte
+	messages sync.Pool // *message
+	idle     idle
 }
 
 // RoundTrip sends req, whose body must have a known length, and returns the answer as soon as its head is
-// there. The answer's body ends with an error when the context of req does. It closes the body of req, for
-// large ones possibly after it has returned.
+// there. Reading the answer's body fails once the context of req is done. It closes the body of req, that of
+// a large one possibly after it has returned.
 //
-// A call is sent a second time only if the upstream can't have seen it: over another connection, when
-// one that had waited turned out to be closed; calls that may be repeated also when it closes without an answer.
+// A call is sent a second time only if the upstream can't have seen it, because nothing could be written to a
+// connection that had waited, or if it does no harm twice and such a connection closed without an answer.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	head, err := t.head(req)
+	m, err := t.message(req)
 	if err != nil {
-		return nil, errors.Join(err, closeBody(req))
+		return nil, err
 	}
-	defer t.heads.Put(head)
+	defer t.free(m)
 	for {
+		if req.Context().Err() != nil {
+			return nil, context.Cause(req.Context())
+		}
 		c, err := t.take(req)
 		if err != nil {
-			return nil, errors.Join(err, closeBody(req))
+			return nil, err
 		}
-		resp, unseen, err := c.exchange(req, head)
-		if err == nil || !unseen || !c.used || req.Context().Err() != nil {
+		resp, again, err := c.exchange(req, m)
+		if err == nil || !again || !c.used {
 			return resp, err
 		}
-		if req.Body != nil && req.Body != http.NoBody {
-			if req.GetBody == nil {
-				return nil, err
-			}
-			again := *req
-			if again.Body, err = req.GetBody(); err != nil {
-				return nil, fmt.Errorf("read the request again: %w", err)
-			}
-			req = &again
-		}
 	}
-}
-
-func closeBody(req *http.Request) error {
-	if req.Body == nil {
-		return nil
-	}
-	return req.Body.Close()
 }
 
 // Fits reports whether calls to u can be made here.
 func Fits(u *url.URL) bool {
-	return u.Scheme == "http" && visible(u.Host) && !strings.ContainsRune(u.Host, '%') // a zone is not for the Host header
+	return u != nil && u.Scheme == "http" && visible(u.Host) && !strings.ContainsRune(u.Host, '%') // a zone is not for the Host header
 }
+
+// CloseIdleConnections closes the connections that wait for a call.
+func (t *Transport) CloseIdleConnections() { closeAll(t.idle.clear()) }
 
 // take returns a connection to the host of req: the one that has waited for the shortest time, or a new one.
 func (t *Transport) take(req *http.Request) (*conn, error) {
 	host := req.URL.Host
 	for {
-		t.mu.Lock()
-		waiting := t.idle[host]
-		if len(waiting) == 0 {
-			t.mu.Unlock()
+		c := t.idle.newest(host)
+		if c == nil {
 			break
 		}
-		c := waiting[len(waiting)-1]
-		waiting[len(waiting)-1] = nil
-		t.idle[host] = waiting[:len(waiting)-1]
-		t.mu.Unlock()
-		if c.quiet() {
+		// By the clock on the wall, which goes on while the machine sleeps.
+		if time.Since(c.since.Round(0)) < t.IdleTime && c.quiet() {
 			return c, nil
 		}
 		c.close()
@@ -114,9 +95,10 @@ func (t *Transport) take(req *http.Request) (*conn, error) {
 	}
 	c := &conn{t: t, host: host, nc: nc}
 	c.hangUp = c.close
+	c.hangUp = c.close
 	c.br = bufio.NewReaderSize(c, t.ReadBytes)
 	if s, ok := nc.(syscall.Conn); ok {
-		if raw, err := s.SyscallConn(); err == nil { // else it is not looked at, and serves one call
+		if raw, err := s.SyscallConn(); err == nil { // else it can't be looked at, and serves one call
 			c.raw, c.look = raw, c.lookAt
 		}
 	}
@@ -126,66 +108,7 @@ func (t *Transport) take(req *http.Request) (*conn, error) {
 // put keeps a connection for the next call.
 func (t *Transport) put(c *conn) {
 	c.used, c.since = true, time.Now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	waiting := t.idle[c.host]
-	if len(waiting) >= t.MaxIdle {
-		c.close()
-		return
-	}
-	if t.idle == nil {
-		t.idle = map[string][]*conn{}
-	}
-	t.idle[c.host] = append(waiting, c)
-	if t.sweep == nil {
-		t.sweep = time.AfterFunc(t.IdleTime, t.closeOld)
-	}
-}
-
-// closeOld closes the connections that have waited for too long.
-func (t *Transport) closeOld() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.sweep == nil {
-		return
-	}
-	next := time.Duration(0)
-	for host, waiting := range t.idle {
-		old := 0
-		for old < len(waiting) && time.Since(waiting[old].since) >= t.IdleTime {
-			waiting[old].close()
-			old++
-		}
-		if old == len(waiting) {
-			delete(t.idle, host)
-			continue
-		}
-		n := copy(waiting, waiting[old:])
-		clear(waiting[n:])
-		t.idle[host] = waiting[:n]
-		if left := t.IdleTime - time.Since(waiting[0].since); next == 0 || left < next {
-			next = max(left, time.Millisecond)
-		}
-	}
-	if next == 0 {
-		t.sweep = nil
-		return
-	}
-	t.sweep.Reset(next)
-}
-
-// CloseIdleConnections closes the connections that wait for a call.
-func (t *Transport) CloseIdleConnections() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, waiting := range t.idle {
-		for _, c := range waiting {
-			c.close()
-		}
-	}
-	t.idle = nil
-	if t.sweep != nil {
-		t.sweep.Stop()
-		t.sweep = nil
+	if over := t.idle.add(c); over != nil {
+		over.close()
 	}
 }

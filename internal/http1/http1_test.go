@@ -25,8 +25,8 @@ type transport struct {
 	dials atomic.Int64
 }
 
-func newTransport(t *testing.T) *transport {
-	tr := &transport{Transport: http1.Transport{MaxHead: 64 << 10, MaxIdle: 16, IdleTime: time.Minute, ReadBytes: 4 << 10}}
+func newTransport(t testing.TB) *transport {
+	tr := &transport{Transport: http1.Transport{MaxHead: 64 << 10, MaxIdle: 16, MaxWait: 64, IdleTime: time.Minute, ReadBytes: 4 << 10}}
 	tr.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		tr.dials.Add(1)
 		return new(net.Dialer).DialContext(ctx, network, address)
@@ -36,7 +36,7 @@ func newTransport(t *testing.T) *transport {
 }
 
 // request makes a POST with a body, or a GET without one.
-func request(t *testing.T, ctx context.Context, to, body string) *http.Request {
+func request(t testing.TB, ctx context.Context, to, body string) *http.Request {
 	t.Helper()
 	method, from := http.MethodGet, io.Reader(nil)
 	if body != "" {
