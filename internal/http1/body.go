@@ -53,14 +53,14 @@ type outgoing struct {
 func (c *conn) send(from io.ReadCloser, size int64) *outgoing {
 	o := &outgoing{done: make(chan struct{})}
 	go func() {
-		defer close(o.done)
 		to := limited{to: c.nc, left: size}
-		if o.err = copyBody(&to, from); o.err == nil {
-			return
-		}
-		if to.failed {
+		o.err = copyBody(&to, from)
+		close(o.done) // first, for whoever learns of it by what follows
+		switch {
+		case o.err == nil: // the connection may be another call's by now
+		case to.failed:
 			c.refused()
-		} else {
+		default:
 			c.close() // half a request has no answer
 		}
 	}()
