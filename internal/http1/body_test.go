@@ -45,7 +45,8 @@ func upstream(t *testing.T, serve func(ctx context.Context, c *net.TCPConn)) (to
 func TestLargeBodiesEnd(t *testing.T) {
 	const size = 8 << 20 // more than the kernel takes
 	broken := errors.New("broken")
-	whole := func() io.Reader { return strings.NewReader(strings.Repeat("x", size)) }
+	all := strings.Repeat("x", size)
+	whole := func() io.Reader { return strings.NewReader(all) }
 	for name, v := range map[string]struct {
 		serve  func(ctx context.Context, c *net.TCPConn)
 		from   func() io.Reader

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,11 +14,11 @@ import (
 type shut struct {
 	net.Conn
 
-	closed bool
+	closed atomic.Bool
 }
 
 func (s *shut) Close() error {
-	s.closed = true
+	s.closed.Store(true)
 	return nil
 }
 
@@ -29,7 +30,7 @@ func TestIdleConnectionsGoWithTheirTime(t *testing.T) {
 		open := func() (left []int) {
 			synctest.Wait()
 			for i, c := range all {
-				if !c.nc.(*shut).closed {
+				if !c.nc.(*shut).closed.Load() {
 					left = append(left, i)
 				}
 			}
