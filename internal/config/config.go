@@ -51,7 +51,7 @@ type Config struct {
 	MaxBodyBytes   int64 `env:"MAX_BODY_BYTES" default:"64MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest request body; a larger one is refused with 413."`
 	MaxAnswerBytes int64 `env:"MAX_ANSWER_BYTES" default:"128MiB" is:"size" min:"1KiB" max:"4GiB" doc:"Largest answer of a provider that is not streamed."`
 	MaxEventBytes  int64 `env:"MAX_EVENT_BYTES" default:"16MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest single event of a streamed answer."`
-	DefaultOutput  int64 `env:"DEFAULT_OUTPUT_TOKENS" default:"4096" min:"1" max:"10000000" doc:"Output tokens that are reserved, in money, for a call whose client names no maximum."`
+	DefaultOutput  int64 `env:"DEFAULT_OUTPUT_TOKENS" default:"4096" min:"1" max:"10000000" doc:"Output tokens that are reserved, in money and of token limits, for a call whose client names no maximum; of a smaller limit all that it has."`
 
 	SharingAlert int `env:"IP_GROUPS_THRESHOLD" min:"0" max:"10000" doc:"Accounts that call from one address within an hour before the operator is told; 0: never. Loopback and TRUSTED_PROXIES are not watched."`
 	SharingBan   int `env:"IP_GROUPS_BAN_THRESHOLD" min:"0" max:"10000" doc:"Accounts that call from one address within an hour before the address is refused for an hour; 0: never. Set TRUSTED_PROXIES first when clients come through a proxy."`
