@@ -80,6 +80,10 @@ func (*Protocol) Field(what canon.What) string {
 	switch what {
 	case canon.WhatToolChoice, canon.WhatToolAllowed:
 		return "tool_choice"
+	case canon.WhatTool:
+		return "tools"
+	case canon.WhatEmptyTurn, canon.WhatSystemPosition:
+		return "messages"
 	case canon.WhatParallelTools:
 		return "tool_choice.disable_parallel_tool_use"
 	case canon.WhatMaxOutput:

@@ -13,6 +13,8 @@ var _ dialect.Translator = (*Protocol)(nil)
 // Field returns how Google's API names a feature that stands at the top of a request.
 func (*Protocol) Field(what canon.What) string {
 	switch what {
+	case canon.WhatEmptyTurn, canon.WhatSystemPosition:
+		return "contents"
 	case canon.WhatMaxOutput:
 		return "generationConfig.maxOutputTokens"
 	case canon.WhatN:

@@ -38,6 +38,12 @@ func (*Protocol) Field(what canon.What) string {
 		return "parallel_tool_calls"
 	case canon.WhatToolAllowed:
 		return "tool_choice"
+	case canon.WhatTool:
+		return "tools"
+	case canon.WhatPrevious:
+		return "previous_response_id"
+	case canon.WhatEmptyTurn, canon.WhatSystemPosition:
+		return "messages"
 	case canon.WhatMaxOutput:
 		return "max_completion_tokens"
 	case canon.WhatFormat, canon.WhatFormatSchema, canon.WhatFormatStrict, canon.WhatFormatName:

@@ -164,6 +164,10 @@ func (*Protocol) Field(what canon.What) string {
 	switch what {
 	case canon.WhatToolChoice, canon.WhatToolAllowed:
 		return "tool_choice"
+	case canon.WhatTool:
+		return "tools"
+	case canon.WhatEmptyTurn:
+		return "input"
 	case canon.WhatParallelTools:
 		return "parallel_tool_calls"
 	case canon.WhatMaxOutput:

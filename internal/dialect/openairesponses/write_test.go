@@ -28,7 +28,7 @@ func TestWriteRefuses(t *testing.T) {
 		"no base64":                 {[]canon.Turn{turn(canon.RoleUser, canon.Media{Kind: canon.MediaImage, MIME: "image/png", Data: "a b\"c"})}, nil, "messages[0].content[0]"},
 		"base64 cut off":            {[]canon.Turn{turn(canon.RoleUser, canon.Media{Kind: canon.MediaFile, Data: "AAAAA"})}, nil, "messages[0].content[0]"},
 		"an image that is none":     {[]canon.Turn{turn(canon.RoleUser, canon.Media{Kind: canon.MediaImage, MIME: "text/html", Data: "AAAA"})}, nil, "messages[0].content[0]"},
-		"a tool's name":             {nil, []canon.Tool{{Name: "a b", At: "tools[0]"}}, "tools[0].name"},
+		"a tool's name":             {nil, []canon.Tool{{Name: "a b", At: "tools[0]"}}, "tools[0]"},
 	} {
 		req := &canon.Request{Origin: canon.Anthropic, Turns: c.turns, Tools: c.tools}
 		_, _, e := openairesponses.New().WriteRequest(req, dialect.Target{Op: canon.OpGenerate, Model: "m"})

@@ -206,7 +206,7 @@ func (w *requestWriter) tool(t *canon.Tool) {
 		w.lose(canon.WhatToolHosted, t.At, "the Responses API has no such tool")
 		return
 	case !w.home && !isName(t.Name):
-		w.refuse(t.At+".name", "The name of the tool %q holds what the model's API does not take: use letters, digits, _ and -, at most %d.", clipped(t.Name), maxName)
+		w.refuse(t.At, "The name of the tool %q holds what the model's API does not take: use letters, digits, _ and -, at most %d.", clipped(t.Name), maxName)
 		return
 	}
 	w.comma()
