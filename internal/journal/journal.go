@@ -93,6 +93,7 @@ type Journal struct {
 	reading sync.Mutex // guards the reader's open file; taken before mu
 	reader  *os.File   // may be nil
 	readNum int64      // number of the segment that reader reads
+	readBuf []byte     // what the last Read returned records of
 
 	dirty   atomic.Bool   // something was written since the last Sync
 	wake    chan struct{} // tells the keeper: dirty, or broken

@@ -11,7 +11,7 @@ import (
 // been read, and then next may still differ from pos. Everything that Append acknowledged is seen.
 //
 // A pos in a segment that was pruned goes on at the oldest one there is: compare with Start. The
-// records are the caller's. Damage is a *CorruptError.
+// records are valid until the next Read. Damage is a *CorruptError.
 func (j *Journal) Read(pos Position, limit, bytes int) (records [][]byte, next Position, err error) {
 	j.reading.Lock()
 	defer j.reading.Unlock()
@@ -67,7 +67,11 @@ func (j *Journal) readSegment(seg segment, pos Position, limit, bytes int) (reco
 		j.reader, j.readNum = f, seg.number
 	}
 	available := seg.size - pos.Offset
-	data := make([]byte, min(available, int64(max(bytes, recordHeader))))
+	size := int(min(available, int64(max(bytes, recordHeader))))
+	if cap(j.readBuf) < size {
+		j.readBuf = make([]byte, size)
+	}
+	data := j.readBuf[:size]
 	if _, err := j.reader.ReadAt(data, pos.Offset); err != nil {
 		return nil, pos, fmt.Errorf("journal: read %s: %w", j.reader.Name(), err)
 	}

@@ -31,6 +31,7 @@ type Book struct {
 	buffers  sync.Pool    // *[]byte
 	progress progress
 	recent   recent
+	batch    []Call // of the drain, used again
 	soft     warnings
 
 	work chan struct{} // tells the drain that there is something to read

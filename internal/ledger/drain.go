@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	batchRecords = 500
+	batchRecords = 512 // a size that the store has a statement for
 	batchBytes   = 1 << 20
 	gatherTime   = 250 * time.Millisecond // how long a settled call may wait for others
 	applyTimeout = 15 * time.Second
@@ -172,17 +172,11 @@ func (b *Book) carry(pos journal.Position, limit int) (next journal.Position, n 
 	if next == pos {
 		return pos, 0, nil
 	}
-	calls := make([]Call, 0, len(records))
-	for _, r := range records {
-		call, err := b.recall(r)
-		if err != nil {
-			if err := b.quarantine(r, err); err != nil {
-				return pos, 0, err
-			}
-			continue
-		}
-		calls = append(calls, call)
+	calls, err := b.recallAll(records)
+	if err != nil {
+		return pos, 0, err
 	}
+	defer clear(calls) // what they refer to is not kept until the next batch
 	if len(calls) > 0 {
 		b.progress.oldest.Store(calls[0].AtMillis)
 	}
@@ -242,6 +236,23 @@ func (r *recent) take(id []byte) (Call, bool) {
 		delete(r.byID, string(id))
 	}
 	return call, ok
+}
+
+// recallAll returns the calls of records, and sets aside what is none. They are valid until the next batch.
+func (b *Book) recallAll(records [][]byte) ([]Call, error) {
+	calls := b.batch[:0]
+	for _, r := range records {
+		call, err := b.recall(r)
+		if err != nil {
+			if err := b.quarantine(r, err); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		calls = append(calls, call)
+	}
+	b.batch = calls
+	return calls, nil
 }
 
 // recall returns the call of a record, from memory if it is there.

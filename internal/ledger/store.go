@@ -41,7 +41,7 @@ type Store interface {
 	// Apply writes calls, in order, with their entries, card balances, debts, counters, roll-ups and
 	// owners of stored objects, and moves the journal position of node to pos, all in one transaction.
 	// A call whose id is already there changes nothing. Money moves by Teller.Charge; calls of root are
-	// recorded and rolled up but move none. Without calls only the position moves.
+	// recorded and rolled up but move none. Without calls only the position moves. The calls stay the caller's.
 	Apply(ctx context.Context, node string, calls []Call, pos Position) error
 
 	// JournalPosition returns where the journal of node was applied up to; zero if never.

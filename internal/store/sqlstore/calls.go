@@ -137,51 +137,68 @@ var errSomeKnown = errors.New("some calls are there already")
 // none is there; so unless it is told to sort them, it takes that for granted, and answers
 // errSomeKnown when it was wrong.
 func insertCalls(ctx context.Context, tx *txn, calls []ledger.Call, sort bool) ([]ledger.Call, error) {
-	rows := make([][]any, 0, len(calls))
-	seen := make(map[string]bool, len(calls))
-	for i := range calls {
-		c := &calls[i]
-		if seen[c.ID] {
-			continue
-		}
-		seen[c.ID] = true
-		doc := string(c.Document)
-		if doc == "" {
-			var err error
-			if doc, err = toJSON(c); err != nil {
-				return nil, fmt.Errorf("call %s: %w", c.ID, err)
-			}
-		}
-		rows = append(rows, []any{c.ID, c.AtMillis, c.AccountID, indexed(c.KeyID), indexed(c.Model), indexed(c.ChannelID), failed(c), c.Quarantine != "", doc})
+	args, err := callRows(calls)
+	if err != nil {
+		return nil, err
 	}
-	if !sort {
-		const insert = `
+	const insert = `
 		INSERT INTO calls (id, at_ms, account_id, key_id, model, channel_id, failed, quarantined, doc) VALUES {rows}
 		ON CONFLICT (id) DO NOTHING`
-		n, err := countMany(ctx, tx, insert, rows)
+	if !sort {
+		n, err := countMany(ctx, tx, insert, callColumns, args)
 		if err == nil && n < int64(len(calls)) {
 			err = errSomeKnown
 		}
 		return calls, err
 	}
-	ids, err := queryMany(ctx, tx, scanString, `
-		INSERT INTO calls (id, at_ms, account_id, key_id, model, channel_id, failed, quarantined, doc) VALUES {rows}
-		ON CONFLICT (id) DO NOTHING RETURNING id`, rows)
+	fresh := make(map[string]bool, len(calls))
+	err = eachChunkOf(tx.engine, insert+` RETURNING id`, callColumns, args, func(query string, args []any) error {
+		ids, err := collect(ctx, tx, scanString, query, args...)
+		for _, id := range ids {
+			fresh[id] = true
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	clear(seen)
-	for _, id := range ids {
-		seen[id] = true
-	}
-	fresh := make([]ledger.Call, 0, len(ids))
+	list := make([]ledger.Call, 0, len(fresh))
 	for i := range calls {
-		if seen[calls[i].ID] {
-			seen[calls[i].ID] = false
-			fresh = append(fresh, calls[i])
+		if fresh[calls[i].ID] {
+			delete(fresh, calls[i].ID) // of two with the same id the first was stored
+			list = append(list, calls[i])
 		}
 	}
-	return fresh, nil
+	return list, nil
+}
+
+const callColumns = 9
+
+// callRows returns the columns of calls, one row behind the other.
+func callRows(calls []ledger.Call) ([]any, error) {
+	var docs strings.Builder // one piece of memory for all
+	size := 0
+	for i := range calls {
+		size += len(calls[i].Document)
+	}
+	docs.Grow(size)
+	args := make([]any, 0, len(calls)*callColumns)
+	for i := range calls {
+		c := &calls[i]
+		doc := ""
+		if len(c.Document) > 0 {
+			from := docs.Len()
+			docs.Write(c.Document)
+			doc = docs.String()[from:]
+		} else {
+			var err error
+			if doc, err = toJSON(c); err != nil {
+				return nil, fmt.Errorf("call %s: %w", c.ID, err)
+			}
+		}
+		args = append(args, c.ID, c.AtMillis, c.AccountID, indexed(c.KeyID), indexed(c.Model), indexed(c.ChannelID), failed(c), c.Quarantine != "", doc)
+	}
+	return args, nil
 }
 
 // failed reports whether a call counts as an error.

@@ -107,8 +107,11 @@ type rowQuerier interface {
 // withoutForgotten leaves out calls that are so old that they may have been stored, charged and removed: a
 // journal that comes back after that long must not charge them again.
 func withoutForgotten(ctx context.Context, tx *txn, calls []ledger.Call) ([]ledger.Call, error) {
-	oldest := slices.MinFunc(calls, func(a, b ledger.Call) int { return int(min(1, max(-1, a.AtMillis-b.AtMillis))) })
-	if time.Since(instant(oldest.AtMillis)) < ledger.LeastKept {
+	oldest := calls[0].AtMillis
+	for i := range calls {
+		oldest = min(oldest, calls[i].AtMillis)
+	}
+	if time.Since(instant(oldest)) < ledger.LeastKept {
 		return calls, nil
 	}
 	from, err := keptFrom(ctx, tx)

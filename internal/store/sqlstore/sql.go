@@ -66,10 +66,10 @@ func execMany(ctx context.Context, tx *txn, query string, rows [][]any) error {
 	})
 }
 
-// countMany is execMany that counts the rows it changed.
-func countMany(ctx context.Context, tx *txn, query string, rows [][]any) (int64, error) {
+// countMany is execMany that counts the rows it changed. The rows have this width and stand one behind the other.
+func countMany(ctx context.Context, tx *txn, query string, width int, args []any) (int64, error) {
 	var n int64
-	err := eachChunk(tx.engine, query, rows, func(query string, args []any) error {
+	err := eachChunkOf(tx.engine, query, width, args, func(query string, args []any) error {
 		r, err := tx.ExecContext(ctx, query, args...)
 		if err != nil {
 			return err
@@ -95,22 +95,29 @@ func queryMany[T any](ctx context.Context, tx *txn, scan func(scanner) (T, error
 // eachChunk runs a statement for as many rows at a time as fit. Few different sizes keep few prepared
 // statements in PostgreSQL; the largest stays below SQLite's 32,766 parameters.
 func eachChunk(engine migrations.Engine, query string, rows [][]any, run func(query string, args []any) error) error {
-	for _, size := range [...]int{256, 64, 16, 4, 1} {
-		if len(rows) < size {
+	if len(rows) == 0 {
+		return nil
+	}
+	width := len(rows[0])
+	args := make([]any, 0, len(rows)*width)
+	for _, row := range rows {
+		args = append(args, row...)
+	}
+	return eachChunkOf(engine, query, width, args, run)
+}
+
+// eachChunkOf is eachChunk for rows of this width that stand one behind the other.
+func eachChunkOf(engine migrations.Engine, query string, width int, args []any, run func(query string, args []any) error) error {
+	for _, size := range [...]int{512, 256, 64, 16, 4, 1} {
+		if len(args) < size*width {
 			continue
 		}
-		width := len(rows[0])
 		text := strings.Replace(query, "{rows}", brackets(engine, size, width), 1)
-		args := make([]any, 0, size*width)
-		for len(rows) >= size {
-			args = args[:0]
-			for _, row := range rows[:size] {
-				args = append(args, row...)
-			}
-			if err := run(text, args); err != nil {
+		for len(args) >= size*width {
+			if err := run(text, args[:size*width]); err != nil {
 				return err
 			}
-			rows = rows[size:]
+			args = args[size*width:]
 		}
 	}
 	return nil
