@@ -207,71 +207,77 @@ const maxRecent = 4 * batchRecords
 // decode what this process has just encoded.
 type recent struct {
 	mu   sync.Mutex
-	byID map[string]Call
+	byID map[string]*Call
+	free []*Call // to be used again; empty
 }
 
 func (r *recent) put(call *Call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.byID == nil {
-		r.byID = map[string]Call{}
+		r.byID = map[string]*Call{}
 	}
-	if len(r.byID) < maxRecent {
-		r.byID[call.ID] = *call
+	if len(r.byID) >= maxRecent || r.byID[call.ID] != nil {
+		return
 	}
+	kept := new(Call)
+	if n := len(r.free); n > 0 {
+		kept, r.free = r.free[n-1], r.free[:n-1]
+	}
+	*kept = *call
+	r.byID[call.ID] = kept
 }
 
 func (r *recent) drop(id string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.byID, id)
+	r.take([]byte(id), &Call{})
 }
 
-// take returns the call with this id and forgets it.
-func (r *recent) take(id []byte) (Call, bool) {
+// take sets call to the one with this id and forgets it; it is false if it is not there.
+func (r *recent) take(id []byte, call *Call) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	call, ok := r.byID[string(id)]
-	if ok {
-		delete(r.byID, string(id))
+	kept := r.byID[string(id)]
+	if kept == nil {
+		return false
 	}
-	return call, ok
+	delete(r.byID, string(id))
+	*call, *kept = *kept, Call{}
+	r.free = append(r.free, kept)
+	return true
 }
 
 // recallAll returns the calls of records, and sets aside what is none. They are valid until the next batch.
 func (b *Book) recallAll(records [][]byte) ([]Call, error) {
 	calls := b.batch[:0]
 	for _, r := range records {
-		call, err := b.recall(r)
-		if err != nil {
+		calls = append(calls, Call{})
+		if err := b.recall(r, &calls[len(calls)-1]); err != nil {
 			if err := b.quarantine(r, err); err != nil {
 				return nil, err
 			}
-			continue
+			calls = calls[:len(calls)-1]
 		}
-		calls = append(calls, call)
 	}
 	b.batch = calls
 	return calls, nil
 }
 
-// recall returns the call of a record, from memory if it is there.
-func (b *Book) recall(record []byte) (Call, error) {
-	var call Call
+// recall sets call to that of a record, from memory if it is there.
+func (b *Book) recall(record []byte, call *Call) error {
 	known := false
 	if rest, ok := bytes.CutPrefix(record, []byte(`{"id":"`)); ok {
 		if id, _, ok := bytes.Cut(rest, []byte{'"'}); ok {
-			call, known = b.recent.take(id)
+			known = b.recent.take(id, call)
 		}
 	}
 	if !known {
 		var err error
-		if call, err = decode(record); err != nil {
-			return Call{}, err
+		if *call, err = decode(record); err != nil {
+			return err
 		}
 	}
 	call.Document = record
-	return call, nil
+	return nil
 }
 
 // quarantine saves a record that is no call beside the journal, for a person to look at: it must
