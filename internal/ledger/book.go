@@ -114,7 +114,7 @@ func (b *Book) record(h *Hold, call *Call) error {
 		buf = new([]byte)
 	}
 	defer b.reuse(buf)
-	*buf = call.appendJSON((*buf)[:0])
+	*buf = call.AppendRecord((*buf)[:0])
 	var p *purse
 	if h != nil {
 		p = h.payer.purse

@@ -44,7 +44,7 @@ type Call struct {
 	Spoken     canon.Dialect     `json:"spoken,omitempty"`     // dialect of the channel, where the call was translated
 	Losses     []string          `json:"losses,omitempty"`     // what translation lost or changed: "path: feature kind"
 
-	// Document is this call as JSON, where whoever made it has that already; nil otherwise.
+	// Document is what AppendRecord writes, where whoever made the call has that already; nil otherwise.
 	Document json.RawMessage `json:"-"`
 }
 

@@ -1,103 +1,89 @@
-package ledger
+package ledger_test
 
 import (
 	"bytes"
 	"encoding/json"
-	"reflect"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
+	"tollgate/internal/ledger"
+	"tollgate/internal/ledger/ledgertest"
 )
 
-// fill sets whatever v has, deeply, so that a field added to Call is seen here too.
-func fill(t *rapid.T, v reflect.Value) {
-	if rapid.IntRange(0, 3).Draw(t, "zero") == 0 {
-		return
-	}
-	switch v.Kind() {
-	case reflect.String:
-		v.SetString(rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"a\"b\\c/\n\r\t\x00\x1f\x7f", "<b>&amp;", "用户", "\xff\xfe", "\u2028", "🙂", "�"})).Draw(t, "text"))
-	case reflect.Int, reflect.Int64:
-		v.SetInt(rapid.Int64().Draw(t, "number"))
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), rapid.IntRange(0, 3).Draw(t, "length"), 3))
-		for i := range v.Len() {
-			fill(t, v.Index(i))
-		}
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		fill(t, v.Elem())
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).Tag.Get("json") != "-" {
-				fill(t, v.Field(i))
-			}
-		}
-	default:
-		t.Fatalf("a field of kind %v: teach this test and appendJSON", v.Kind())
-	}
-}
-
-// A record must say all that a call has, in the words that recall and the store read.
-func TestEncodeLikeJSON(t *testing.T) {
+// A record must say all that a call has, in the words that encoding/json reads; so must what a store keeps of
+// it, with the columns beside that.
+func TestRecordsLikeJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var call Call
-		fill(t, reflect.ValueOf(&call).Elem())
-		got := call.appendJSON(nil)
-		var want bytes.Buffer
-		enc := json.NewEncoder(&want)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(call); err != nil {
-			t.Fatal(err)
+		call := ledgertest.AnyCall(t)
+		want := reread(t, call)
+		record := call.AppendRecord(nil)
+		var got ledger.Call
+		if err := json.Unmarshal(record, &got); err != nil {
+			t.Fatalf("%v in %s", err, record)
 		}
-		if g, w := plainEscapes(t, got), plainEscapes(t, want.Bytes()); g != w {
-			t.Fatalf("appendJSON wrote\n%s\nencoding/json\n%s", g, w)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%s\n%s", record, diff)
 		}
-		var back, same Call
-		if err := json.Unmarshal(got, &back); err != nil {
-			t.Fatal(err)
+		stored := call.AppendStored(nil)
+		call.Document = record
+		if cut := call.AppendStored([]byte("before"))[len("before"):]; !bytes.Equal(cut, stored) {
+			t.Fatalf("cut out of the record\n%s\nwritten anew\n%s", cut, stored)
 		}
-		if err := json.Unmarshal(want.Bytes(), &same); err != nil {
-			t.Fatal(err)
+		got = ledger.Call{AtMillis: want.AtMillis, KeyID: want.KeyID, Model: want.Model, ChannelID: want.ChannelID}
+		if err := json.Unmarshal(stored, &got); err != nil {
+			t.Fatalf("%v in %s", err, stored)
 		}
-		if !reflect.DeepEqual(back, same) {
-			t.Fatalf("read back %+v, want %+v", back, same)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%s\n%s", stored, diff)
 		}
 	})
 }
 
-// plainEscapes writes the tokens of a text anew: order and numbers stay, the ways to escape a
-// character become one.
-func plainEscapes(t *rapid.T, raw []byte) string {
-	var out bytes.Buffer
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	for d.More() {
-		token, err := d.Token()
-		if err != nil {
-			t.Fatalf("%v in %q", err, raw)
-		}
-		again, err := json.Marshal(token)
-		if delim, ok := token.(json.Delim); ok {
-			again, err = []byte(delim.String()), nil
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		out.Write(append(again, ' '))
+// reread returns the call as encoding/json writes and reads it.
+func reread(t *rapid.T, call ledger.Call) (back ledger.Call) {
+	raw, err := json.Marshal(call)
+	if err == nil {
+		err = json.Unmarshal(raw, &back)
 	}
-	return out.String()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return back
+}
+
+// A record of before, in another order and with everything in it, reads and is stored as it always was.
+func TestOldRecord(t *testing.T) {
+	const old = `{"id":"0199","at":7,"request_id":"r","account":"a","key":"k","channel":"c","provider":"p","dialect":"gemini","op":"generate","model":"m","upstream":"u",` +
+		`"status":200,"attempts":[{"channel":"c","ms":3}],"total_ms":4,"usage":{},"receipt":{"model":"m","version":"v","items":null,"total":5},"cost":5}`
+	want := ledger.Call{
+		ID: "0199", AtMillis: 7, RequestID: "r", AccountID: "a", KeyID: "k", ChannelID: "c", Provider: "p", Dialect: canon.Gemini, Op: canon.OpGenerate, Model: "m", Upstream: "u",
+		Status: 200, Attempts: []ledger.Attempt{{ChannelID: "c", Ms: 3}}, TotalMs: 4, Receipt: &catalog.Receipt{Model: "m", Version: "v", Total: 5}, Cost: 5,
+	}
+	var got ledger.Call
+	if err := json.Unmarshal([]byte(old), &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	got.Document = []byte(old)
+	again := ledger.Call{AtMillis: 7, KeyID: "k", Model: "m", ChannelID: "c"}
+	if err := json.Unmarshal(got.AppendStored(nil), &again); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, again); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestEncodeDoesNotAllocate(t *testing.T) {
-	call := Call{ID: "019a0000-0000-7000-8000-000000000000", Usage: canon.Usage{Input: 7}, Receipt: &catalog.Receipt{Items: []catalog.Item{{What: "input"}}}}
-	buf := call.appendJSON(nil)
-	if n := testing.AllocsPerRun(100, func() { buf = call.appendJSON(buf[:0]) }); n > 0 {
+	call := ledger.Call{ID: "019a0000-0000-7000-8000-000000000000", Usage: canon.Usage{Input: 7}, Receipt: &catalog.Receipt{Items: []catalog.Item{{What: "input"}}}}
+	buf := call.AppendRecord(nil)
+	if n := testing.AllocsPerRun(100, func() { buf = call.AppendRecord(buf[:0]) }); n > 0 {
 		t.Errorf("%v allocations for a record", n)
 	}
 }

@@ -22,7 +22,7 @@ const maxList = 1024
 
 // Call returns one call, or ledger.ErrNotFound.
 func (s *Store) Call(ctx context.Context, id string) (ledger.Call, error) {
-	c, err := scanCall(s.read.QueryRowContext(ctx, `SELECT doc FROM calls WHERE id = $1`, clean(id)))
+	c, err := scanCall(s.read.QueryRowContext(ctx, `SELECT at_ms, key_id, model, channel_id, doc FROM calls WHERE id = $1`, clean(id)))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ledger.ErrNotFound
 		if began := ledger.Began(id); !began.IsZero() {
@@ -121,7 +121,7 @@ func (s *Store) callFilter(ctx context.Context, q ledger.CallQuery) (where []str
 }
 
 func (s *Store) callPage(ctx context.Context, where []string, args []any, limit int) ([]ledger.Call, error) {
-	query := `SELECT doc FROM calls`
+	query := `SELECT at_ms, key_id, model, channel_id, doc FROM calls`
 	if len(where) > 0 {
 		query += " WHERE " + strings.Join(where, " AND ")
 	}
@@ -137,10 +137,7 @@ var errSomeKnown = errors.New("some calls are there already")
 // none is there; so unless it is told to sort them, it takes that for granted, and answers
 // errSomeKnown when it was wrong.
 func insertCalls(ctx context.Context, tx *txn, calls []ledger.Call, sort bool) ([]ledger.Call, error) {
-	args, err := callRows(calls)
-	if err != nil {
-		return nil, err
-	}
+	args := callRows(calls)
 	const insert = `
 		INSERT INTO calls (id, at_ms, account_id, key_id, model, channel_id, failed, quarantined, doc) VALUES {rows}
 		ON CONFLICT (id) DO NOTHING`
@@ -152,7 +149,7 @@ func insertCalls(ctx context.Context, tx *txn, calls []ledger.Call, sort bool) (
 		return calls, err
 	}
 	fresh := make(map[string]bool, len(calls))
-	err = eachChunkOf(tx.engine, insert+` RETURNING id`, callColumns, args, func(query string, args []any) error {
+	err := eachChunkOf(tx.engine, insert+` RETURNING id`, callColumns, args, func(query string, args []any) error {
 		ids, err := collect(ctx, tx, scanString, query, args...)
 		for _, id := range ids {
 			fresh[id] = true
@@ -175,7 +172,7 @@ func insertCalls(ctx context.Context, tx *txn, calls []ledger.Call, sort bool) (
 const callColumns = 9
 
 // callRows returns the columns of calls, one row behind the other.
-func callRows(calls []ledger.Call) ([]any, error) {
+func callRows(calls []ledger.Call) []any {
 	var docs strings.Builder // one piece of memory for all
 	size := 0
 	for i := range calls {
@@ -183,31 +180,31 @@ func callRows(calls []ledger.Call) ([]any, error) {
 	}
 	docs.Grow(size)
 	args := make([]any, 0, len(calls)*callColumns)
+	var doc []byte
 	for i := range calls {
 		c := &calls[i]
-		doc := ""
-		if len(c.Document) > 0 {
-			from := docs.Len()
-			docs.Write(c.Document)
-			doc = docs.String()[from:]
-		} else {
-			var err error
-			if doc, err = toJSON(c); err != nil {
-				return nil, fmt.Errorf("call %s: %w", c.ID, err)
-			}
+		key, model, channel := indexed(c.KeyID), indexed(c.Model), indexed(c.ChannelID)
+		if key == c.KeyID && model == c.Model && channel == c.ChannelID {
+			doc = c.AppendStored(doc[:0])
+		} else { // what the columns do not have as it is
+			doc = c.AppendRecord(doc[:0])
 		}
-		args = append(args, c.ID, c.AtMillis, c.AccountID, indexed(c.KeyID), indexed(c.Model), indexed(c.ChannelID), failed(c), c.Quarantine != "", doc)
+		from := docs.Len()
+		docs.Write(doc)
+		args = append(args, c.ID, c.AtMillis, c.AccountID, key, model, channel, failed(c), c.Quarantine != "", docs.String()[from:])
 	}
-	return args, nil
+	return args
 }
 
 // failed reports whether a call counts as an error.
 func failed(c *ledger.Call) bool { return c.ErrorKind != "" || c.Status >= http.StatusBadRequest }
 
+// scanCall reads a row of at_ms, key_id, model, channel_id and doc. The document wins over the others: it says
+// what they could not keep as it was, and in old rows it says everything.
 func scanCall(row scanner) (ledger.Call, error) {
 	var c ledger.Call
 	var doc string
-	if err := row.Scan(&doc); err != nil {
+	if err := row.Scan(&c.AtMillis, &c.KeyID, &c.Model, &c.ChannelID, &doc); err != nil {
 		return c, err
 	}
 	return c, fromJSON(doc, "call", &c)

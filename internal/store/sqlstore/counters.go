@@ -144,7 +144,7 @@ func spentIn(ctx context.Context, tx *txn, c ledger.Counter) (catalog.Nanos, err
 				continue
 			}
 			query, args := in(`
-				SELECT doc FROM calls WHERE at_ms >= $1 AND at_ms < $2 AND key_id = COALESCE(NULLIF($3, ''), key_id) AND account_id IN {list}`, 4, some)
+				SELECT at_ms, key_id, model, channel_id, doc FROM calls WHERE at_ms >= $1 AND at_ms < $2 AND key_id = COALESCE(NULLIF($3, ''), key_id) AND account_id IN {list}`, 4, some)
 			calls, err := collect(ctx, tx, scanCall, query, append([]any{edge[0], edge[1], key}, args...)...)
 			if err != nil {
 				return 0, err

@@ -32,7 +32,7 @@ func (s *Store) ForgetEvents(ctx context.Context, before time.Time, limit int) (
 func (s *Store) ForgetCalls(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = s.tx(ctx, func(tx *txn) error {
 		gone, err := collect(ctx, tx, scanCall, `
-			DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE at_ms < $1 ORDER BY at_ms, id LIMIT $2) RETURNING doc`, millis(before), int64(limit))
+			DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE at_ms < $1 ORDER BY at_ms, id LIMIT $2) RETURNING at_ms, key_id, model, channel_id, doc`, millis(before), int64(limit))
 		if err != nil || len(gone) == 0 {
 			return err
 		}

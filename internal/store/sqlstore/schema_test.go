@@ -166,19 +166,19 @@ func TestManyOpeners(t *testing.T) {
 func TestIndexesServeQueries(t *testing.T) {
 	s := openTest(t, engines[0].dsn(t), testSealer(t))
 	for query, index := range map[string]string{
-		`SELECT doc FROM calls ORDER BY at_ms DESC, id DESC LIMIT 10`:                                                      "calls_at",
-		`SELECT doc FROM calls WHERE (at_ms, id) < (1, 'x') AND account_id IN ('a') ORDER BY at_ms DESC, id DESC LIMIT 10`: "calls_account",
-		`SELECT doc FROM calls WHERE key_id = 'k' AND at_ms >= 5 ORDER BY at_ms DESC, id DESC LIMIT 10`:                    "calls_at",
-		`SELECT doc FROM calls WHERE model = 'm' ORDER BY at_ms DESC, id DESC LIMIT 10`:                                    "calls_at",
-		`SELECT doc FROM calls WHERE channel_id = 'c' ORDER BY at_ms DESC, id DESC LIMIT 10`:                               "calls_at",
-		`SELECT doc FROM calls WHERE quarantined ORDER BY at_ms DESC, id DESC LIMIT 10`:                                    "calls_quarantined",
-		`SELECT seq FROM entries WHERE account_id = 'a' AND seq < 7 ORDER BY seq DESC LIMIT 10`:                            "entries_account",
-		`SELECT account_id FROM cards WHERE balance > 0 AND expires_ms <= 1 LIMIT 5`:                                       "cards_expires",
-		`SELECT id FROM cards WHERE account_id IN ('a', 'b') AND balance > 0 AND expires_ms > 1`:                           "cards_account",
-		`SELECT calls FROM rollups WHERE hour_ms >= 1 AND hour_ms < 2 ORDER BY hour_ms`:                                    "rollups_hour",
-		`SELECT channel_id FROM owned_objects WHERE account_id = 'a' AND object_id = 'o'`:                                  "sqlite_autoindex_owned_objects",
-		`DELETE FROM owned_objects WHERE expires_ms < 1`:                                                                   "owned_objects_expires",
-		`SELECT calls FROM rollups WHERE hour_ms >= 1 AND hour_ms < 2 AND account_id IN ('a')`:                             "sqlite_autoindex_rollups",
+		`SELECT at_ms, key_id, model, channel_id, doc FROM calls ORDER BY at_ms DESC, id DESC LIMIT 10`:                                                      "calls_at",
+		`SELECT at_ms, key_id, model, channel_id, doc FROM calls WHERE (at_ms, id) < (1, 'x') AND account_id IN ('a') ORDER BY at_ms DESC, id DESC LIMIT 10`: "calls_account",
+		`SELECT at_ms, key_id, model, channel_id, doc FROM calls WHERE key_id = 'k' AND at_ms >= 5 ORDER BY at_ms DESC, id DESC LIMIT 10`:                    "calls_at",
+		`SELECT at_ms, key_id, model, channel_id, doc FROM calls WHERE model = 'm' ORDER BY at_ms DESC, id DESC LIMIT 10`:                                    "calls_at",
+		`SELECT at_ms, key_id, model, channel_id, doc FROM calls WHERE channel_id = 'c' ORDER BY at_ms DESC, id DESC LIMIT 10`:                               "calls_at",
+		`SELECT at_ms, key_id, model, channel_id, doc FROM calls WHERE quarantined ORDER BY at_ms DESC, id DESC LIMIT 10`:                                    "calls_quarantined",
+		`SELECT seq FROM entries WHERE account_id = 'a' AND seq < 7 ORDER BY seq DESC LIMIT 10`:                                                              "entries_account",
+		`SELECT account_id FROM cards WHERE balance > 0 AND expires_ms <= 1 LIMIT 5`:                                                                         "cards_expires",
+		`SELECT id FROM cards WHERE account_id IN ('a', 'b') AND balance > 0 AND expires_ms > 1`:                                                             "cards_account",
+		`SELECT calls FROM rollups WHERE hour_ms >= 1 AND hour_ms < 2 ORDER BY hour_ms`:                                                                      "rollups_hour",
+		`SELECT channel_id FROM owned_objects WHERE account_id = 'a' AND object_id = 'o'`:                                                                    "sqlite_autoindex_owned_objects",
+		`DELETE FROM owned_objects WHERE expires_ms < 1`:                                                                                                     "owned_objects_expires",
+		`SELECT calls FROM rollups WHERE hour_ms >= 1 AND hour_ms < 2 AND account_id IN ('a')`:                                                               "sqlite_autoindex_rollups",
 	} {
 		plan, err := collect(t.Context(), s.read, func(row scanner) (string, error) {
 			var a, b, c int

@@ -64,7 +64,7 @@ func (s *Store) verify(ctx context.Context, tx *sql.Tx, a *ledger.Audit) error {
 		return err
 	}
 	calls := func(after string) ([]storedCall, error) {
-		return collect(ctx, tx, scanStoredCall, `SELECT id, account_id, doc FROM calls WHERE id > $1 ORDER BY id LIMIT $2`, after, verifyPage)
+		return collect(ctx, tx, scanStoredCall, `SELECT id, account_id, at_ms, key_id, model, channel_id, doc FROM calls WHERE id > $1 ORDER BY id LIMIT $2`, after, verifyPage)
 	}
 	err = pages("", calls, func(c *storedCall) (string, error) {
 		if c.err != nil || c.ID != c.id || c.AccountID != c.account {
@@ -108,7 +108,7 @@ type storedCall struct {
 func scanStoredCall(row scanner) (storedCall, error) {
 	var c storedCall
 	var doc string
-	err := row.Scan(&c.id, &c.account, &doc)
+	err := row.Scan(&c.id, &c.account, &c.AtMillis, &c.KeyID, &c.Model, &c.ChannelID, &doc)
 	c.err = fromJSON(doc, "call", &c.Call)
 	return c, err
 }
@@ -136,7 +136,7 @@ func auditCharges(ctx context.Context, tx *sql.Tx, accountID string, whole bool)
 	if err != nil {
 		return err
 	}
-	calls, err := collect(ctx, tx, scanCall, `SELECT doc FROM calls WHERE account_id = $1 ORDER BY at_ms, id`, accountID)
+	calls, err := collect(ctx, tx, scanCall, `SELECT at_ms, key_id, model, channel_id, doc FROM calls WHERE account_id = $1 ORDER BY at_ms, id`, accountID)
 	if err != nil {
 		return err
 	}

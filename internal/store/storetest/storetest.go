@@ -93,6 +93,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"HostileText", testHostileText},
 		{"Empty", testEmpty},
 		{"CallReadsBackEqual", testCallReadsBackEqual},
+		{"AnyCallReadsBackEqual", testAnyCallReadsBackEqual},
 		{"ApplyTwice", testApplyTwice},
 		{"ApplyBehind", testApplyBehind},
 		{"ApplyIsWhole", testApplyIsWhole},
