@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/tidwall/gjson"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
@@ -75,4 +76,30 @@ func TestProbabilitiesWithHoles(t *testing.T) {
 		}
 	}
 	t.Errorf("%+v", events)
+}
+
+// A file that has no name gets one where it must: from another dialect, with its bytes. At home it stays as it came.
+func TestFilesWithoutNames(t *testing.T) {
+	for _, c := range []struct {
+		origin canon.Dialect
+		file   canon.Media
+		want   string
+	}{
+		{canon.Anthropic, canon.Media{Kind: canon.MediaFile, MIME: "application/pdf", Data: "JVBERi0="}, `{"filename":"document.pdf","file_data":"data:application/pdf;base64,JVBERi0="}`},
+		{canon.Anthropic, canon.Media{Kind: canon.MediaFile, MIME: "application/x-odd", Data: "JVBERi0="}, `{"filename":"document","file_data":"data:application/x-odd;base64,JVBERi0="}`},
+		{canon.Anthropic, canon.Media{Kind: canon.MediaFile, MIME: "application/pdf", Name: "a.pdf", Data: "JVBERi0="}, `{"filename":"a.pdf","file_data":"data:application/pdf;base64,JVBERi0="}`},
+		{canon.OpenAIChat, canon.Media{Kind: canon.MediaFile, MIME: "application/pdf", Data: "JVBERi0="}, `{"file_data":"data:application/pdf;base64,JVBERi0="}`},
+		{canon.OpenAIChat, canon.Media{Kind: canon.MediaFile, URL: "https://x.test/a.pdf"}, `{"file_data":"https://x.test/a.pdf"}`},
+	} {
+		req := &canon.Request{Origin: c.origin, Turns: []canon.Turn{{Role: canon.RoleUser, At: "messages[0]"}}}
+		req.Turns[0].Add("messages[0].content[0]", canon.Text{Text: "hi"})
+		req.Turns[0].Add("messages[0].content[1]", c.file)
+		out, _, cerr := openaichat.New().WriteRequest(req, dialect.Target{Op: canon.OpGenerate, Model: "m"})
+		if cerr != nil {
+			t.Fatal(cerr)
+		}
+		if got := gjson.GetBytes(out, "messages.0.content.1.file").Raw; got != c.want {
+			t.Errorf("%+v of %s: %s, want %s", c.file, c.origin, got, c.want)
+		}
+	}
 }
