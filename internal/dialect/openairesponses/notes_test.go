@@ -1,6 +1,7 @@
 package openairesponses_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -30,4 +31,35 @@ func TestAnnotationsOfEarlierTurns(t *testing.T) {
 	if e != nil || len(lost) != 1 || lost[0].Path != "input[1].content[0].annotations" || strings.Contains(string(over), "citation") {
 		t.Errorf("%v, %v in %s", e, lost, over)
 	}
+}
+
+// A piece of a thought without text says nothing, and thoughts of more parts than any answer has are an error.
+func TestThoughtsWithoutText(t *testing.T) {
+	r := openairesponses.New().NewReader(dialect.Head{Op: canon.OpGenerate, Stream: true, Framing: dialect.FramingSSE, Choices: 1})
+	const piece = `{"type":"response.reasoning_summary_text.delta","item_id":"rs","output_index":%d,"summary_index":%d,"delta":%q}`
+	read := func(output, summary int, text string) ([]canon.Event, error) {
+		return r.Read("response.reasoning_summary_text.delta", fmt.Appendf(nil, piece, output, summary, text), nil)
+	}
+	for _, c := range []struct {
+		summary int
+		text    string
+		want    string
+	}{{0, "a", "a"}, {1, "", ""}, {1, "b", "\n\nb"}} {
+		events, err := read(0, c.summary, c.text)
+		got := ""
+		for _, e := range events {
+			if d, ok := e.(canon.ReasoningDelta); ok {
+				got += d.Text
+			}
+		}
+		if err != nil || got != c.want || c.want == "" && len(events) > 0 {
+			t.Errorf("%+v: %v, %v", c, events, err)
+		}
+	}
+	for i := range 1 << 20 {
+		if _, err := read(i, 0, "a"); err != nil {
+			return
+		}
+	}
+	t.Error("there is no bound")
 }
