@@ -40,7 +40,7 @@ func TestClosingAnAnswerHarmsNoOtherCall(t *testing.T) {
 	}
 	for range 4 {
 		closers.Go(func() {
-			for range 1000 {
+			for range 300 {
 				resp, err := tr.RoundTrip(request(t, t.Context(), srv.URL, "other"))
 				if err != nil {
 					t.Error(err)
