@@ -1,4 +1,5 @@
-// Package fetch gets the bytes of media that a client named by URL, for upstreams that can't.
+// Package fetch gets the bytes of media that a client named by URL, for upstreams that can't, and of documents that
+// the gateway reads.
 //
 // It owns the one guarded way out of the gateway to an address that a client chose: nothing else fetches.
 // Every connection, also after a redirect or a second look at the name, is judged by the address it
@@ -70,6 +71,7 @@ func New(s Settings) *Fetcher {
 var (
 	errRedirects = errors.New("it redirects too often")
 	errAddress   = errors.New("its address is not a public one")
+	errURL       = errors.New("it is no URL") // in words of our own: the library's repeat it, with what may be secret in it
 	errPort      = errors.New("its port is none of 80, 443, 8080 and 8443")
 )
 
@@ -144,12 +146,50 @@ func checkURL(u *url.URL) error {
 // Media returns m with its bytes in place of its URL. The error is the caller's to read: it says what of
 // the URL can't be fetched, and nothing of what answered there but that.
 func (f *Fetcher) Media(ctx context.Context, m canon.Media) (canon.Media, *canon.Error) {
-	u, err := url.Parse(m.URL)
+	typ, data, err := f.open(ctx, m.URL, f.s.MaxBytes)
+	if errors.Is(err, errBusy) {
+		return m, busy()
+	}
 	if err == nil {
-		err = checkURL(u)
+		typ, err = accepted(m.Kind, typ, data)
 	}
 	if err != nil {
 		return m, refuse(m, err)
+	}
+	if u, err := url.Parse(m.URL); err == nil && m.Kind == canon.MediaFile && m.Name == "" {
+		m.Name = u.Path[strings.LastIndexByte(u.Path, '/')+1:]
+	}
+	m.URL, m.MIME, m.Data = "", typ, base64.StdEncoding.EncodeToString(data)
+	return m, nil
+}
+
+// Document returns a file of whatever type, for the gateway itself to read, and what its server calls that type. It has
+// at most so many bytes as most, or as Settings allow. The error is as Media's.
+func (f *Fetcher) Document(ctx context.Context, at string, most int64) (typ string, data []byte, _ *canon.Error) {
+	typ, data, err := f.open(ctx, at, min(most, f.s.MaxBytes))
+	switch {
+	case errors.Is(err, errBusy):
+		return "", nil, busy()
+	case err != nil:
+		return "", nil, canon.Errorf(canon.KindInvalid, "the document%s can't be fetched: %v; its bytes can also be sent inline", shown(at), err)
+	}
+	return typ, data, nil
+}
+
+var errBusy = errors.New("too many fetches")
+
+func busy() *canon.Error {
+	return &canon.Error{Kind: canon.KindOverloaded, Message: "the gateway fetches too many files at the moment; try again, or send the bytes inline"}
+}
+
+// open gets a file of at most so many bytes when it is its turn.
+func (f *Fetcher) open(ctx context.Context, at string, most int64) (typ string, data []byte, err error) {
+	u, err := url.Parse(at)
+	if err != nil {
+		return "", nil, errURL
+	}
+	if err := checkURL(u); err != nil {
+		return "", nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.s.Timeout)
 	defer cancel()
@@ -157,26 +197,15 @@ func (f *Fetcher) Media(ctx context.Context, m canon.Media) (canon.Media, *canon
 	case f.turns <- struct{}{}:
 		defer func() { <-f.turns }()
 	case <-ctx.Done():
-		return m, &canon.Error{Kind: canon.KindOverloaded, Message: "the gateway fetches too many files at the moment; try again, or send the bytes inline"}
+		return "", nil, errBusy
 	}
-	typ, data, err := f.get(ctx, u.String())
-	if err != nil {
-		return m, refuse(m, err)
-	}
-	if typ, err = accepted(m.Kind, typ, data); err != nil {
-		return m, refuse(m, err)
-	}
-	m.URL, m.MIME, m.Data = "", typ, base64.StdEncoding.EncodeToString(data)
-	if m.Kind == canon.MediaFile && m.Name == "" {
-		m.Name = u.Path[strings.LastIndexByte(u.Path, '/')+1:]
-	}
-	return m, nil
+	return f.get(ctx, u.String(), most)
 }
 
-func (f *Fetcher) get(ctx context.Context, at string) (typ string, data []byte, err error) {
+func (f *Fetcher) get(ctx context.Context, at string, most int64) (typ string, data []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
-		return "", nil, errors.New("it is no URL")
+		return "", nil, errURL
 	}
 	req.Header.Set("User-Agent", f.s.Agent)
 	req.Header.Set("Accept", "*/*")
@@ -190,15 +219,15 @@ func (f *Fetcher) get(ctx context.Context, at string) (typ string, data []byte, 
 		return "", nil, fmt.Errorf("it answers with status %d", resp.StatusCode)
 	case resp.Header.Get("Content-Encoding") != "" && !strings.EqualFold(resp.Header.Get("Content-Encoding"), "identity"):
 		return "", nil, errors.New("it answers in an encoding that was not asked for")
-	case resp.ContentLength > f.s.MaxBytes:
-		return "", nil, fmt.Errorf("it is larger than %d bytes", f.s.MaxBytes)
+	case resp.ContentLength > most:
+		return "", nil, fmt.Errorf("it is larger than %d bytes", most)
 	}
-	data, err = io.ReadAll(io.LimitReader(resp.Body, f.s.MaxBytes+1))
+	data, err = io.ReadAll(io.LimitReader(resp.Body, most+1))
 	switch {
 	case err != nil:
 		return "", nil, reason(err)
-	case int64(len(data)) > f.s.MaxBytes:
-		return "", nil, fmt.Errorf("it is larger than %d bytes", f.s.MaxBytes)
+	case int64(len(data)) > most:
+		return "", nil, fmt.Errorf("it is larger than %d bytes", most)
 	}
 	return resp.Header.Get("Content-Type"), data, nil
 }

@@ -196,3 +196,29 @@ func TestTypes(t *testing.T) {
 		}
 	}
 }
+
+// A document is taken whatever it is, and is bounded by the smaller of two sizes.
+func TestDocument(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-anything")
+		_, _ = w.Write([]byte(strings.Repeat("x", len(r.URL.Path))))
+	}))
+	defer s.Close()
+	if _, _, e := newFetcher(t).Document(context.Background(), s.URL+"/a?secret", 100); e == nil || e.Kind != canon.KindInvalid || !strings.Contains(e.Message, "public") || strings.Contains(e.Message, "secret") {
+		t.Errorf("a private address: %v", e)
+	}
+	f := newFetcher(t, "127.0.0.0/8")
+	if _, _, e := f.Document(context.Background(), "http://user:secret@bad host/", 100); e == nil || strings.Contains(e.Message, "secret") {
+		t.Errorf("no URL: %v", e)
+	}
+	for _, c := range []struct {
+		size int
+		most int64
+		ok   bool
+	}{{100, 100, true}, {101, 100, false}, {1000, 5000, true}, {1001, 5000, false}} {
+		typ, data, e := f.Document(context.Background(), s.URL+"/"+strings.Repeat("a", c.size-1), c.most)
+		if c.ok && (e != nil || len(data) != c.size || typ != "application/x-anything") || !c.ok && (e == nil || !strings.Contains(e.Message, "larger than")) {
+			t.Errorf("%d of %d: %d bytes, %q, %v", c.size, c.most, len(data), typ, e)
+		}
+	}
+}
