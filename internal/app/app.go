@@ -197,7 +197,7 @@ func (a *App) openServer(ctx context.Context) error {
 		a.fetcher = fetch.New(fetch.Settings{
 			MaxBytes: c.FetchMaxBytes, Timeout: c.FetchTimeout, AtOnce: maxFetches, Allow: c.FetchAllow, Agent: "tollgate/" + a.version,
 		})
-		deps.Fetch = a.fetcher.Media
+		deps.Fetch, deps.FetchDocument = a.fetcher.Media, a.fetcher.Document
 	}
 	a.kept = kept.New(a.store, kept.Defaults(), time.Now)
 	if c.KeepResponses == "on" {

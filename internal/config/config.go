@@ -59,7 +59,7 @@ type Config struct {
 	Billing     string       `section:"Money" env:"BILLING_ENABLED" default:"on" one:"on|off" doc:"off: all calls are metered and recorded with what they cost, and no account is charged. Budgets count on."`
 	LimitRatios []SpentRatio `env:"LIMIT_RATIOS" doc:"By what the catalogue's limits for one account on a model are multiplied when the account has spent so many dollars in its life: 100=2,1000=5. The highest that was reached holds."`
 
-	FetchMedia    string         `section:"Media by URL" env:"FETCH_MEDIA" default:"on" one:"on|off" doc:"Whether the gateway fetches images and files that a request names by URL when the model behind it takes bytes alone. Only public addresses are reached. When off, such media are left out, and the answer says so."`
+	FetchMedia    string         `section:"Media by URL" env:"FETCH_MEDIA" default:"on" one:"on|off" doc:"Whether the gateway fetches images and files that a request names by URL when the model behind it takes bytes alone, and documents that it turns into text. Only public addresses are reached. When off, such media are left out, and the answer says so; such documents are refused."`
 	FetchMaxBytes int64          `env:"FETCH_MAX_BYTES" default:"20MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest file that is fetched."`
 	FetchTimeout  time.Duration  `env:"FETCH_TIMEOUT" default:"15s" min:"10ms" max:"10m" doc:"For one file to come."`
 	FetchAllow    []netip.Prefix `env:"FETCH_ALLOW" doc:"Networks (CIDR, comma-separated) that may be fetched from though their addresses are not public."`

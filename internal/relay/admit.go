@@ -69,16 +69,21 @@ func (c *call) admit() *canon.Error {
 			Message: "background responses are not available to metered accounts: their usage is not known when the call ends",
 		}
 	}
-	in := tokens.Quick(c.head.TextBytes, c.head.MediaParts)
-	out := c.outputReservation()
-	sure, guess := in+out, int64(0)
-	if c.head.MaxOutput <= 0 {
-		sure, guess = in, out
-	}
+	u, sure, guess := c.declared()
 	if err := c.limit(sure, guess); err != nil {
 		return err
 	}
-	return c.reserve(canon.Usage{Input: in, Output: out})
+	return c.reserve(u)
+}
+
+// declared is what the call may take by what its request says: as usage, and as tokens, with how many it may take
+// beyond them as its client names no maximum.
+func (c *call) declared() (u canon.Usage, sure, guess int64) {
+	u = canon.Usage{Input: tokens.Quick(c.head.TextBytes, c.head.MediaParts), Output: c.outputReservation()}
+	if c.head.MaxOutput <= 0 {
+		return u, u.Input, u.Output
+	}
+	return u, u.Input + u.Output, 0
 }
 
 // outputReservation is the number of output tokens that the call declares: what the client allows,

@@ -106,7 +106,7 @@ func NameCall(h http.Header, id string) {
 	h["X-Request-Id"], h["Request-Id"] = v, v
 }
 
-// run is the road of a call: open, admit, hold, route and try. The error it returns has not been
+// run is the road of a call: open, admit, hold, read its documents, route and try. The error it returns has not been
 // told to the client yet.
 func (c *call) run() *canon.Error {
 	if err := c.open(); err != nil {
@@ -116,6 +116,9 @@ func (c *call) run() *canon.Error {
 		return err
 	}
 	if err := c.admit(); err != nil {
+		return err
+	}
+	if err := c.documents(); err != nil {
 		return err
 	}
 	walk, err := c.route()

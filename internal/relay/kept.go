@@ -43,15 +43,21 @@ func (c *call) resume() *canon.Error {
 	if int64(len(whole)) > c.h.Settings.MaxBody {
 		return tooLarge(c.h.Settings.MaxBody)
 	}
-	obj, serr := jsonedit.Scan(whole, maxDepth)
+	c.before, c.earlier, c.continues = before, earlier, c.head.PreviousID
+	return c.replace(whole, "the kept conversation can't be read")
+}
+
+// replace puts body in place of what the client sent. broken says what is wrong if it is no request, which is our fault.
+func (c *call) replace(body []byte, broken string) (err *canon.Error) {
+	obj, serr := jsonedit.Scan(body, maxDepth)
 	if serr != nil {
-		return &canon.Error{Kind: canon.KindInternal, Message: "the kept conversation can't be read", Cause: serr}
+		return &canon.Error{Kind: canon.KindInternal, Message: broken, Cause: serr}
 	}
 	if c.lent != nil {
 		c.lent.release()
 		c.lent = nil
 	}
-	c.body, c.obj, c.before, c.earlier, c.continues = whole, obj, before, earlier, c.head.PreviousID
+	c.body, c.obj = body, obj
 	c.head, err = c.proto.Head(c.ep, c.r, c.obj)
 	return err
 }

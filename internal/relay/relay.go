@@ -44,7 +44,7 @@ type Settings struct {
 	SharedObjects bool  // any account may name objects that upstream accounts keep: files, caches, containers
 }
 
-// Deps is what a Handler works with. All fields are required but Kept and Fetch.
+// Deps is what a Handler works with. All fields are required but Kept, Fetch and FetchDocument.
 type Deps struct {
 	Settings  Settings
 	Protocols map[canon.Dialect]dialect.Protocol
@@ -73,6 +73,10 @@ type Deps struct {
 
 	// Fetch gets the bytes of media that an upstream can't take by their URL; nil: it is switched off.
 	Fetch func(context.Context, canon.Media) (canon.Media, *canon.Error)
+
+	// FetchDocument gets a file, of at most so many bytes, that the gateway itself turns into text, and its type; nil:
+	// it is switched off.
+	FetchDocument func(ctx context.Context, url string, most int64) (mediaType string, data []byte, err *canon.Error)
 }
 
 // Handler serves the model endpoints.
@@ -85,13 +89,14 @@ type Handler struct {
 	bodies    sync.Pool                  // *buffer
 	frames    sse.Pool
 	rooms     rooms
+	reading   chan struct{} // a place for each document that is read at once
 	ending    chan struct{} // closed by Cut
 	cut       sync.Once
 }
 
 // New returns a Handler.
 func New(d Deps) *Handler {
-	h := &Handler{Deps: d, transport: newTransport(d.Settings), allow: map[canon.Dialect][]string{}, ending: make(chan struct{})}
+	h := &Handler{Deps: d, transport: newTransport(d.Settings), allow: map[canon.Dialect][]string{}, reading: make(chan struct{}, maxReading), ending: make(chan struct{})}
 	for name, p := range d.Protocols {
 		h.allow[name] = p.RequestHeaders()
 	}
