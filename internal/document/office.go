@@ -14,7 +14,7 @@ import (
 // Bounds of what is read of an archive. What a document shows as text is a small part of it.
 const (
 	maxEntries  = 10_000
-	maxUnpacked = 32 << 20 // all parts that are read, together
+	maxUnpacked = 16 << 20 // all parts that are read, together
 	maxToken    = 1 << 20  // a tag with its attributes, which are held at once, or a piece of text
 	maxDepth    = 256
 )

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/url"
 	"path"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -20,8 +21,11 @@ import (
 const (
 	maxDocuments = 5         // of a request
 	maxDocument  = 4_500_000 // bytes of one
-	maxReading   = 4         // at once in the whole process, as unpacking takes memory
 )
+
+// maxReading is how many documents are read at once in the whole process: the worst one takes a second or two of a
+// processor and a hundred megabytes, and the calls of others go on beside it.
+func maxReading() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 // documents turns the blocks of type document that the caller's dialect can't carry into ones that it can: into text,
 // and in a chat, which has no such blocks, PDFs into files. What follows sees a request as any other. All other bytes

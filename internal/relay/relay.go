@@ -96,7 +96,7 @@ type Handler struct {
 
 // New returns a Handler.
 func New(d Deps) *Handler {
-	h := &Handler{Deps: d, transport: newTransport(d.Settings), allow: map[canon.Dialect][]string{}, reading: make(chan struct{}, maxReading), ending: make(chan struct{})}
+	h := &Handler{Deps: d, transport: newTransport(d.Settings), allow: map[canon.Dialect][]string{}, reading: make(chan struct{}, maxReading()), ending: make(chan struct{})}
 	for name, p := range d.Protocols {
 		h.allow[name] = p.RequestHeaders()
 	}
