@@ -49,6 +49,9 @@ fuzz: ## fuzz every target for FUZZTIME (20s)
 bench: build ## measure a call against a bare reverse proxy, interleaved (ARGS=-help)
 	$(GO) run ./internal/tool/bench $(ARGS)
 
+profile: build ## profile the gateway under load, for the compiler (cmd/tollgate/default.pgo; a minute)
+	$(GO) run ./internal/tool/bench -train cmd/tollgate/default.pgo
+
 microbench: ## run the Go benchmarks (BENCH=pattern, COUNT=6), for benchstat
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
 
@@ -84,4 +87,4 @@ image: ## build the container image tollgate:VERSION
 clean: ## remove what was built; ./data stays
 	rm -rf bin
 
-.PHONY: help build run test test-race e2e agents cross xpages crash fuzz bench microbench lint fmt generate verify release image clean
+.PHONY: help build run test test-race e2e agents cross xpages crash fuzz bench profile microbench lint fmt generate verify release image clean

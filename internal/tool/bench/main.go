@@ -26,6 +26,7 @@ type options struct {
 	streams int
 	only    string
 	profile string
+	train   string
 	before  string
 }
 
@@ -38,6 +39,7 @@ func main() {
 	flag.IntVar(&o.streams, "streams", 2000, "slow streams at once for the memory measurement")
 	flag.StringVar(&o.only, "only", "", "only the scenarios whose name holds this")
 	flag.StringVar(&o.profile, "profile", "", "instead of measuring, write CPU and allocation profiles of gateway and proxy under each load to this folder")
+	flag.StringVar(&o.train, "train", "", "instead of measuring, write to this file a CPU profile of the gateway under all kinds of load, for the compiler")
 	flag.StringVar(&o.before, "before", "", "another build of the binary, measured in the same run")
 	flag.StringVar(&proxy, "proxy-to", "", "run as the bare reverse proxy to this address (used by bench itself)")
 	flag.StringVar(&listen, "listen", "", "address of the bare reverse proxy")

@@ -114,6 +114,9 @@ func measure(ctx context.Context, o options) error {
 		return err
 	}
 	defer f.close()
+	if o.train != "" {
+		return f.train(ctx, o.train)
+	}
 	if o.profile != "" {
 		return f.profile(ctx, o)
 	}

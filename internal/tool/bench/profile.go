@@ -9,6 +9,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,8 +23,8 @@ func profiles() http.Handler {
 	return mux
 }
 
-// profileTime is how long one profile is taken, in seconds.
-const profileTime = 8
+// profileTime is how long one profile is taken.
+const profileTime = 8 * time.Second
 
 // profile writes NAME-SCENARIO.cpu and .allocs for gateway and proxy.
 func (f *field) profile(ctx context.Context, o options) error {
@@ -43,11 +44,11 @@ func (f *field) profile(ctx context.Context, o options) error {
 			var wg sync.WaitGroup
 			var cpu error
 			wg.Go(func() {
-				cpu = t.save(ctx, name+".cpu", fmt.Sprintf("profile?seconds=%d", profileTime))
+				cpu = t.save(ctx, name+".cpu", profileTime)
 			})
-			_, err := t.load(ctx, client(), s, (profileTime+1)*time.Second)
+			_, err := t.load(ctx, client(), s, profileTime+time.Second)
 			wg.Wait()
-			if err := errors.Join(err, cpu, t.save(ctx, name+".allocs", "allocs")); err != nil {
+			if err := errors.Join(err, cpu, t.save(ctx, name+".allocs", 0)); err != nil {
 				return err
 			}
 		}
@@ -55,8 +56,43 @@ func (f *field) profile(ctx context.Context, o options) error {
 	return nil
 }
 
-// save writes a profile to a file.
-func (t target) save(ctx context.Context, file, profile string) error {
+// train writes one CPU profile of the gateway under what it mostly does: calls in all dialects, translated
+// and not, plain and streamed. The compiler looks there for what is worth its while.
+func (f *field) train(ctx context.Context, file string) error {
+	const turn = time.Second
+	load := slices.Repeat(scenarios()[:2], 8)
+	for _, a := range translatedCalls() {
+		for _, client := range sides() {
+			for _, up := range sides() {
+				s, err := client.call(a, up)
+				if err != nil {
+					return err
+				}
+				load = append(load, s)
+			}
+		}
+	}
+	t := f.targets[2]
+	var wg sync.WaitGroup
+	var cpu error
+	wg.Go(func() { cpu = t.save(ctx, file, time.Duration(len(load))*turn) })
+	defer wg.Wait()
+	c := client()
+	for _, s := range load {
+		if _, err := t.load(ctx, c, s, turn); err != nil {
+			return fmt.Errorf("%s at %s: %w", s.name, s.path, err)
+		}
+	}
+	wg.Wait()
+	return cpu
+}
+
+// save writes a profile to a file: of the CPU over some time, or of what was allocated so far.
+func (t target) save(ctx context.Context, file string, over time.Duration) error {
+	profile := "allocs"
+	if over > 0 {
+		profile = fmt.Sprintf("profile?seconds=%d", int(over.Seconds()))
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.url+"/debug/pprof/"+profile, nil)
 	if err != nil {
 		return err

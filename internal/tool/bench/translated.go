@@ -92,8 +92,12 @@ func agent() *canon.Request {
 	return req
 }
 
-// call is what a client of s sends for a model.
-func (s side) call(a asked, model string) (scenario, error) {
+// call is what a client of s sends for a model behind up.
+func (s side) call(a asked, up side) (scenario, error) {
+	model := up.name + "-plain"
+	if a.stream {
+		model = up.name + "-stream"
+	}
 	req := *a.req
 	body, _, err := s.client.WriteRequest(&req, dialect.Target{Op: canon.OpGenerate, Model: model, Stream: a.stream, MaxOutput: 4096})
 	if err != nil {
@@ -125,11 +129,7 @@ func (f *field) translated(ctx context.Context, o options, out io.Writer) error 
 				}
 			}
 			for _, u := range ups {
-				model := u.name + "-plain"
-				if a.stream {
-					model = u.name + "-stream"
-				}
-				s, err := client.call(a, model)
+				s, err := client.call(a, u)
 				if err != nil {
 					return err
 				}
