@@ -22,7 +22,7 @@ run: build ## build and start the gateway; no setting is needed
 	exec ./bin/tollgate serve
 
 test: ## run all tests; PostgreSQL is used where it answers
-	$(GO) test -timeout 20m ./...
+	$(GO) test -pgo=off -timeout 20m ./...
 	@if [ -f test/e2e/go.mod ]; then $(MAKE) --no-print-directory e2e; fi
 
 test-race: ## run all tests under the race detector (needs a C compiler)
@@ -50,7 +50,8 @@ bench: build ## measure a call against a bare reverse proxy, interleaved (ARGS=-
 	$(GO) run ./internal/tool/bench $(ARGS)
 
 profile: build ## profile the gateway under load, for the compiler (cmd/tollgate/default.pgo; a minute)
-	$(GO) run ./internal/tool/bench -train cmd/tollgate/default.pgo
+	dir=$$(mktemp -d); trap 'rm -r "$$dir"' EXIT; cp bin/tollgate "$$dir"; \
+	$(GO) run ./internal/tool/bench -binary "$$dir/tollgate" -train cmd/tollgate/default.pgo
 
 microbench: ## run the Go benchmarks (BENCH=pattern, COUNT=6), for benchstat
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...

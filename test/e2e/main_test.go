@@ -83,7 +83,7 @@ func binary(dir string) (string, error) {
 		return filepath.Abs(given)
 	}
 	out := filepath.Join(dir, "tollgate")
-	build := exec.CommandContext(context.Background(), "go", "build", "-o", out, "./cmd/tollgate")
+	build := exec.CommandContext(context.Background(), "go", "build", "-pgo=off", "-o", out, "./cmd/tollgate")
 	build.Dir = filepath.Join("..", "..")
 	if msg, err := build.CombinedOutput(); err != nil {
 		return "", errors.Join(fmt.Errorf("build the gateway: %w", err), errors.New(string(msg)))
