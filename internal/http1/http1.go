@@ -95,7 +95,6 @@ func (t *Transport) take(req *http.Request) (*conn, error) {
 	}
 	c := &conn{t: t, host: host, nc: nc}
 	c.hangUp = c.close
-	c.hangUp = c.close
 	c.br = bufio.NewReaderSize(c, t.ReadBytes)
 	if s, ok := nc.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil { // else it can't be looked at, and serves one call

@@ -25,6 +25,7 @@ func (h *Handler) Check(ctx context.Context, c pool.Channel, v provider.Provider
 	if err != nil {
 		return &canon.Error{Kind: canon.KindInternal, Message: "the channel's address is not usable", Cause: err}
 	}
+	req.Header.Set("User-Agent", "tollgate/"+h.Version)
 	for name, value := range spoken.Headers {
 		req.Header.Set(name, value)
 	}
