@@ -35,7 +35,7 @@ func main() {
 	var proxy, listen string
 	flag.StringVar(&o.binary, "binary", "bin/tollgate", "the tollgate binary to measure")
 	flag.IntVar(&o.rounds, "rounds", 16, "interleaved rounds of each scenario")
-	flag.DurationVar(&o.round, "round", 400*time.Millisecond, "length of a round")
+	flag.DurationVar(&o.round, "round", time.Second, "length of a round")
 	flag.IntVar(&o.streams, "streams", 2000, "slow streams at once for the memory measurement")
 	flag.StringVar(&o.only, "only", "", "only the scenarios whose name holds this")
 	flag.StringVar(&o.profile, "profile", "", "instead of measuring, write CPU and allocation profiles of gateway and proxy under each load to this folder")

@@ -170,6 +170,9 @@ func measure(ctx context.Context, o options) error {
 // drainTime is longer than settled calls wait for others on their way to the store.
 const drainTime = 350 * time.Millisecond
 
+// warmUp is how long a process is loaded before it is measured: until heap and write-ahead log have their size.
+const warmUp = 3 * time.Second
+
 // cpuOf measures the CPU of a scenario at each target, in turns.
 func (f *field) cpuOf(ctx context.Context, o options, s scenario, out io.Writer) error {
 	clients := make([]*http.Client, len(f.targets))
@@ -177,7 +180,7 @@ func (f *field) cpuOf(ctx context.Context, o options, s scenario, out io.Writer)
 	var count int64
 	for i, t := range f.targets {
 		clients[i] = client()
-		if _, err := t.load(ctx, clients[i], s, o.round/2); err != nil { // warm
+		if _, err := t.load(ctx, clients[i], s, warmUp); err != nil {
 			return err
 		}
 	}
