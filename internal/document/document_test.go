@@ -67,22 +67,26 @@ func TestText(t *testing.T) {
 			<td>2</td></tr></table><pre>  kept
   as it is</pre>3 < 4<p>end`), "One & two\nsome bold text\nnext\n- x\n- y\na\tb\n1\t2\n  kept\n  as it is\n3 < 4\nend"},
 		"HTML that does not end": {"text/html", "", []byte("a<script>b"), "a"},
-		"Word": {"", "", word(t, `<w:p><w:pPr><w:pStyle w:val="Heading1"/><w:tabs><w:tab w:val="left" w:pos="9"/></w:tabs></w:pPr><w:r><w:t>Title</w:t></w:r></w:p><w:p><w:r><w:t xml:space="preserve">one </w:t></w:r><w:r><w:t>&lt;two&gt;</w:t><w:tab/><w:t>three</w:t><w:br/><w:t>four</w:t></w:r></w:p>`+
-			`<w:p><w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:r><w:instrText>PAGE</w:instrText></w:r><w:moveFrom><w:r><w:t>moved</w:t></w:r></w:moveFrom></w:p>`+
-			`<w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>b</w:t></w:r></w:p></w:tc></w:tr><w:tr><w:tc><w:p><w:r><w:t>c</w:t></w:r></w:p></w:tc><w:tc><w:p/></w:tc></w:tr></w:tbl>`+
-			`<w:p><mc:AlternateContent><mc:Choice><w:t>once</w:t></mc:Choice><mc:Fallback><w:t>twice</w:t></mc:Fallback></mc:AlternateContent></w:p>`),
-			"Title\none <two>\tthree\nfour\n\na \tb \nc \t \nonce"},
+		"Word": {
+			"", "", word(t, `<w:p><w:pPr><w:pStyle w:val="Heading1"/><w:tabs><w:tab w:val="left" w:pos="9"/></w:tabs></w:pPr><w:r><w:t>Title</w:t></w:r></w:p><w:p><w:r><w:t xml:space="preserve">one </w:t></w:r><w:r><w:t>&lt;two&gt;</w:t><w:tab/><w:t>three</w:t><w:br/><w:t>four</w:t></w:r></w:p>`+
+				`<w:p><w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:r><w:instrText>PAGE</w:instrText></w:r><w:moveFrom><w:r><w:t>moved</w:t></w:r></w:moveFrom></w:p>`+
+				`<w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>b</w:t></w:r></w:p></w:tc></w:tr><w:tr><w:tc><w:p><w:r><w:t>c</w:t></w:r></w:p></w:tc><w:tc><w:p/></w:tc></w:tr></w:tbl>`+
+				`<w:p><mc:AlternateContent><mc:Choice><w:t>once</w:t></mc:Choice><mc:Fallback><w:t>twice</w:t></mc:Fallback></mc:AlternateContent></w:p>`),
+			"Title\none <two>\tthree\nfour\n\na \tb \nc \t \nonce",
+		},
 		"Word with another main part": {"text/plain", "x.txt", packed(t, "_rels/.rels", `<Relationships><Relationship Id="a" Type="http://x/relationships/officeDocument" Target="word/document2.xml"/></Relationships>`,
 			"word/document2.xml", wordHead+`<w:p><w:r><w:t>found</w:t></w:r></w:p></w:body></w:document>`, "word/footnotes.xml", `<w:footnotes><w:p><w:t>noted</w:t></w:p></w:footnotes>`), "found\nnoted"},
-		"Excel": {"application/octet-stream", "a.bin", packed(t,
-			"xl/workbook.xml", `<workbook><workbookPr/><sheets><sheet name="First &amp; best" sheetId="1" r:id="rId1"/><sheet name="Second" sheetId="2" r:id="rId2"/></sheets></workbook>`,
-			"xl/_rels/workbook.xml.rels", `<Relationships><Relationship Id="rId1" Type="x" Target="worksheets/sheet1.xml"/><Relationship Id="rId2" Type="x" Target="/xl/worksheets/other.xml"/></Relationships>`,
-			"xl/worksheets/sheet1.xml", `<worksheet><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="C1" t="s"><v>1</v></c><c r="D1"/><c r="E1" t="b"/></row><row r="2"/><row r="3"><c r="B3"><v>-1.5</v></c><c r="C3" t="b"><v>1</v></c><c r="D3" t="inlineStr"><is><t>in</t><r><t>line</t></r></is></c><c><f>1+1</f><v>2</v></c></row></sheetData></worksheet>`,
-			"xl/worksheets/other.xml", `<worksheet><sheetData><row><c s="1"><v>45321</v></c><c s="2"><v>45321.5</v></c><c s="3"><v>45321</v></c><c t="e"><v>#N/A</v></c></row></sheetData></worksheet>`,
-			"xl/styles.xml", `<styleSheet><numFmts><numFmt numFmtId="170" formatCode="dd/mm/yyyy hh:mm"/><numFmt numFmtId="171" formatCode="0 &quot;days&quot;;[Red]-0"/></numFmts><cellStyleXfs><xf numFmtId="14"/></cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/><xf numFmtId="171"/></cellXfs></styleSheet>`,
-			"xl/sharedStrings.xml", `<sst><si><t>head</t><rPh><t>said</t></rPh></si><si><r><t>two</t></r><r><t xml:space="preserve"> runs
+		"Excel": {
+			"application/octet-stream", "a.bin", packed(t,
+				"xl/workbook.xml", `<workbook><workbookPr/><sheets><sheet name="First &amp; best" sheetId="1" r:id="rId1"/><sheet name="Second" sheetId="2" r:id="rId2"/></sheets></workbook>`,
+				"xl/_rels/workbook.xml.rels", `<Relationships><Relationship Id="rId1" Type="x" Target="worksheets/sheet1.xml"/><Relationship Id="rId2" Type="x" Target="/xl/worksheets/other.xml"/></Relationships>`,
+				"xl/worksheets/sheet1.xml", `<worksheet><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="C1" t="s"><v>1</v></c><c r="D1"/><c r="E1" t="b"/></row><row r="2"/><row r="3"><c r="B3"><v>-1.5</v></c><c r="C3" t="b"><v>1</v></c><c r="D3" t="inlineStr"><is><t>in</t><r><t>line</t></r></is></c><c><f>1+1</f><v>2</v></c></row></sheetData></worksheet>`,
+				"xl/worksheets/other.xml", `<worksheet><sheetData><row><c s="1"><v>45321</v></c><c s="2"><v>45321.5</v></c><c s="3"><v>45321</v></c><c t="e"><v>#N/A</v></c></row></sheetData></worksheet>`,
+				"xl/styles.xml", `<styleSheet><numFmts><numFmt numFmtId="170" formatCode="dd/mm/yyyy hh:mm"/><numFmt numFmtId="171" formatCode="0 &quot;days&quot;;[Red]-0"/></numFmts><cellStyleXfs><xf numFmtId="14"/></cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/><xf numFmtId="171"/></cellXfs></styleSheet>`,
+				"xl/sharedStrings.xml", `<sst><si><t>head</t><rPh><t>said</t></rPh></si><si><r><t>two</t></r><r><t xml:space="preserve"> runs
 of it</t></r></si></sst>`),
-			"First & best:\nhead\t\ttwo runs of it\n\t-1.5\tTRUE\tinline\t2\n\nSecond:\n2024-01-30\t2024-01-30 12:00:00\t45321\t#N/A"},
+			"First & best:\nhead\t\ttwo runs of it\n\t-1.5\tTRUE\tinline\t2\n\nSecond:\n2024-01-30\t2024-01-30 12:00:00\t45321\t#N/A",
+		},
 	} {
 		got, err := Text(c.mediaType, c.name, c.data)
 		if err != nil || got != c.want {

@@ -123,7 +123,7 @@ func (a *archive) each(part string, f func(xml.Token) error) error {
 		in.token = maxToken
 		t, err := d.RawToken()
 		switch {
-		case err == io.EOF && depth == 0:
+		case errors.Is(err, io.EOF) && depth == 0:
 			return nil
 		case errors.Is(err, errUnpacked), errors.Is(err, errToken):
 			return err

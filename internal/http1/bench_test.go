@@ -2,6 +2,7 @@ package http1_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -50,7 +51,7 @@ func BenchmarkExchange(b *testing.B) {
 					for err == nil {
 						_, err = resp.Body.Read(buf)
 					}
-					if err != io.EOF {
+					if !errors.Is(err, io.EOF) {
 						b.Fatal(err)
 					}
 					_ = resp.Body.Close()

@@ -181,7 +181,7 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 	release := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/body" {
-			w.WriteHeader(200)
+			w.WriteHeader(http.StatusOK)
 			_, _ = io.WriteString(w, "some")
 			w.(http.Flusher).Flush()
 		}
@@ -350,6 +350,7 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 			open.Add(1)
 		case http.StateClosed:
 			open.Add(-1)
+		default:
 		}
 	}
 	srv.Start()

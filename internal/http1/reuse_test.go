@@ -270,6 +270,7 @@ func TestConnectionsThatCannotBeLookedAtAreNotKept(t *testing.T) {
 			open.Add(1)
 		case http.StateClosed:
 			open.Add(-1)
+		default:
 		}
 	}
 	srv.Start()

@@ -181,11 +181,12 @@ func (w *documentWalk) document(b gjson.Result, at string) *canon.Error {
 		}
 		get = w.decode
 	case "url":
-		at, err := url.Parse(text(source, "url"))
-		if err != nil || at.Host == "" || w.claude && !document.Telling(at.Path) { // what does not say that it is another is a PDF there
+		from, err := url.Parse(text(source, "url"))
+		whole := err == nil && from.Host != ""
+		if !whole || w.claude && !document.Telling(from.Path) { // what does not say that it is another is a PDF there
 			return nil
 		}
-		if name := path.Base(at.Path); path.Ext(d.name) == "" && name != "/" && name != "." {
+		if name := path.Base(from.Path); path.Ext(d.name) == "" && name != "/" && name != "." {
 			d.name = name
 		}
 		get = w.fetch

@@ -173,7 +173,7 @@ func TestHang(t *testing.T) {
 				}
 				time.AfterFunc(100*time.Millisecond, cancel) // until then nothing comes
 				rest, err := io.ReadAll(resp.Body)
-				if !errors.Is(err, context.Canceled) || resp.StatusCode != 200 || len(rest) != 0 || len(events(got.String())) != want {
+				if !errors.Is(err, context.Canceled) || resp.StatusCode != http.StatusOK || len(rest) != 0 || len(events(got.String())) != want {
 					t.Errorf("%s gave %d, %v, %q and then %q", words, resp.StatusCode, err, got.String(), rest)
 				}
 				u.settled()
