@@ -65,39 +65,22 @@ func call(t *testing.T, rt http.RoundTripper, req *http.Request) (int, string, e
 func script(t *testing.T, answers ...string) (to string, closed *atomic.Int64) {
 	t.Helper()
 	closed = new(atomic.Int64)
-	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
+	to = upstream(t, func(_ context.Context, c *net.TCPConn) {
+		defer func() {
+			_ = c.Close()
+			closed.Add(1)
+		}()
+		buf := make([]byte, 64<<10)
+		for _, a := range answers {
+			if _, err := c.Read(buf); err != nil {
 				return
 			}
-			wg.Go(func() {
-				defer func() {
-					_ = c.Close()
-					closed.Add(1)
-				}()
-				buf := make([]byte, 64<<10)
-				for _, a := range answers {
-					if _, err := c.Read(buf); err != nil {
-						return
-					}
-					if _, err := io.WriteString(c, a); err != nil {
-						return
-					}
-				}
-			})
+			if _, err := io.WriteString(c, a); err != nil {
+				return
+			}
 		}
 	})
-	t.Cleanup(func() {
-		_ = ln.Close()
-		wg.Wait()
-	})
-	return "http://" + ln.Addr().String() + "/v1", closed
+	return to, closed
 }
 
 func TestAnswersAreThoseOfNetHTTP(t *testing.T) {
@@ -267,31 +250,15 @@ func TestInterimAnswersArePassedOver(t *testing.T) {
 // An upstream that refuses a large request does not read it to its end; its answer counts, not that the
 // rest could not be written.
 func TestRefusalsOfLargeRequestsAreRead(t *testing.T) {
-	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = c.Read(make([]byte, 1000))
-			_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo large")
-			if tc, ok := c.(*net.TCPConn); ok {
-				_ = tc.CloseWrite()
-			}
-			_, _ = io.CopyN(io.Discard, c, 300<<10)
-			_ = c.Close()
-		}
+	to := upstream(t, func(_ context.Context, c *net.TCPConn) {
+		_, _ = c.Read(make([]byte, 1000))
+		_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo large")
+		_ = c.CloseWrite()
+		_, _ = io.CopyN(io.Discard, c, 300<<10)
 	})
-	defer wg.Wait()
-	defer func() { _ = ln.Close() }()
 	tr := newTransport(t)
 	for range 20 {
-		status, got, err := call(t, tr, request(t, t.Context(), "http://"+ln.Addr().String(), strings.Repeat("x", 8<<20)))
+		status, got, err := call(t, tr, request(t, t.Context(), to, strings.Repeat("x", 8<<20)))
 		if status != 413 || got != "too large" || err != nil {
 			t.Fatalf("%d %q %v", status, got, err)
 		}

@@ -62,39 +62,21 @@ func TestClosingAnAnswerHarmsNoOtherCall(t *testing.T) {
 func loser(t *testing.T) (to string, seen *atomic.Int64) {
 	t.Helper()
 	seen = new(atomic.Int64)
-	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
+	to = upstream(t, func(_ context.Context, c *net.TCPConn) {
+		for i := range 2 {
+			if n, err := c.Read(make([]byte, 64<<10)); err != nil || n == 0 {
 				return
 			}
-			wg.Go(func() {
-				defer c.Close()
-				for i := range 2 {
-					if n, err := c.Read(make([]byte, 64<<10)); err != nil || n == 0 {
-						return
-					}
-					seen.Add(1)
-					if i > 0 {
-						return
-					}
-					if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); err != nil {
-						return
-					}
-				}
-			})
+			seen.Add(1)
+			if i > 0 {
+				return
+			}
+			if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); err != nil {
+				return
+			}
 		}
 	})
-	t.Cleanup(func() {
-		_ = ln.Close()
-		wg.Wait()
-	})
-	return "http://" + ln.Addr().String() + "/v1", seen
+	return to, seen
 }
 
 // What the upstream may have acted on is not sent again, unless it does no harm.
