@@ -9,6 +9,7 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
 	"tollgate/internal/dialect/anthropic"
+	"tollgate/internal/dialect/dialecttest"
 )
 
 // A member that a client calls like a path stays where it stands, and moves nowhere else: at home everything
@@ -27,7 +28,7 @@ func TestMembersCalledLikePaths(t *testing.T) {
 	if bad != nil || len(lost) > 0 {
 		t.Fatalf("%v, %v", bad, lost)
 	}
-	want, got := flat(gjson.Parse(body), ""), flat(gjson.ParseBytes(out), "")
+	want, got := dialecttest.Leaves(gjson.Parse(body)), dialecttest.Leaves(gjson.ParseBytes(out))
 	for path, value := range want {
 		if got[path] != value {
 			t.Errorf("%s is %s, was %s in %s", path, got[path], value, out)
@@ -38,28 +39,6 @@ func TestMembersCalledLikePaths(t *testing.T) {
 			t.Errorf("%s: %s was not there", path, value)
 		}
 	}
-}
-
-// flat is every leaf of v by its path.
-func flat(v gjson.Result, at string) map[string]string {
-	out := map[string]string{}
-	if !v.IsObject() && !v.IsArray() {
-		out[at] = v.Raw
-		return out
-	}
-	n := 0
-	v.ForEach(func(name, one gjson.Result) bool {
-		key := name.String()
-		if v.IsArray() {
-			key = string(rune('0' + n))
-			n++
-		}
-		for path, raw := range flat(one, at+"/"+key) {
-			out[path] = raw
-		}
-		return true
-	})
-	return out
 }
 
 // A member of something that is not sent is declared.

@@ -9,6 +9,7 @@ import (
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
+	"tollgate/internal/dialect/dialecttest"
 	"tollgate/internal/dialect/gemini"
 	"tollgate/internal/jsonedit"
 )
@@ -38,7 +39,7 @@ func TestMembersCalledLikePaths(t *testing.T) {
 	if len(lost) > 0 {
 		t.Error(lossLines(lost))
 	}
-	want, got := flat(gjson.Parse(body), ""), flat(gjson.Parse(out), "")
+	want, got := dialecttest.Leaves(gjson.Parse(body)), dialecttest.Leaves(gjson.Parse(out))
 	for path, value := range want {
 		if got[path] != value {
 			t.Errorf("%s is %s, was %s in %s", path, got[path], value, out)
@@ -49,28 +50,6 @@ func TestMembersCalledLikePaths(t *testing.T) {
 			t.Errorf("%s: %s was not there", path, value)
 		}
 	}
-}
-
-// flat is every leaf of v by its path.
-func flat(v gjson.Result, at string) map[string]string {
-	out := map[string]string{}
-	if !v.IsObject() && !v.IsArray() {
-		out[at] = v.Raw
-		return out
-	}
-	n := 0
-	v.ForEach(func(name, one gjson.Result) bool {
-		key := name.String()
-		if v.IsArray() {
-			key = string(rune('0' + n))
-			n++
-		}
-		for path, raw := range flat(one, at+"/"+key) {
-			out[path] = raw
-		}
-		return true
-	})
-	return out
 }
 
 // A member that nothing writes is declared, whatever is asked for.
