@@ -140,6 +140,36 @@ func TestDocumentsBecomeText(t *testing.T) {
 	}
 }
 
+// What a document has beside its text is told as lost, and strict callers are refused before anything is sent.
+func TestDocumentsLoseNothingInSilence(t *testing.T) {
+	up, url := asking(t)
+	g := startGateway(t, translated(url, ""))
+	for name, c := range map[string]struct{ block, claude, chat string }{ // what is told to whom
+		"CSV":             {inlineDocument("text/csv", "a,b\n", ""), "", ""},
+		"CSV with a cite": {inlineDocument("text/csv", "a,b\n", `,"citations":{"enabled":true}`), "", "messages[0].content[1].citations: citations lost"},
+		"Word":            {inlineDocument(wordType, wordFile(t, "a"), ""), "messages[0].content[1]: file.data changed", "messages[0].content[1]: file.data changed"},
+		"HTML":            {inlineDocument("text/html", "<p>a", ""), "messages[0].content[1]: file.data changed", "messages[0].content[1]: file.data changed"},
+	} {
+		for client, want := range map[string]string{"claude": c.claude, "chat": c.chat} {
+			path, body := withDocuments(client, client+"-model", c.block)
+			a := g.send("POST", path, body)
+			up.took()
+			if loss := a.header.Get("X-Tollgate-Loss"); a.status != http.StatusOK || loss != want {
+				t.Errorf("%s from %s: %d, told %q, want %q", name, client, a.status, loss, want)
+			}
+			strict := g.send("POST", path, body, "X-Tollgate-Strict", "true", "Authorization", "Bearer "+userKey)
+			asked := up.took()
+			if want == "" {
+				if strict.status != http.StatusOK {
+					t.Errorf("%s from %s: strict was refused: %s", name, client, strict.body)
+				}
+			} else if at, _, _ := strings.Cut(want, ":"); strict.status != http.StatusBadRequest || !strings.Contains(strict.body, at) || asked != "" {
+				t.Errorf("%s from %s: strict got %d %s, asked %s", name, client, strict.status, strict.body, asked)
+			}
+		}
+	}
+}
+
 // holds reports whether some string in v contains text, also as base64.
 func holds(v gjson.Result, text string) (yes bool) {
 	if v.Type == gjson.String {

@@ -36,44 +36,46 @@ func IsPDF(mediaType string, data []byte) bool {
 	return essence(mediaType) == "application/pdf" || bytes.HasPrefix(bytes.TrimLeft(data[:min(len(data), 64)], "\ufeff \t\r\n"), []byte("%PDF-"))
 }
 
-// Text returns the text of a document. Media type and name may be empty or wrong: what the bytes say goes first. The
-// error is for whoever sent the document.
-func Text(mediaType, name string, data []byte) (string, error) {
-	text, err := read(essence(mediaType), extension(name), data)
+// Text returns the text of a document, and whether that is all of it: of Word, Excel and HTML it is not. Media type and
+// name may be empty or wrong: what the bytes say goes first. The error is for whoever sent the document.
+func Text(mediaType, name string, data []byte) (text string, whole bool, err error) {
+	text, whole, err = read(essence(mediaType), extension(name), data)
 	switch {
 	case err != nil:
-		return "", err
+		return "", false, err
 	case len(text) > MaxText:
-		return "", errLong
+		return "", false, errLong
 	case strings.TrimSpace(text) == "":
-		return "", errEmpty
+		return "", false, errEmpty
 	}
-	return text, nil
+	return text, whole, nil
 }
 
-func read(mediaType, ext string, data []byte) (string, error) {
+func read(mediaType, ext string, data []byte) (text string, whole bool, err error) {
 	switch {
 	case isZip(data):
-		return office(data)
+		text, err = office(data)
+		return text, false, err
 	case bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")):
-		return "", errOld
+		return "", false, errOld
 	case len(data) > MaxText*2: // UTF-16 has two bytes for one
-		return "", errLong
+		return "", false, errLong
 	}
 	text, ok := decoded(data)
 	if !ok {
-		return "", errUnknown
+		return "", false, errUnknown
 	}
 	switch kindOf(mediaType, ext, text) {
 	case kindText:
-		return text, nil
+		return text, !strings.ContainsRune(text, utf8.RuneError), nil
 	case kindHTML:
-		return fromHTML(text)
+		text, err = fromHTML(text)
+		return text, false, err
 	case kindOffice:
-		return "", errors.New("it is called a Word or Excel document and is none")
+		return "", false, errors.New("it is called a Word or Excel document and is none")
 	default:
 	}
-	return "", errUnknown
+	return "", false, errUnknown
 }
 
 type kind int

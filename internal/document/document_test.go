@@ -88,9 +88,29 @@ of it</t></r></si></sst>`),
 			"First & best:\nhead\t\ttwo runs of it\n\t-1.5\tTRUE\tinline\t2\n\nSecond:\n2024-01-30\t2024-01-30 12:00:00\t45321\t#N/A",
 		},
 	} {
-		got, err := Text(c.mediaType, c.name, c.data)
+		got, _, err := Text(c.mediaType, c.name, c.data)
 		if err != nil || got != c.want {
 			t.Errorf("%s: %q, %v\nwant %q", name, got, err, c.want)
+		}
+	}
+}
+
+// What is lost with everything but the text is known.
+func TestWhole(t *testing.T) {
+	for name, c := range map[string]struct {
+		mediaType string
+		data      []byte
+		want      bool
+	}{
+		"CSV":        {"text/csv", []byte("a,b"), true},
+		"UTF-16":     {"text/plain", []byte("\xff\xfea\x00"), true},
+		"bad UTF-8":  {"text/plain", []byte("a\xffb"), false},
+		"HTML":       {"text/html", []byte("<p>a"), false},
+		"Word":       {"", word(t, "<w:p><w:r><w:t>a</w:t></w:r></w:p>"), false},
+		"a Word lie": {"text/plain", word(t, "<w:p><w:r><w:t>a</w:t></w:r></w:p>"), false},
+	} {
+		if _, whole, err := Text(c.mediaType, "", c.data); err != nil || whole != c.want {
+			t.Errorf("%s: whole %v, %v", name, whole, err)
 		}
 	}
 }
@@ -132,7 +152,7 @@ func TestRefused(t *testing.T) {
 		"a string said again":         {"", "", excel(t, strings.Repeat(`<row><c t="s"><v>0</v></c></row>`, 100), "xl/sharedStrings.xml", "<sst><si><t>"+zeros[:100_000]+"</t></si></sst>"), "longer than"},
 		"far columns":                 {"", "", excel(t, strings.Repeat(`<row><c r="XFD1"><v>0</v></c></row>`, 300)), "longer than"},
 	} {
-		got, err := Text(c.mediaType, c.name, c.data)
+		got, _, err := Text(c.mediaType, c.name, c.data)
 		if err == nil || !strings.Contains(err.Error(), c.says) || got != "" {
 			t.Errorf("%s: %.100q, %v, want an error that says %q", name, got, err, c.says)
 		}
@@ -166,7 +186,7 @@ func FuzzText(f *testing.F) {
 	f.Add("", "", excel(f, `<row><c r="B2" t="s"><v>0</v></c><c><v>1</v></c></row>`, "xl/sharedStrings.xml", "<sst><si><t>a</t></si></sst>"))
 	f.Fuzz(func(t *testing.T, mediaType, name string, data []byte) {
 		IsPDF(mediaType, data)
-		text, err := Text(mediaType, name, data)
+		text, _, err := Text(mediaType, name, data)
 		if (err == nil) != (text != "") || len(text) > MaxText || !utf8.ValidString(text) {
 			t.Errorf("%d bytes, %v: %.100q", len(text), err, text)
 		}
@@ -178,7 +198,7 @@ func FuzzParts(f *testing.F) {
 	f.Add(wordHead+"<w:p><w:t>a</w:t></w:p></w:body></w:document>", "<worksheet><row><c r=\"B2\" s=\"1\"><v>45321.5</v></c></row></worksheet>", `<styleSheet><cellXfs><xf/><xf numFmtId="14"/></cellXfs></styleSheet>`)
 	f.Fuzz(func(t *testing.T, main, sheet, styles string) {
 		for _, data := range [][]byte{packed(t, "word/document.xml", main), excel(t, sheet, "xl/styles.xml", styles, "xl/sharedStrings.xml", main)} {
-			text, err := Text("", "", data)
+			text, _, err := Text("", "", data)
 			if (err == nil) != (text != "") || len(text) > MaxText || !utf8.ValidString(text) {
 				t.Errorf("%d bytes, %v: %.100q", len(text), err, text)
 			}

@@ -64,6 +64,7 @@ type call struct {
 
 	sentFrom *buffer      // what the attempt's body stands in, if it is to go back
 	lost     []canon.Loss // of the attempt's request, as written for its channel
+	unread   []canon.Loss // of documents that the gateway has turned into text
 
 	lease    *pool.Lease // the attempt that answers, or the last one
 	attempts []ledger.Attempt
@@ -118,6 +119,11 @@ func (c *call) run() *canon.Error {
 	if err := c.admit(); err != nil {
 		return err
 	}
+	if c.priced != nil {
+		c.split = c.priced.Model.SplitThoughts && c.head.Op == canon.OpGenerate
+		c.strict = c.priced.Model.Strict || c.caller.Key.Strict
+	}
+	c.strict = c.strict || wantsStrict(c.r.Header)
 	if err := c.documents(); err != nil {
 		return err
 	}
@@ -134,11 +140,6 @@ func (c *call) route() (*pool.Walk, *canon.Error) {
 	if err := c.pin(&want); err != nil {
 		return nil, c.keptObject(err)
 	}
-	if c.priced != nil {
-		c.split = c.priced.Model.SplitThoughts && c.head.Op == canon.OpGenerate
-		c.strict = c.priced.Model.Strict || c.caller.Key.Strict
-	}
-	c.strict = c.strict || wantsStrict(c.r.Header)
 	walk, err := c.h.Pool.Route(want)
 	if err != nil {
 		if c.head.Op == canon.OpCountTokens && errors.Is(err.Cause, pool.ErrNotSpoken) {

@@ -50,6 +50,9 @@ func (c *call) documents() *canon.Error {
 	if err != nil {
 		return &canon.Error{Kind: canon.KindInternal, Message: "the documents could not be put into the request", Cause: err}
 	}
+	if len(c.unread) > 0 && c.strict {
+		return c.refusal(c.unread[0], "the gateway sends the text of such a document")
+	}
 	if err := c.replace(body, "the request can't be read with its documents as text"); err != nil {
 		return err
 	}
@@ -217,6 +220,9 @@ func (w *documentWalk) read(d *brought, get func(*brought) *canon.Error) *canon.
 	if cerr != nil {
 		return cerr
 	}
+	if !w.claude && member(d.block, "citations").Exists() {
+		w.c.unread = append(w.c.unread, canon.LostAt(canon.WhatCitations, d.at+".citations", "a chat's parts of text ask for none"))
+	}
 	if w.claude {
 		return w.put(d.source, append(append([]byte(`{"type":"text","media_type":"text/plain","data":`), jsonedit.Quote(words)...), '}'))
 	}
@@ -236,9 +242,12 @@ func (w *documentWalk) text(d *brought) (string, *canon.Error) {
 	case <-w.c.r.Context().Done():
 		return "", &canon.Error{Kind: canon.KindCanceled, Message: "the client closed the request", Cause: w.c.r.Context().Err()}
 	}
-	words, err := document.Text(d.mediaType, d.name, d.data)
+	words, whole, err := document.Text(d.mediaType, d.name, d.data)
 	if err != nil {
 		return "", &canon.Error{Kind: canon.KindInvalid, Message: "the document can't be read: " + err.Error(), Cause: err}
+	}
+	if !whole {
+		w.c.unread = append(w.c.unread, canon.ChangedAt(canon.WhatFileData, d.at, "only its text is sent"))
 	}
 	return words, nil
 }

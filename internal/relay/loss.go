@@ -32,11 +32,15 @@ func (c *call) tooMuch(asked *canon.Request, lost []canon.Loss, l *pool.Lease) *
 	if i < 0 {
 		return nil
 	}
-	at := c.lossPath(lost[i])
+	return c.refusal(lost[i], "the only channels left for this model speak "+string(l.Spoken.Dialect))
+}
+
+// refusal tells a strict caller that something can't be carried as it is, and because of what.
+func (c *call) refusal(lost canon.Loss, because string) *canon.Error {
+	at := c.lossPath(lost)
 	return &canon.Error{
 		Kind: canon.KindInvalid, Param: at,
-		Message: "the only channels left for this model speak " + string(l.Spoken.Dialect) + ", which can't carry " + at + " as it is (" + string(lost[i].What) + ": " +
-			lost[i].Reason + "); leave it out, or call without " + strictHeader,
+		Message: because + ", which can't carry " + at + " as it is (" + string(lost.What) + ": " + lost.Reason + "); leave it out, or call without " + strictHeader,
 	}
 }
 
@@ -90,6 +94,9 @@ const (
 // first place where it happened and how many more there are.
 func (c *call) losses() (list []string, all []canon.Loss) {
 	all = c.lost
+	if len(c.unread) > 0 {
+		all = append(c.unread[:len(c.unread):len(c.unread)], all...)
+	}
 	if c.translated && c.tr != nil && c.tr.out != nil {
 		all = append(all[:len(all):len(all)], c.tr.out.Losses()...)
 	}
