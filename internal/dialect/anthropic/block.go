@@ -233,7 +233,7 @@ func readToolUse(o jsonfield.Object) (canon.Block, error) {
 	if b.ID, err = o.Needed("id"); err != nil {
 		return nil, err
 	}
-	b.Name, err = o.Needed("name")
+	b.Name, err = o.Named("name")
 	return b, err
 }
 

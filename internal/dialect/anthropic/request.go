@@ -235,7 +235,7 @@ func readToolChoice(req *canon.Request, raw string) error {
 		req.ToolChoice.Mode = canon.ToolNone
 	case "tool":
 		req.ToolChoice.Mode = canon.ToolNamed
-		if req.ToolChoice.Name, err = o.Needed("name"); err != nil {
+		if req.ToolChoice.Name, err = o.Named("name"); err != nil {
 			return err
 		}
 	default:

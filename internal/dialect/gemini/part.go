@@ -212,7 +212,7 @@ func readCall(t *canon.Turn, path, raw string) error {
 	if b.ID, err = o.Text("id"); err != nil {
 		return err
 	}
-	if b.Name, err = o.Needed("name"); err != nil {
+	if b.Name, err = o.Named("name"); err != nil {
 		return err
 	}
 	b.Input = json.RawMessage(o.Find("args"))
@@ -236,7 +236,7 @@ func readResponse(t *canon.Turn, path, raw string) error {
 	if b.ID, err = o.Text("id"); err != nil {
 		return err
 	}
-	if b.Name, err = o.Needed("name"); err != nil {
+	if b.Name, err = o.Named("name"); err != nil {
 		return err
 	}
 	if response := o.Find("response"); response != "" {

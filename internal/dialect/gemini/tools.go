@@ -91,7 +91,7 @@ func readFunction(raw string) (tool canon.Tool, err error) {
 	if err != nil {
 		return tool, err
 	}
-	if tool.Name, err = o.Needed("name"); err != nil {
+	if tool.Name, err = o.Named("name"); err != nil {
 		return tool, err
 	}
 	for _, m := range o {

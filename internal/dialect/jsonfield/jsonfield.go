@@ -150,6 +150,15 @@ func (o Object) Needed(name string) (string, error) {
 	return o.Text(name)
 }
 
+// Named is Needed for a string that names something, and so is not empty.
+func (o Object) Named(name string) (string, error) {
+	s, err := o.Needed(name)
+	if err == nil && s == "" {
+		err = Within(Missing(), name)
+	}
+	return s, err
+}
+
 // Rest returns the members other than known, as one object, or nil if there are none.
 func (o Object) Rest(known ...string) json.RawMessage {
 	var b []byte

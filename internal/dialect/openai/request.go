@@ -75,6 +75,13 @@ func (q *Request) Text(path string, v gjson.Result, name string) string {
 	return q.String(path+"."+name, m)
 }
 
+// Named refuses what stands at path if it has no name.
+func (q *Request) Named(path, name string) {
+	if name == "" {
+		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
+	}
+}
+
 // Float reads a number; nil if it is absent.
 func (q *Request) Float(path string, v gjson.Result) *float64 {
 	switch {

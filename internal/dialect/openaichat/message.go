@@ -194,7 +194,9 @@ func readToolCall(q *openai.Request, path string, v gjson.Result, out *blocks) {
 	switch {
 	case custom.IsObject():
 		input := q.String(path+".custom.input", openai.Member(custom, "input"))
-		out.add(path, canon.ToolUse{ID: id, Name: q.String(path+".custom.name", openai.Member(custom, "name")), Input: jsonedit.Quote(input), Custom: true})
+		name := q.Text(path+".custom", custom, "name")
+		q.Named(path+".custom", name)
+		out.add(path, canon.ToolUse{ID: id, Name: name, Input: jsonedit.Quote(input), Custom: true})
 		if others(custom, "name", "input") {
 			foreign = appendMember(foreign, "custom", custom)
 		}
@@ -230,8 +232,6 @@ func toolUse(q *openai.Request, id, path string, v gjson.Result) (u canon.ToolUs
 			odd = true
 		}
 	})
-	if u.Name == "" {
-		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
-	}
+	q.Named(path, u.Name)
 	return u, odd
 }

@@ -72,9 +72,7 @@ func readFunction(q *openai.Request, t canon.Tool, path, in string, v gjson.Resu
 			}
 		}
 	})
-	if t.Name == "" {
-		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
-	}
+	q.Named(path, t.Name)
 	return t
 }
 
@@ -103,9 +101,7 @@ func readCustom(q *openai.Request, t *canon.Tool, path string, v gjson.Result) {
 			}
 		}
 	})
-	if t.Name == "" {
-		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
-	}
+	q.Named(path, t.Name)
 }
 
 // hosted says what a vendor's own tool is in words that several share; nil: one of a kind.

@@ -76,11 +76,11 @@ func readItemIn(q *openai.Request, path string, v gjson.Result) {
 		readMessage(q, path, v)
 	case kind == "function_call":
 		one(canon.RoleAssistant, canon.ToolUse{
-			ID: get("call_id"), Name: flatName(get("namespace"), get("name")), Input: openai.Arguments(get("arguments")),
+			ID: get("call_id"), Name: called(q, path, v), Input: openai.Arguments(get("arguments")),
 		}, "call_id", "namespace", "name", "arguments")
 	case kind == "custom_tool_call":
 		one(canon.RoleAssistant, canon.ToolUse{
-			ID: get("call_id"), Name: flatName(get("namespace"), get("name")), Input: jsonedit.Quote(get("input")), Custom: true,
+			ID: get("call_id"), Name: called(q, path, v), Input: jsonedit.Quote(get("input")), Custom: true,
 		}, "call_id", "namespace", "name", "input")
 	case kind == "function_call_output", kind == "custom_tool_call_output":
 		r := canon.ToolResult{ID: get("call_id"), Custom: kind == "custom_tool_call_output"}
@@ -105,6 +105,13 @@ func readItemIn(q *openai.Request, path string, v gjson.Result) {
 	default: // hosted calls and their results, item_reference, compaction
 		say(q, canon.RoleAssistant, path, blocksAt(path, q.Foreign(v.Raw)))
 	}
+}
+
+// called reads the name of the tool that a call names.
+func called(q *openai.Request, path string, v gjson.Result) string {
+	name := q.Text(path, v, "name")
+	q.Named(path, name)
+	return flatName(q.Text(path, v, "namespace"), name)
 }
 
 // rest keeps the members of an item, or of a part of one, that canon has no word for: each is a block of its own,

@@ -66,9 +66,7 @@ func readTool(q *openai.Request, path string, v gjson.Result, home string) {
 func readNamespace(q *openai.Request, path string, v gjson.Result, home string) {
 	group := q.Text(path, v, "name")
 	about := q.Text(path, v, "description")
-	if group == "" {
-		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
-	}
+	q.Named(path, group)
 	if home == "" {
 		home = homeNamespace
 	}
@@ -134,9 +132,7 @@ func readFunction(q *openai.Request, path string, v gjson.Result) canon.Tool {
 			toolExtra(&t, name, v)
 		}
 	})
-	if t.Name == "" {
-		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
-	}
+	q.Named(path, t.Name)
 	return t
 }
 
@@ -170,9 +166,7 @@ func readCustom(q *openai.Request, path string, v gjson.Result) canon.Tool {
 			toolExtra(&t, name, v)
 		}
 	})
-	if t.Name == "" {
-		q.Fail(path+".name", "Missing required parameter: '%s.name'.", path)
-	}
+	q.Named(path, t.Name)
 	return t
 }
 

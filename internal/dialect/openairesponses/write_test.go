@@ -64,9 +64,13 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// TestInputThatIsNone pins that an input that is no object is refused, not passed over.
+// TestInputThatIsNone pins that an input that is no object, and a call of nothing, is refused, not passed over.
 func TestInputThatIsNone(t *testing.T) {
-	for input, want := range map[string]string{`[5]`: "input[0]", `[{"role":"user","content":"x"},"y"]`: "input[1]", `[null]`: "input[0]"} {
+	for input, want := range map[string]string{
+		`[5]`: "input[0]", `[{"role":"user","content":"x"},"y"]`: "input[1]", `[null]`: "input[0]",
+		`[{"type":"function_call","call_id":"c","arguments":"{}"}]`:                         "input[0].name",
+		`[{"type":"custom_tool_call","call_id":"c","namespace":"g","name":"","input":"x"}]`: "input[0].name",
+	} {
 		_, err := openairesponses.New().ReadRequest(canon.OpGenerate, []byte(`{"model":"m","input":`+input+`}`))
 		var e *canon.Error
 		if !errors.As(err, &e) || e.Kind != canon.KindInvalid || e.Param != want {
