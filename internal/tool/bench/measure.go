@@ -186,7 +186,10 @@ func (f *field) cpuOf(ctx context.Context, o options, s scenario, out io.Writer)
 	}
 	for r := range o.rounds {
 		for k := range f.targets {
-			i := (k + r) % len(f.targets)
+			i := (k + r/2) % len(f.targets)
+			if r%2 == 1 { // every target also comes right before the one that it comes after
+				i = len(f.targets) - 1 - i
+			}
 			t := f.targets[i]
 			if t.proc == nil {
 				continue
