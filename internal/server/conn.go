@@ -4,6 +4,9 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
+
+	"tollgate/internal/relay"
 )
 
 // maxGathered bounds what a connection gathers, in bytes.
@@ -32,6 +35,64 @@ type conn struct {
 	rooms *sync.Pool
 	held  *[]byte // what was gathered; nil: nothing is
 	err   error   // a part of an answer got lost, so that nothing may follow it
+
+	mu      sync.Mutex
+	readBy  time.Time // the deadline that was asked for
+	setBy   time.Time // the one that holds, as far as nobody reads
+	reading int
+	writeBy time.Time // the deadline that holds
+}
+
+// SetDeadline is both of the others.
+func (c *conn) SetDeadline(t time.Time) error {
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
+}
+
+// SetReadDeadline sets the deadline of reads under way, and of all later ones. net/http sets it half a dozen
+// times for a request (Server.Serve, Go 1.26), and most of them are replaced before anybody reads.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.readBy = t
+	if c.reading == 0 {
+		return nil
+	}
+	c.setBy = t
+	return c.TCPConn.SetReadDeadline(t)
+}
+
+// Read reads what has come.
+func (c *conn) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	if !c.setBy.Equal(c.readBy) {
+		if err := c.TCPConn.SetReadDeadline(c.readBy); err != nil {
+			c.mu.Unlock()
+			return 0, err
+		}
+		c.setBy = c.readBy
+	}
+	c.reading++
+	c.mu.Unlock()
+	n, err := c.TCPConn.Read(p)
+	c.mu.Lock()
+	c.reading--
+	c.mu.Unlock()
+	return n, err
+}
+
+// SetWriteDeadline sets the deadline of writes. One that is but a little later than the one that holds changes
+// nothing: whoever sets it allows for that.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if later := t.Sub(c.writeBy); !c.writeBy.IsZero() && later >= 0 && later < relay.WriteSlack/2 {
+		return nil
+	}
+	c.writeBy = t
+	return c.TCPConn.SetWriteDeadline(t)
 }
 
 // Gather holds back what is written until Release.

@@ -2,11 +2,15 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"tollgate/internal/relay"
 )
 
 // pair is a connection as the server has it, and its client's end.
@@ -128,4 +132,98 @@ func TestConnEndsWhereItBroke(t *testing.T) {
 		t.Error("an answer goes on behind a hole")
 	}
 	nothing(t, client)
+}
+
+// TestConnReadDeadlines pins that a deadline holds for reads that wait and for those that begin later, and is
+// lifted for both.
+func TestConnReadDeadlines(t *testing.T) {
+	c, client := pair(t)
+	past := time.Unix(1, 0)
+	set := func(f func(time.Time) error, to time.Time) {
+		t.Helper()
+		if err := f(to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	timedOut := func(err error) {
+		t.Helper()
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("the read ended with %v", err)
+		}
+	}
+	came := func() {
+		t.Helper()
+		if _, err := client.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(make([]byte, 8)); n != 1 || err != nil {
+			t.Fatalf("read %d: %v", n, err)
+		}
+	}
+	waits := func() <-chan error {
+		t.Helper()
+		ended := make(chan error, 1)
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			ended <- err
+		}()
+		for {
+			c.mu.Lock()
+			reading := c.reading
+			c.mu.Unlock()
+			if reading > 0 {
+				return ended
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+
+	set(c.SetReadDeadline, past)
+	_, err := c.Read(make([]byte, 1))
+	timedOut(err)
+	set(c.SetReadDeadline, time.Time{})
+	came()
+
+	ended := waits()
+	set(c.SetReadDeadline, past)
+	timedOut(<-ended)
+	_, err = c.Read(make([]byte, 1)) // it holds on
+	timedOut(err)
+	set(c.SetReadDeadline, time.Now().Add(time.Hour))
+	came()
+
+	ended = waits()
+	set(c.SetReadDeadline, time.Time{})
+	set(c.SetReadDeadline, time.Now().Add(time.Millisecond))
+	timedOut(<-ended)
+	set(c.SetDeadline, time.Time{})
+	came()
+
+	set(c.SetDeadline, past)
+	_, err = c.Read(make([]byte, 1))
+	timedOut(err)
+	_, err = c.Write([]byte("x"))
+	timedOut(err)
+}
+
+// TestConnWriteDeadlines pins that one deadline for writes stands for those a little later, and for no others.
+func TestConnWriteDeadlines(t *testing.T) {
+	c, _ := pair(t)
+	at := time.Now().Add(time.Hour)
+	for _, s := range []struct{ to, holds time.Time }{
+		{at, at},
+		{at.Add(relay.WriteSlack/2 - 1), at},
+		{at, at},
+		{at.Add(-1), at.Add(-1)},
+		{at.Add(relay.WriteSlack), at.Add(relay.WriteSlack)},
+		{time.Time{}, time.Time{}},
+		{time.Time{}.Add(1), time.Time{}.Add(1)},
+	} {
+		if err := c.SetWriteDeadline(s.to); err != nil || !c.writeBy.Equal(s.holds) {
+			t.Errorf("%v was asked for, and %v holds: %v", s.to, c.writeBy, err)
+		}
+	}
+	if _, err := c.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a write after its deadline: %v", err)
+	}
 }

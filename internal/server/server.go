@@ -49,7 +49,7 @@ func New(o Options) *Server {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{
-		Handler:     s.guarded(s.mux()),
+		Handler:     s.guarded(s.mux(), s.calls()),
 		BaseContext: func(net.Listener) context.Context { return base },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if g, ok := c.(*conn); ok {
@@ -106,7 +106,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 }
 
 // guarded counts the requests that run and turns away what the mux would misread.
-func (s *Server) guarded(next http.Handler) http.Handler {
+func (s *Server) guarded(next http.Handler, calls map[string]http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.running.Add(1)
 		defer s.running.Add(-1)
@@ -119,8 +119,26 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 			s.unserved(w, r, nil) // the mux would redirect, and not every client sends a POST on
 			return
 		}
+		if call := calls[r.URL.Path]; call != nil && r.Method == http.MethodPost {
+			call.ServeHTTP(w, r)
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// calls returns the endpoints that are posted to and whose paths have no parameters, by path: nearly every request
+// is for one of them, and the mux would match it against its patterns.
+func (s *Server) calls() map[string]http.Handler {
+	calls := map[string]http.Handler{}
+	for _, p := range s.opts.Protocols {
+		for _, ep := range p.Endpoints() {
+			if ep.Method == http.MethodPost && !strings.ContainsAny(ep.Path, "{}") {
+				calls[ep.Path] = s.opts.Relay.Endpoint(ep)
+			}
+		}
+	}
+	return calls
 }
 
 var closing = []string{"close"}
