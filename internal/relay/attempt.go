@@ -36,12 +36,12 @@ type attempt struct {
 
 var _ context.Context = (*attempt)(nil)
 
-// begin starts an attempt that must show a first byte within wait.
-func (c *call) begin(l *pool.Lease, wait time.Duration) *attempt {
+// begin starts an attempt that must show a first byte within wait from now.
+func (c *call) begin(l *pool.Lease, now time.Time, wait time.Duration) *attempt {
 	client := c.r.Context()
 	a := &attempt{values: context.WithoutCancel(client), end: c.began.Add(c.h.Settings.Call)}
 	a.expire.Store(&errFirstByte)
-	a.timer = time.AfterFunc(min(wait, time.Until(a.end)), a.ring)
+	a.timer = time.AfterFunc(min(wait, a.end.Sub(now)), a.ring)
 	drain := c.drains(l)
 	a.unhook = context.AfterFunc(client, func() {
 		if errors.Is(context.Cause(client), ErrShutdown) {

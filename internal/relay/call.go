@@ -190,7 +190,7 @@ func (c *call) walk(walk *pool.Walk) *canon.Error {
 			continue
 		}
 		c.lease = lease
-		again, err := c.try(lease, deadline)
+		again, err := c.try(lease, now, deadline)
 		if err == nil {
 			return nil
 		}

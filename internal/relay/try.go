@@ -17,12 +17,12 @@ import (
 // maxErrorBody bounds what is read of an upstream's error answer.
 const maxErrorBody = 64 << 10
 
-// try makes one attempt. Without an error the client has been answered; again says whether another
+// try makes one attempt, now. Without an error the client has been answered; again says whether another
 // channel may be tried after the error.
-func (c *call) try(l *pool.Lease, deadline time.Time) (again bool, err *canon.Error) {
-	c.tryBegan = time.Now()
+func (c *call) try(l *pool.Lease, now, deadline time.Time) (again bool, err *canon.Error) {
+	c.tryBegan = now
 	c.meter.reset()
-	a := c.begin(l, min(c.h.Settings.FirstByte, time.Until(deadline)))
+	a := c.begin(l, now, min(c.h.Settings.FirstByte, deadline.Sub(now)))
 	defer a.close()
 
 	c.trying, c.accepted, c.unfit = &ledger.Attempt{ChannelID: l.Channel.ID}, false, false

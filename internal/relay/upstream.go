@@ -30,7 +30,8 @@ func (c *call) request(ctx context.Context, l *pool.Lease) (*http.Request, *cano
 	if err != nil {
 		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the channel's address is not usable", Cause: err}
 	}
-	req := (&http.Request{Method: c.ep.Method, URL: to, Host: to.Host, Header: make(http.Header, 12), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+	req := blank.WithContext(ctx)
+	req.Method, req.URL, req.Host, req.Header = c.ep.Method, to, to.Host, make(http.Header, 12)
 	if body != nil {
 		req.ContentLength = int64(len(body))
 		from := c.sentFrom
@@ -94,6 +95,9 @@ func (c *call) target(l *pool.Lease) (*url.URL, error) {
 	}
 	return u, err
 }
+
+// blank is what a request is made of: WithContext copies it.
+var blank = http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 
 var (
 	jsonType        = []string{"application/json"}
