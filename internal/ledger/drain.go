@@ -48,7 +48,7 @@ type Lag struct {
 // Lag returns how far the store is behind.
 func (b *Book) Lag(now time.Time) Lag {
 	l := Lag{
-		Records: max(0, b.progress.appended.Load()-b.progress.carried.Load()),
+		Records: max(0, b.waiting()),
 		Bytes:   b.journal.Bytes(b.applied()),
 	}
 	if at := b.progress.oldest.Load(); at > 0 {
@@ -84,6 +84,9 @@ func (b *Book) Flush(ctx context.Context) error {
 	}
 }
 
+// waiting is how many records the drain is not done with.
+func (b *Book) waiting() int64 { return b.progress.appended.Load() - b.progress.carried.Load() }
+
 func (b *Book) applied() journal.Position {
 	b.progress.mu.Lock()
 	defer b.progress.mu.Unlock()
@@ -109,7 +112,6 @@ func (b *Book) drain(pos journal.Position) {
 	defer close(b.drained)
 	pause, limit := firstPause, batchRecords
 	for {
-		end := b.journal.End() // what comes later waits for others
 		next, n, err := b.carry(pos, limit)
 		var wait <-chan time.Time
 		switch {
@@ -123,8 +125,11 @@ func (b *Book) drain(pos journal.Position) {
 			pos = next
 		default:
 			pos, pause, limit = next, firstPause, min(2*limit, batchRecords)
-			if next.Compare(end) < 0 {
-				continue // a batch also ends where bytes or a segment end, and nobody may nudge again
+			if b.waiting() >= int64(limit) || b.journal.Bytes(pos) >= batchBytes {
+				continue
+			}
+			if pos.Compare(b.journal.End()) < 0 {
+				b.nudge() // whoever brought it may have asked for haste before carry forgot that
 			}
 		}
 		if !b.await(wait) {
@@ -187,6 +192,10 @@ func (b *Book) carry(pos journal.Position, limit int) (next journal.Position, n 
 	}
 	b.progress.oldest.Store(0)
 	b.progress.carried.Add(int64(len(records)))
+	select {
+	case <-b.now: // was for this batch: the next one would be of the few calls that came meanwhile
+	default:
+	}
 	b.progress.mu.Lock()
 	b.progress.applied = next
 	close(b.progress.changed)

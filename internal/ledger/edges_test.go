@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"tollgate/internal/journal"
 	"tollgate/internal/ledger"
+	"tollgate/internal/ledger/ledgertest"
 )
 
 // A debt as large as a number can be leaves nothing, also while calls are under way: it must not wrap
@@ -60,4 +64,57 @@ func TestNothingIsKeptOfCarriedCalls(t *testing.T) {
 	if n := d.Recent(); n != 0 {
 		t.Errorf("%d calls are kept for a drain that is done with them", n)
 	}
+}
+
+// Calls that come while a batch is on its way wait for others too, unless somebody waits for them.
+func TestBatchesAreNotFollowedByTheirRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		goOn := make(chan struct{})
+		d := openDesk(t, &ledgertest.Store{Before: func(op string) error {
+			if op == "Apply" {
+				asked.Add(1)
+				<-goOn
+			}
+			return nil
+		}}, t.TempDir(), journal.DefaultOptions())
+		defer d.stop()
+		settled := 0
+		settle := func(n int) {
+			for range n {
+				if err := d.Settle(nil, call(fmt.Sprint(settled), "a", 1, start)); err != nil {
+					t.Fatal(err)
+				}
+				settled++
+			}
+		}
+		check := func(wantAsked, wantWaiting int64) {
+			t.Helper()
+			synctest.Wait()
+			if n, l := asked.Load(), d.Lag(start); n != wantAsked || l.Records != wantWaiting {
+				t.Fatalf("asked %d times, want %d; %d calls wait, want %d", n, wantAsked, l.Records, wantWaiting)
+			}
+		}
+		goOn <- struct{}{} // the start of the journal is a batch, too
+		check(1, 0)
+		settle(512)
+		check(2, 512)
+		settle(10) // behind a full batch, each asks for haste
+		goOn <- struct{}{}
+		check(2, 10)
+		time.Sleep(time.Second)
+		check(3, 10)
+		settle(600) // more than a batch, so it goes at once, and once more the rest waits
+		goOn <- struct{}{}
+		check(4, 600)
+		flushed := make(chan error)
+		go func() { flushed <- d.Flush(t.Context()) }()
+		synctest.Wait()
+		close(goOn) // a rest that somebody waits for goes at once
+		began := time.Now()
+		if err := <-flushed; err != nil || !time.Now().Equal(began) {
+			t.Fatalf("%v after %v", err, time.Since(began))
+		}
+		check(5, 0)
+	})
 }
