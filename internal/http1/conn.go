@@ -114,7 +114,7 @@ func (c *conn) answer(req *http.Request) (resp *http.Response, again bool, err e
 		return nil, (req.Method == http.MethodGet || req.Method == http.MethodHead) && bodyless(req), err
 	}
 	for {
-		resp, err := http.ReadResponse(c.br, req)
+		resp, err := readResponse(c.br, req)
 		if err != nil {
 			return nil, false, err
 		}

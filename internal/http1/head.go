@@ -18,6 +18,7 @@ const (
 type message struct {
 	first []byte        // the head, with the body if it is small
 	rest  io.ReadCloser // a large body, nil once it has gone
+	to    limited       // what a small body is written to
 }
 
 // message returns the message that req is, and closes a body that is small. If it fails it closes any body.
@@ -33,7 +34,8 @@ func (t *Transport) message(req *http.Request) (*message, error) {
 	case err != nil || req.ContentLength > small:
 		m.rest = req.Body
 	default:
-		err = copyBody(&limited{to: (*appender)(&m.first), left: req.ContentLength}, req.Body)
+		m.to = limited{to: (*appender)(&m.first), left: req.ContentLength}
+		err = copyBody(&m.to, req.Body)
 	}
 	if err != nil {
 		t.free(m)
@@ -141,7 +143,7 @@ func isWord(s string) bool {
 }
 
 // isToken reports whether s is a token (RFC 9110, 5.6.2).
-func isToken(s string) bool {
+func isToken[T string | []byte](s T) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
@@ -150,7 +152,7 @@ func isToken(s string) bool {
 			return false
 		}
 	}
-	return s != ""
+	return len(s) > 0
 }
 
 // isValue reports whether s can be the value of a header (RFC 9110, 5.5).

@@ -4,7 +4,7 @@
 // net/http's Transport hands every request to one goroutine of its connection and takes the answer from
 // another, which is an eighth of what a call through the gateway costs. Here the caller's goroutine writes
 // the request and reads the answer, and a connection that streams holds no goroutine but its reader's.
-// What answers mean, their framing above all, is left to [http.ReadResponse].
+// What answers mean, their framing above all, is left to [http.ReadResponse], unless nothing about them is in doubt.
 //
 // It does not speak TLS or HTTP/2, knows no proxies and no upgrades, and sends no body of unknown length:
 // all that is http.Transport's.
