@@ -95,21 +95,47 @@ func (p *Parser) enter(open byte) bool {
 
 // Member goes to the next member of the object that was entered last and sets Name; false at its end.
 func (p *Parser) Member() bool {
+	s, i := p.s, p.i
+	if !p.fresh && i < len(s) && s[i] == ',' {
+		i++
+	}
+	if i < len(s) && s[i] == '"' && p.fresh == (i == p.i) { // as machines write it, without spaces
+		if end := stop(s, i+1); len(s)-end > 1 && s[end] == '"' && s[end+1] == ':' {
+			p.Name, p.i, p.fresh = s[i+1:end], end+2, false
+			return true
+		}
+	}
 	if !p.next('}') {
 		return false
 	}
-	if p.i == len(p.s) || p.s[p.i] != '"' {
-		p.fail(errSyntax)
+	from := p.i + 1
+	end, escaped := p.name()
+	if end == 0 {
 		return false
 	}
-	p.Name = p.String()
+	p.Name = p.s[from:end]
+	if escaped {
+		p.Name = unescape(p.Name)
+	}
+	return true
+}
+
+// name passes a member's name and the colon behind it. It returns where the name ends, before its closing
+// quote, and whether it has escapes; 0 if there is none.
+func (p *Parser) name() (end int, escaped bool) {
+	if p.i == len(p.s) || p.s[p.i] != '"' {
+		p.fail(errSyntax)
+		return 0, false
+	}
+	escaped = p.skipString()
+	end = p.i - 1
 	p.space()
 	if p.i == len(p.s) || p.s[p.i] != ':' {
 		p.fail(errSyntax)
-		return false
+		return 0, false
 	}
 	p.i++
-	return true
+	return end, escaped
 }
 
 // Element goes to the next element of the array that was entered last; false at its end.
@@ -141,7 +167,13 @@ func (p *Parser) next(end byte) bool {
 
 // String takes the next value; "" if it is no string.
 func (p *Parser) String() string {
-	if p.Kind() != '"' {
+	if k := p.Kind(); k == '"' && !p.checked {
+		from := p.i + 1
+		if end := stop(p.s, from); end < len(p.s) && p.s[end] == '"' {
+			p.i = end + 1
+			return p.s[from:end]
+		}
+	} else if k != '"' {
 		p.Skip()
 		return ""
 	}
@@ -170,6 +202,9 @@ func (p *Parser) Text() (raw, s string) {
 // Int takes the next value; 0 if it is no number, nor a string that holds one. Fractions are cut off
 // and what does not fit is clamped.
 func (p *Parser) Int() int64 {
+	if n, ok := p.count(); ok {
+		return n
+	}
 	var text string
 	switch p.Kind() {
 	case '"':
@@ -195,6 +230,22 @@ func (p *Parser) Int() int64 {
 	return int64(f)
 }
 
+// count takes the next value if it is a whole number of at most 18 digits without a sign, which most are.
+func (p *Parser) count() (n int64, ok bool) {
+	p.space()
+	s, from := p.s, p.i
+	i := from
+	for ; i < len(s) && i-from <= 18 && '0' <= s[i] && s[i] <= '9'; i++ {
+		n = 10*n + int64(s[i]-'0')
+	}
+	switch {
+	case i == from, i-from > 18, s[from] == '0' && i > from+1, i < len(s) && (s[i] == '.' || s[i]|0x20 == 'e'):
+		return 0, false
+	}
+	p.i = i
+	return n, true
+}
+
 // Bool takes the next value and reports whether it is true.
 func (p *Parser) Bool() bool {
 	yes := p.Kind() == 't'
@@ -216,32 +267,65 @@ func (p *Parser) Raw() string {
 // Skip takes the next value.
 func (p *Parser) Skip() {
 	switch k := p.Kind(); {
-	case k == '"':
-		p.skipString()
-	case p.checked && (k == '{' || k == '['):
+	case k != '{' && k != '[':
+		p.scalar(k)
+	case p.i+1 < len(p.s) && p.s[p.i+1] == k+2 && p.depth < maxDepth: // empty, see checkContainer
+		p.i += 2
+	case p.checked:
 		p.skipContainer()
-	case k == '{':
-		if p.enter('{') {
-			for p.Member() {
-				p.Skip()
-			}
-		}
-	case k == '[':
-		if p.enter('[') {
-			for p.Element() {
-				p.Skip()
-			}
-		}
-	case k == 't':
-		p.word("true")
-	case k == 'f':
-		p.word("false")
-	case k == 'n':
-		p.word("null")
-	case k == '0':
+	default:
+		p.checkContainer()
+	}
+}
+
+// scalar passes the value at the cursor, which is of kind k and no container.
+func (p *Parser) scalar(k byte) {
+	switch k {
+	case '"':
+		p.skipString()
+	case '0':
 		p.number()
+	case 't':
+		p.word("true")
+	case 'f':
+		p.word("false")
+	case 'n':
+		p.word("null")
 	default:
 		p.fail(errSyntax)
+	}
+}
+
+// checkContainer passes the object or array at the cursor. What is open in it is kept in bits, not in calls.
+func (p *Parser) checkContainer() {
+	var arrays [maxDepth/64 + 1]uint64
+	end, outer := byte(0), p.depth
+	for {
+		if k := p.Kind(); k != '{' && k != '[' {
+			p.scalar(k)
+		} else {
+			p.enter(k)
+			end = k + 2 // of ASCII: { | } and [ \ ]
+			arrays[p.depth/64] &^= 1 << (p.depth % 64)
+			if k == '[' {
+				arrays[p.depth/64] |= 1 << (p.depth % 64)
+			}
+		}
+		for !p.next(end) {
+			if p.err != nil || p.depth == outer {
+				return
+			}
+			end = '}'
+			if arrays[p.depth/64]>>(p.depth%64)&1 != 0 {
+				end = ']'
+			}
+		}
+		if end == ']' {
+			continue
+		}
+		if at, _ := p.name(); at == 0 {
+			return
+		}
 	}
 }
 
@@ -253,6 +337,12 @@ func (p *Parser) fail(err error) {
 }
 
 func (p *Parser) space() {
+	if p.i < len(p.s) && p.s[p.i] <= ' ' {
+		p.spaces()
+	}
+}
+
+func (p *Parser) spaces() {
 	for p.i < len(p.s) {
 		switch p.s[p.i] {
 		case ' ', '\t', '\n', '\r':
@@ -339,35 +429,35 @@ func (p *Parser) skipString() (escaped bool) {
 		p.i = end
 		return strings.IndexByte(s[from:end], '\\') >= 0
 	}
-	for i := p.i + 1; i < len(s); i++ {
-		for len(s)-i >= 8 {
-			if m := stops(eight(s, i)); m != 0 {
-				i += bits.TrailingZeros64(m) >> 3
-				break
-			}
-			i += 8
-		}
-		if i == len(s) {
+	for i := p.i + 1; ; i++ {
+		if i = stop(s, i); i == len(s) || s[i] < ' ' {
 			break
 		}
-		switch c := s[i]; {
-		case c == '"':
+		if s[i] == '"' {
 			p.i = i + 1
 			return escaped
-		case c == '\\':
-			escaped = true
-			i++
-			if i == len(s) || !validEscape(s[i:]) {
-				p.fail(errSyntax)
-				return false
-			}
-		case c < ' ':
-			p.fail(errSyntax)
-			return false
+		}
+		escaped = true
+		if i++; i == len(s) || !validEscape(s[i:]) {
+			break
 		}
 	}
 	p.fail(errSyntax)
 	return false
+}
+
+// stop returns where the first quote, backslash or control character of s at or behind i is, or its length.
+func stop(s string, i int) int {
+	for len(s)-i >= 8 {
+		if m := stops(eight(s, i)); m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+		i += 8
+	}
+	for i < len(s) && s[i] >= ' ' && s[i] != '"' && s[i] != '\\' {
+		i++
+	}
+	return i
 }
 
 // skipContainer passes the object or array at the cursor, which is known to be JSON.

@@ -108,6 +108,45 @@ func TestDepthIsBounded(t *testing.T) {
 	}
 }
 
+// What is skipped may be as deep as what is entered, in the middle of a text too.
+func TestDepthOfWhatIsSkipped(t *testing.T) {
+	for _, c := range []struct{ outer, inner int }{{0, 500}, {0, 501}, {1, 499}, {1, 500}, {63, 437}, {64, 437}, {499, 1}, {499, 2}, {500, 0}, {500, 1}} {
+		open := strings.Repeat("[", c.outer) + strings.Repeat(`{"a":[`, c.inner/2) + strings.Repeat("[", c.inner%2)
+		shut := strings.Repeat("]", c.inner%2) + strings.Repeat(`],"b":1}`, c.inner/2) + strings.Repeat("]", c.outer)
+		p := jsonpull.NewString(open + "0" + shut)
+		for range c.outer {
+			p.Array()
+			p.Element()
+		}
+		p.Skip()
+		for range c.outer {
+			p.Element()
+		}
+		if ok, want := p.End() == nil, c.outer+c.inner <= 500; ok != want {
+			t.Errorf("%d entered, %d skipped: read %v, want %v", c.outer, c.inner, ok, want)
+		}
+	}
+}
+
+func TestInt(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "7": 7, " 42": 42, "-1": -1, "-0": 0, "1.9": 1, "-1.9": -1, "1e3": 1000, "1E3": 1000, `"12"`: 12, `"1x"`: 0, "null": 0,
+		"999999999999999999": 999999999999999999, "9223372036854775807": math.MaxInt64, "9223372036854775808": math.MaxInt64,
+		"1234567890123456789": 1234567890123456789, "100000000000000000000": math.MaxInt64, "-100000000000000000000": math.MinInt64, "[1]": 0,
+	} {
+		p := jsonpull.NewString(text)
+		if got := p.Int(); got != want || p.End() != nil {
+			t.Errorf("%s reads as %d, want %d: %v", text, got, want, p.End())
+		}
+	}
+	for _, text := range []string{"01", "00", "1.", "1e", "1x", "-", "1 1", "", "000000000000000000001", "1234567890123456789012x"} {
+		p := jsonpull.NewString(text)
+		if n := p.Int(); p.End() == nil {
+			t.Errorf("%s reads as %d", text, n)
+		}
+	}
+}
+
 // FuzzValid compares what is taken for valid with encoding/json, and what is read of it.
 func FuzzValid(f *testing.F) {
 	for _, s := range []string{`{"a":[1,2.5e-3,"x\u0041\n",null,true,false,{}],"b":{}}`, `[01]`, `[1,]`, `{"a":1,}`, `{,}`, `"\x"`, `-`, `1.`, `1e`, "\"\x01\"", `[1 2]`, `{"a" 1}`, ` 0 `, `nul`} {
@@ -120,13 +159,13 @@ func FuzzValid(f *testing.F) {
 		if want := json.Valid([]byte(s)); ok != want && strings.Count(s, "[")+strings.Count(s, "{") < 400 {
 			t.Fatalf("%q: valid %v, encoding/json says %v", s, ok, want)
 		}
-		if !ok || !utf8.ValidString(s) {
-			return
-		}
 		q := jsonpull.NewString(s)
 		v := tree(&q)
-		if q.End() != nil {
-			t.Fatalf("%q skips but does not read", s)
+		if read := q.End() == nil; read != ok {
+			t.Fatalf("%q: reads %v, skips %v", s, read, ok)
+		}
+		if !ok || !utf8.ValidString(s) {
+			return
 		}
 		got, err := json.Marshal(v)
 		if err != nil {

@@ -8,8 +8,8 @@ import (
 	"tollgate/internal/dialect/jsonpull"
 )
 
-// counts is a usage object as vendors write it, of either dialect.
-type counts struct {
+// Counts is a usage object as vendors write it, of either dialect.
+type Counts struct {
 	in, out, total            int64
 	cached, hit, read         int64 // three ways to say the same: details, DeepSeek and Moonshot, Anthropic
 	write, write5m, write1h   int64
@@ -21,15 +21,20 @@ type counts struct {
 	beside                    canon.Beside
 }
 
-// ReadUsage converts a usage object into disjoint buckets. ok is false if it counts nothing: an
-// upstream that reports zeros knows no more than one that reports nothing, and neither is free.
+// ReadUsage is Read and Used of a usage object that stands alone.
+func ReadUsage(raw, tier string) (u canon.Used, ok bool) {
+	p := jsonpull.NewString(raw)
+	var c Counts
+	c.Read(&p)
+	return c.Used(tier)
+}
+
+// Used converts the counts into disjoint buckets. ok is false if they count nothing: an upstream that
+// reports zeros knows no more than one that reports nothing, and neither is free.
 //
 // The sums are the vendor's: In is what it calls prompt or input tokens, Out what it calls completion
 // or output tokens, with the exceptions of outside.
-func ReadUsage(raw, tier string) (u canon.Used, ok bool) {
-	p := jsonpull.NewString(raw)
-	var c counts
-	c.fill(&p)
+func (c *Counts) Used(tier string) (u canon.Used, ok bool) {
 	u.Usage, ok = c.usage(tier)
 	u.Beside = c.beside
 	return u, ok
@@ -37,7 +42,7 @@ func ReadUsage(raw, tier string) (u canon.Used, ok bool) {
 
 // also takes a member that no Usage says. How long an upstream took is nothing that it used, and text is what is left of
 // a sum without its other parts.
-func (c *counts) also(p *jsonpull.Parser, in string) {
+func (c *Counts) also(p *jsonpull.Parser, in string) {
 	name := p.Name // of a value's own members it becomes theirs
 	raw := p.Raw()
 	if raw == "0" || name == "text_tokens" || strings.HasSuffix(name, "_time") || strings.HasSuffix(name, "_latency") {
@@ -46,7 +51,8 @@ func (c *counts) also(p *jsonpull.Parser, in string) {
 	c.beside.Add(in+name, raw)
 }
 
-func (c *counts) fill(p *jsonpull.Parser) {
+// Read takes the next value, which counts nothing if it is no object.
+func (c *Counts) Read(p *jsonpull.Parser) {
 	if !p.Object() {
 		return
 	}
@@ -88,7 +94,7 @@ func (c *counts) fill(p *jsonpull.Parser) {
 	}
 }
 
-func (c *counts) readInput(p *jsonpull.Parser) {
+func (c *Counts) readInput(p *jsonpull.Parser) {
 	if !p.Object() {
 		return
 	}
@@ -112,7 +118,7 @@ func (c *counts) readInput(p *jsonpull.Parser) {
 	}
 }
 
-func (c *counts) readOutput(p *jsonpull.Parser) {
+func (c *Counts) readOutput(p *jsonpull.Parser) {
 	if !p.Object() {
 		return
 	}
@@ -130,7 +136,7 @@ func (c *counts) readOutput(p *jsonpull.Parser) {
 	}
 }
 
-func (c *counts) readCreation(p *jsonpull.Parser) {
+func (c *Counts) readCreation(p *jsonpull.Parser) {
 	if !p.Object() {
 		return
 	}
@@ -156,7 +162,7 @@ func count(p *jsonpull.Parser) int64 { return min(max(p.Int(), 0), most) }
 //   - what speaks for Gemini may leave thinking out of completion_tokens and name it nowhere:
 //     https://github.com/mozilla-ai/any-llm/issues/1290, 2026-08-16;
 //   - proxies that copy Anthropic's figures leave cache reads and writes out of prompt_tokens.
-func (c *counts) outside(cacheRead, cacheWrite int64) {
+func (c *Counts) outside(cacheRead, cacheWrite int64) {
 	cache := cacheRead + cacheWrite
 	gap := c.total - c.in - c.out
 	switch {
@@ -176,7 +182,7 @@ func (c *counts) outside(cacheRead, cacheWrite int64) {
 	}
 }
 
-func (c *counts) usage(tier string) (canon.Usage, bool) {
+func (c *Counts) usage(tier string) (canon.Usage, bool) {
 	read := max(c.cached, c.hit, c.read)
 	write := max(c.write, c.write5m+c.write1h)
 	c.outside(read, write)

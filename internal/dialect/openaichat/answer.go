@@ -3,7 +3,6 @@ package openaichat
 import (
 	"bytes"
 	"errors"
-	"slices"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
@@ -14,19 +13,27 @@ import (
 // reader reads the chunks of a stream, or the one object of a whole answer: the latter has message
 // where the former has delta, and else they are the same.
 type reader struct {
-	head    dialect.Head
+	op      canon.Op
+	asked   int  // alternatives
+	stream  bool // this and the next as the head has them
+	usage   bool
 	started bool
 	failed  bool
 	hidden  bool
 	ended   bool // [DONE] came, or the whole body
 	tier    string
 	choices []choice
-	cited   bool // the sources of the whole answer have come
+	first   [1]choice // what choices begins as
+	cited   bool      // the sources of the whole answer have come
 	repeat  repeat
 }
 
 // NewReader returns a reader for one answer to head.
-func (*Protocol) NewReader(head dialect.Head) dialect.Reader { return &reader{head: head} }
+func (*Protocol) NewReader(head dialect.Head) dialect.Reader { return newReader(head) }
+
+func newReader(head dialect.Head) *reader {
+	return &reader{op: head.Op, asked: head.Choices, stream: head.Stream, usage: head.IncludeUsage}
+}
 
 // Hidden reports whether the frame just read is the chunk with the usage of all, which the client has
 // not asked for.
@@ -44,7 +51,7 @@ func (r *reader) Complete() bool {
 			stopped++
 		}
 	}
-	return r.ended || stopped > 0 && stopped == len(r.choices) && stopped >= r.head.Choices
+	return r.ended || stopped > 0 && stopped == len(r.choices) && stopped >= r.asked
 }
 
 var (
@@ -54,14 +61,16 @@ var (
 
 // chunk is what the top level of a chunk says beside its choices.
 type chunk struct {
-	id, model, object, kind, usage, fault string
-	minimax                               openai.Fault
-	created                               int64
-	choices                               bool   // the member is there
-	alternatives                          int    // elements of choices
-	sources, found                        string // raw JSON
-	payload                               bool   // embeddings or moderation results are there
-	stopFault                             *canon.Error
+	id, model, object, kind, fault string
+	counts                         openai.Counts
+	counted                        bool // there are some, though they may count nothing
+	minimax                        openai.Fault
+	created                        int64
+	choices                        bool   // the member is there
+	alternatives                   int    // elements of choices
+	sources, found                 string // raw JSON
+	payload                        bool   // embeddings or moderation results are there
+	stopFault                      *canon.Error
 }
 
 // Skim returns the text of a frame that is one more delta of text, and nothing else.
@@ -71,7 +80,7 @@ func (r *reader) Skim(data []byte) (text []byte, ok bool) { return r.repeat.skim
 func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Event, error) {
 	r.hidden = false
 	data = bytes.TrimSpace(data)
-	if r.head.Stream {
+	if r.stream {
 		if len(data) == 0 {
 			return out, nil
 		}
@@ -99,10 +108,12 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 	}
 	if !r.started && (c.id != "" || c.model != "" || len(out) > mark) {
 		r.started = true
-		out = slices.Insert(out, mark, canon.Event(canon.Start{ID: c.id, Model: c.model, Created: c.created}))
+		out = append(out, nil)
+		copy(out[mark+1:], out[mark:])
+		out[mark] = canon.Start{ID: c.id, Model: c.model, Created: c.created}
 	}
-	if c.usage != "" {
-		if u, ok := openai.ReadUsage(c.usage, r.tier); ok {
+	if c.counted {
+		if u, ok := c.counts.Used(r.tier); ok {
 			out = append(out, u)
 		}
 	}
@@ -113,8 +124,8 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 		}
 		return out, nil
 	}
-	if r.head.Stream {
-		r.hidden = c.usage != "" && c.choices && c.alternatives == 0 && !r.head.IncludeUsage
+	if r.stream {
+		r.hidden = c.counted && c.choices && c.alternatives == 0 && !r.usage
 		if len(out) == mark && !c.choices {
 			out = append(out, canon.Other{Name: first(c.kind, c.object, event, "unknown")})
 		}
@@ -172,7 +183,8 @@ func (r *reader) top(p *jsonpull.Parser, c *chunk, out []canon.Event) ([]canon.E
 			}
 		case "usage":
 			if p.Kind() == '{' {
-				c.usage = p.Raw()
+				c.counts, c.counted = openai.Counts{}, true
+				c.counts.Read(p)
 			} else {
 				p.Skip()
 			}
@@ -191,8 +203,11 @@ func (r *reader) top(p *jsonpull.Parser, c *chunk, out []canon.Event) ([]canon.E
 			for p.Member() {
 				switch p.Name {
 				case "usage":
-					if u := p.Raw(); c.usage == "" {
-						c.usage = u
+					if c.counted {
+						p.Skip()
+					} else {
+						c.counted = true
+						c.counts.Read(p)
 					}
 				case "error":
 					c.fault = p.Raw()
@@ -205,21 +220,21 @@ func (r *reader) top(p *jsonpull.Parser, c *chunk, out []canon.Event) ([]canon.E
 		case "search_results": // Perplexity: the same with their titles
 			c.found = list(p)
 		case "data":
-			if r.head.Op != canon.OpEmbed || p.Kind() != '[' {
+			if r.op != canon.OpEmbed || p.Kind() != '[' {
 				p.Skip()
 				continue
 			}
 			c.payload = true
 			out = embeddings(p.Raw(), out)
 		case "results":
-			c.payload = c.payload || r.head.Op == canon.OpModerate && p.Kind() == '['
+			c.payload = c.payload || r.op == canon.OpModerate && p.Kind() == '['
 			p.Skip()
 		default:
 			p.Skip()
 		}
 	}
 	if out = r.sources(c, out); c.payload && !embedded(out) {
-		out = append(out, canon.Other{Name: string(r.head.Op), Content: true})
+		out = append(out, canon.Other{Name: string(r.op), Content: true})
 	}
 	return out, nil
 }
@@ -238,7 +253,7 @@ func (r *reader) fault(event string, c *chunk, data []byte) *canon.Error {
 		return c.minimax.Err(200)
 	case event == "error", c.object == "error", c.kind == "error":
 		return openai.ReadError(200, nil, data)
-	case !r.head.Stream && !c.choices && !c.payload:
+	case !r.stream && !c.choices && !c.payload:
 		// Some vendors answer 200 with {"code":…,"message":…}.
 		if f, ok := openai.BodyFault(data); ok {
 			return f.Err(200)

@@ -37,6 +37,9 @@ func (r *reader) at(number int64) (*choice, error) {
 	if number < 0 || number >= maxAlternatives {
 		return nil, errTooMany
 	}
+	if r.choices == nil {
+		r.choices = r.first[:0]
+	}
 	r.choices = append(r.choices, choice{number: int(number)})
 	return &r.choices[len(r.choices)-1], nil
 }
@@ -96,8 +99,11 @@ func (r *reader) choice(p *jsonpull.Parser, top *chunk, out []canon.Event) ([]ca
 		case "stop_reason", "matched_stop": // vLLM and SGLang: the stop sequence, or the number of a token
 			met = p.String()
 		case "usage": // Moonshot puts the usage of a stream here
-			if u := p.Raw(); top.usage == "" && strings.HasPrefix(u, "{") {
-				top.usage = u
+			if p.Kind() == '{' && !top.counted {
+				top.counted = true
+				top.counts.Read(p)
+			} else {
+				p.Skip()
 			}
 		case "error": // OpenRouter, for one alternative
 			if e := p.Raw(); top.fault == "" {
@@ -141,6 +147,9 @@ func (r *reader) choice(p *jsonpull.Parser, top *chunk, out []canon.Event) ([]ca
 		why = canon.StopSequence
 	} else {
 		met = ""
+	}
+	if c.number == 0 && reason == "stop" && why == canon.StopEnd {
+		return append(out, canon.Stopped{Why: canon.StopEnd, Raw: "stop"}), nil // the usual end: a constant needs no memory
 	}
 	return append(out, canon.Stopped{Choice: c.number, Why: why, Raw: reason, Sequence: met}), nil
 }

@@ -36,7 +36,7 @@ func TestRepeatChangesNothing(t *testing.T) {
 				rapid.IntRange(0, 1).Draw(t, "choice"), name, raw, tail, extra)
 		})
 		head := dialect.Head{Op: canon.OpGenerate, Stream: true, Framing: dialect.FramingSSE, Choices: 1}
-		quick, slow := &reader{head: head}, &reader{head: head}
+		quick, slow := newReader(head), newReader(head)
 		var chunks []string
 		for _, c := range rapid.SliceOfN(chunk, 1, 12).Draw(t, "chunks") {
 			chunks = append(chunks, slices.Repeat([]string{c}, rapid.IntRange(1, 3).Draw(t, "times"))...) // else hardly any follows its like
