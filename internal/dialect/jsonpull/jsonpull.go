@@ -167,13 +167,7 @@ func (p *Parser) next(end byte) bool {
 
 // String takes the next value; "" if it is no string.
 func (p *Parser) String() string {
-	if k := p.Kind(); k == '"' && !p.checked {
-		from := p.i + 1
-		if end := stop(p.s, from); end < len(p.s) && p.s[end] == '"' {
-			p.i = end + 1
-			return p.s[from:end]
-		}
-	} else if k != '"' {
+	if k := p.Kind(); k != '"' {
 		p.Skip()
 		return ""
 	}
@@ -489,11 +483,10 @@ func (p *Parser) skipContainer() {
 // stringEnd returns where the string whose inside begins at from ends, behind its closing quote; -1 if it
 // does not.
 func stringEnd(s string, from int) int {
-	i := from
-	for near := min(from+16, len(s)); i < near && s[i] != '\\'; i++ { // names and words
-		if s[i] == '"' {
-			return i + 1
-		}
+	near := s[:min(from+64, len(s))] // names and words
+	i := stop(near, from)
+	if i < len(near) && s[i] == '"' {
+		return i + 1
 	}
 	for {
 		n := strings.IndexByte(s[i:], '"')

@@ -64,13 +64,18 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 	if r.head.Stream && (len(data) == 0 || bytes.Equal(data, []byte("[DONE]"))) {
 		return out, nil // the mark is Chat Completions', some vendors send it here too
 	}
-	p := jsonpull.New(data)
+	text := string(data)
+	p := jsonpull.NewString(text)
 	if p.Kind() != '{' {
 		return out, errNotAnswer
 	}
-	whole := p
 	var f frame
-	f.read(&p)
+	var b body
+	if r.head.Stream {
+		f.read(&p, nil)
+	} else {
+		f.read(&p, &b)
+	}
 	if err := p.End(); err != nil {
 		return out, err
 	}
@@ -82,7 +87,10 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 	if r.head.Stream && (f.kind != "" || !f.body) {
 		out, err = r.event(&f, data, out)
 	} else {
-		out, err = r.object(&f, whole.Raw(), data, out)
+		if r.head.Stream {
+			b = readBody(text)
+		}
+		out, err = r.object(&f, &b, data, out)
 	}
 	if err != nil {
 		return out[:mark], err
@@ -94,7 +102,8 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 	return out, nil
 }
 
-func (f *frame) read(p *jsonpull.Parser) {
+// read takes the frame, and into b, which may be nil, what it says as a response itself.
+func (f *frame) read(p *jsonpull.Parser, b *body) {
 	p.Object()
 	for p.Member() {
 		switch p.Name {
@@ -118,6 +127,9 @@ func (f *frame) read(p *jsonpull.Parser) {
 			f.response = p.Raw()
 		case "error":
 			f.fault = p.Raw()
+			if b != nil {
+				b.fault = f.fault
+			}
 		case "annotation":
 			f.annotation = p.Raw()
 		case "logprobs":
@@ -133,12 +145,22 @@ func (f *frame) read(p *jsonpull.Parser) {
 			p.Skip()
 		case "output":
 			f.body = f.body || p.Kind() == '['
-			p.Skip()
+			if raw := p.Raw(); b != nil {
+				b.output = raw
+			}
 		case "status":
 			f.body = f.body || p.Kind() == '"'
-			p.Skip()
+			if b == nil {
+				p.Skip()
+			} else {
+				b.status = p.String()
+			}
 		default:
-			p.Skip()
+			if b == nil {
+				p.Skip()
+			} else {
+				b.take(p)
+			}
 		}
 	}
 }
@@ -230,11 +252,10 @@ func (r *reader) event(f *frame, data []byte, out []canon.Event) ([]canon.Event,
 }
 
 // object reads a whole answer.
-func (r *reader) object(f *frame, raw string, data []byte, out []canon.Event) ([]canon.Event, error) {
-	b := readBody(raw)
+func (r *reader) object(f *frame, b *body, data []byte, out []canon.Event) ([]canon.Event, error) {
 	switch {
 	case f.deleted, f.list && r.head.Op == canon.OpStoredItems:
-		out = r.start(&b, out)
+		out = r.start(b, out)
 		r.ended = true
 		return append(out, canon.Other{Name: string(r.head.Op), Content: true}, canon.Ended{}), nil
 	case f.object == "response.input_tokens" && r.head.Op == canon.OpCountTokens:
@@ -244,7 +265,7 @@ func (r *reader) object(f *frame, raw string, data []byte, out []canon.Event) ([
 		}
 		return append(out, canon.Ended{}), nil
 	case f.body:
-		return r.finish(&b, out)
+		return r.finish(b, out)
 	}
 	if fault, ok := openai.BodyFault(data); ok {
 		return r.fail(fault.Err(200), out), nil
@@ -273,7 +294,7 @@ func (r *reader) fail(e *canon.Error, out []canon.Event) []canon.Event {
 func (r *reader) finish(b *body, out []canon.Event) ([]canon.Event, error) {
 	out = r.start(b, out)
 	fresh := !r.seen // some vendors send no deltas
-	p := jsonpull.NewString(b.output)
+	p := jsonpull.NewChecked(b.output)
 	var err error
 	counted := r.searches
 	r.searches = 0
@@ -291,7 +312,7 @@ func (r *reader) finish(b *body, out []canon.Event) ([]canon.Event, error) {
 		}
 	}
 	r.searches = max(r.searches, counted) // an output that is left out of the last event empties nothing
-	u, used := openai.ReadUsage(b.usage, b.tier)
+	u, used := b.counts.Used(b.tier)
 	if used {
 		u.Usage.WebSearches = max(u.Usage.WebSearches, r.searches)
 		if b.searches > 0 {
@@ -345,11 +366,12 @@ func (r *reader) stop(b *body) canon.Stop {
 // body is a response object.
 type body struct {
 	id, model, status, tier string
-	output, usage, fault    string // raw JSON
+	output, fault           string // raw JSON
 	reason                  string // of an incomplete one
-	created                 int64  // Unix seconds
-	searches                int64  // that the vendor says it ran
-	imageIn, imageOut       int64  // tokens of the image tool, which usage leaves out
+	counts                  openai.Counts
+	created                 int64 // Unix seconds
+	searches                int64 // that the vendor says it ran
+	imageIn, imageOut       int64 // tokens of the image tool, which usage leaves out
 }
 
 // why is the dialect's own word for how it ended.
@@ -360,47 +382,54 @@ func (b *body) why() string {
 	return b.status
 }
 
+// readBody reads a response that is known to be JSON.
 func readBody(raw string) body {
 	var b body
-	p := jsonpull.NewString(raw)
+	p := jsonpull.NewChecked(raw)
 	if raw == "" || !p.Object() {
 		return b
 	}
 	for p.Member() {
-		switch p.Name {
-		case "id":
-			b.id = p.String()
-		case "model":
-			b.model = p.String()
-		case "status":
-			b.status = p.String()
-		case "created_at":
-			b.created = p.Int()
-		case "service_tier":
-			b.tier = p.String()
-		case "output":
-			b.output = p.Raw()
-		case "usage":
-			b.usage = p.Raw()
-		case "error":
-			b.fault = p.Raw()
-		case "incomplete_details":
-			if p.Object() {
-				for p.Member() {
-					if p.Name == "reason" {
-						b.reason = p.String()
-					} else {
-						p.Skip()
-					}
-				}
-			}
-		case "tool_usage":
-			b.readTools(&p)
-		default:
-			p.Skip()
-		}
+		b.take(&p)
 	}
 	return b
+}
+
+// take takes the member at hand.
+func (b *body) take(p *jsonpull.Parser) {
+	switch p.Name {
+	case "id":
+		b.id = p.String()
+	case "model":
+		b.model = p.String()
+	case "status":
+		b.status = p.String()
+	case "created_at":
+		b.created = p.Int()
+	case "service_tier":
+		b.tier = p.String()
+	case "output":
+		b.output = p.Raw()
+	case "usage":
+		b.counts = openai.Counts{}
+		b.counts.Read(p)
+	case "error":
+		b.fault = p.Raw()
+	case "incomplete_details":
+		if p.Object() {
+			for p.Member() {
+				if p.Name == "reason" {
+					b.reason = p.String()
+				} else {
+					p.Skip()
+				}
+			}
+		}
+	case "tool_usage":
+		b.readTools(p)
+	default:
+		p.Skip()
+	}
 }
 
 // readTools reads what hosted tools used. Recorded 2026-08-28: vercel/ai,

@@ -12,7 +12,7 @@ import (
 // file_path. openai/openai-go v3.95.0, responses/response.go, read 2026-11-21.
 func readCitation(raw string) canon.Citation {
 	c := canon.Citation{Raw: []byte(raw)}
-	p := jsonpull.NewString(raw)
+	p := jsonpull.NewChecked(raw)
 	if raw == "" || !p.Object() {
 		return c
 	}
@@ -38,7 +38,7 @@ func readCitation(raw string) canon.Citation {
 // named appends what an object of the vendor's own says is kept of the answer: the container and the file of an
 // annotation, of a result of a search in files, or of the place where a shell ran.
 func named(raw string, out []canon.Event) []canon.Event {
-	p := jsonpull.NewString(raw)
+	p := jsonpull.NewChecked(raw)
 	if raw == "" || !p.Object() {
 		return out
 	}
@@ -69,7 +69,7 @@ func (r *reader) kept(it *item, out []canon.Event) []canon.Event {
 	case "shell_call":
 		out = named(it.environment, out)
 	case "file_search_call":
-		p := jsonpull.NewString(it.results)
+		p := jsonpull.NewChecked(it.results)
 		if it.results != "" && p.Array() {
 			for p.Element() {
 				out = named(p.Raw(), out)
@@ -84,7 +84,7 @@ func (s *slot) cite(raw string, out []canon.Event) []canon.Event {
 	if len(raw) <= len("[]") {
 		return out
 	}
-	p := jsonpull.NewString(raw)
+	p := jsonpull.NewChecked(raw)
 	if !p.Array() {
 		return out
 	}
@@ -103,7 +103,7 @@ func (s *slot) probs(raw string, out []canon.Event) []canon.Event {
 	if len(raw) <= len("[]") {
 		return out
 	}
-	p := jsonpull.NewString(raw)
+	p := jsonpull.NewChecked(raw)
 	if list := readProbs(&p, 0); len(list) > 0 {
 		s.probed = true
 		out = append(out, canon.TokenProbs{Index: s.index, Tokens: list})
@@ -179,7 +179,7 @@ func (it *item) use(index int, out []canon.Event) []canon.Event {
 
 // printed is what code printed, and whether it drew pictures, which are kept in its container.
 func (it *item) printed() (text string, drawn bool) {
-	p := jsonpull.NewString(it.outputs)
+	p := jsonpull.NewChecked(it.outputs)
 	if it.outputs == "" || !p.Array() {
 		return "", false
 	}
@@ -204,7 +204,7 @@ func (it *item) printed() (text string, drawn bool) {
 
 // found is the sources that a search says it looked at.
 func (it *item) found() (list []canon.Citation) {
-	p := jsonpull.NewString(it.act.sources)
+	p := jsonpull.NewChecked(it.act.sources)
 	if it.act.sources == "" || !p.Array() {
 		return nil
 	}

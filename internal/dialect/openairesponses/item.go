@@ -188,7 +188,7 @@ func (a *action) read(p *jsonpull.Parser) {
 
 func readItem(raw string) item {
 	it := item{raw: raw}
-	p := jsonpull.NewString(raw)
+	p := jsonpull.NewChecked(raw)
 	if raw == "" || !p.Object() {
 		return it
 	}
@@ -381,7 +381,7 @@ func (r *reader) item(output int64, raw string, out []canon.Event) ([]canon.Even
 
 // message reads the parts of a finished message.
 func (r *reader) message(output int64, content string, out []canon.Event) ([]canon.Event, error) {
-	p := jsonpull.NewString(content)
+	p := jsonpull.NewChecked(content)
 	if content == "" || !p.Array() {
 		return out, nil
 	}
@@ -460,7 +460,7 @@ func (r *reader) reasoning(output, part int64, raw string, out []canon.Event) ([
 
 // parts joins the texts of an array of parts by empty lines.
 func parts(raw string) string {
-	p := jsonpull.NewString(raw)
+	p := jsonpull.NewChecked(raw)
 	if raw == "" || !p.Array() {
 		return ""
 	}
