@@ -88,7 +88,7 @@ type call struct {
 // serve runs the call and closes its books, whatever happens.
 func (c *call) serve() {
 	c.id = obs.NewRequestID()
-	NameCall(c.w.Header(), c.id)
+	NameCall(c.w.Header(), c.ep.Dialect, c.id)
 	done := c.h.Metrics.Begin()
 	defer done()
 	c.meter = c.h.takeMeter()
@@ -100,11 +100,14 @@ func (c *call) serve() {
 	}
 }
 
-// NameCall tells the client the id of its call, under the names that the vendors' SDKs look for:
-// OpenAI's x-request-id, Anthropic's request-id.
-func NameCall(h http.Header, id string) {
+// NameCall tells a client of d the id of its call, as X-Request-Id, which OpenAI's SDKs look for; Anthropic's look
+// for Request-Id.
+func NameCall(h http.Header, d canon.Dialect, id string) {
 	v := []string{id}
-	h["X-Request-Id"], h["Request-Id"] = v, v
+	h["X-Request-Id"] = v
+	if d == canon.Anthropic {
+		h["Request-Id"] = v
+	}
 }
 
 // run is the road of a call: open, admit, hold, read its documents, route and try. The error it returns has not been

@@ -19,7 +19,7 @@ import (
 func (h *Handler) Models(pick func(*http.Request) dialect.Protocol) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		proto := pick(r)
-		NameCall(w.Header(), obs.NewRequestID())
+		NameCall(w.Header(), proto.Dialect(), obs.NewRequestID())
 		caller, err := h.Authenticate(r, time.Now())
 		if err != nil {
 			proto.WriteError(w, err)

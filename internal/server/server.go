@@ -249,7 +249,8 @@ func writeStatus(w http.ResponseWriter, status int, word, reason string) {
 // unserved answers requests that nothing serves, in the shape of the dialect the path looks like. methods
 // are those with which the path is served.
 func (s *Server) unserved(w http.ResponseWriter, r *http.Request, methods []string) {
-	relay.NameCall(w.Header(), obs.NewRequestID())
+	proto := s.dialectOf(r)
+	relay.NameCall(w.Header(), proto.Dialect(), obs.NewRequestID())
 	e := canon.Errorf(canon.KindNotFound, "nothing is served at %s %s", r.Method, r.URL.Path)
 	if len(methods) > 0 {
 		allow := strings.Join(methods, ", ")
@@ -257,5 +258,5 @@ func (s *Server) unserved(w http.ResponseWriter, r *http.Request, methods []stri
 		e = canon.Errorf(canon.KindInvalid, "%s does not take %s, only %s", r.URL.Path, r.Method, allow)
 		e.Status, e.Code = http.StatusMethodNotAllowed, "method_not_allowed"
 	}
-	s.dialectOf(r).WriteError(w, e)
+	proto.WriteError(w, e)
 }

@@ -133,6 +133,9 @@ func TestNotFoundInTheClientsShape(t *testing.T) {
 		if id == "" || ids[id] {
 			t.Errorf("%s: request id %q", c.r.URL, id)
 		}
+		if got, anthropics := w.Header().Get("Request-Id"), strings.Contains(c.mark, "not_found_error"); anthropics && got != id || !anthropics && got != "" {
+			t.Errorf("%s: Request-Id %q, the id is %s", c.r.URL, got, id)
+		}
 		ids[id] = true
 	}
 	if w := serve(s, request("GET", "/v1beta/models")); w.Code == 404 || w.Code == 200 || !strings.Contains(w.Body.String(), `"status":`) {
