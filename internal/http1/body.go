@@ -154,7 +154,7 @@ func (b *body) end(whole bool) bool {
 	if !b.over.CompareAndSwap(false, true) {
 		return false
 	}
-	if b.stop() && whole && b.keep && b.out.complete() && b.c.br.Buffered() == 0 {
+	if b.stop() && whole && b.keep && b.out.complete() && b.c.br.Buffered() == 0 && b.c.ahead.room == nil {
 		b.c.t.put(b.c)
 		return true
 	}

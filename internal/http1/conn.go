@@ -23,6 +23,7 @@ type conn struct {
 	host  string
 	nc    net.Conn
 	br    *bufio.Reader
+	ahead ahead
 	left  int64 // bytes that may still come
 	used  bool  // it has served a call
 	since time.Time
@@ -42,7 +43,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if int64(len(p)) > c.left {
 		p = p[:c.left]
 	}
-	n, err := c.nc.Read(p)
+	n, err := c.read(p)
 	c.left -= int64(n)
 	return n, err
 }
@@ -109,7 +110,7 @@ func afterFunc(ctx context.Context, f func()) (stop func() bool) {
 // answer reads the head of the answer, and passes over those that only say that one will come. It may be
 // had again if there was none at all.
 func (c *conn) answer(req *http.Request) (resp *http.Response, again bool, err error) {
-	c.left = c.t.MaxHead
+	c.left, c.ahead.full = c.t.MaxHead, false
 	if _, err := c.br.Peek(1); err != nil {
 		return nil, (req.Method == http.MethodGet || req.Method == http.MethodHead) && bodyless(req), err
 	}
