@@ -23,6 +23,8 @@ type Object struct {
 	end     int // offset behind '}'
 	stats   Stats
 	seen    seenNames
+	cased   bool // a name has a capital or is not ASCII
+	wide    bool // a name is not ASCII
 }
 
 // Member is one member of an Object. Offsets count from the start of the scanned bytes.
@@ -80,6 +82,23 @@ func (o *Object) MayName(depth int, name string) bool {
 	return o.seen.has(depth, maphash.String(seed, name))
 }
 
+// MayNameAmong is MayName for any of names at any depth from one to another.
+func (o *Object) MayNameAmong(from, to int, names ...string) bool {
+	for _, name := range names {
+		hash := maphash.String(seed, name)
+		for depth := from; depth <= to; depth++ {
+			if o.seen.has(depth, hash) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Cased reports whether a member's name has a capital or is not ASCII. If not, none is a Variant of a name in
+// small ASCII letters.
+func (o *Object) Cased() bool { return o.cased }
+
 // Members returns the members in their order. The caller must not change the slice.
 func (o *Object) Members() []Member { return o.members }
 
@@ -99,12 +118,26 @@ func (o *Object) Find(name string) (Member, bool) {
 // Variant returns a member that a parser which folds case, as encoding/json does, takes for name,
 // though it is not called exactly name.
 func (o *Object) Variant(name string) (Member, bool) {
+	ascii := !o.wide && isASCII(name)
 	for i := range o.members {
-		if n := o.members[i].Name; n != name && strings.EqualFold(n, name) {
+		n := o.members[i].Name
+		if ascii && len(n) != len(name) {
+			continue
+		}
+		if n != name && strings.EqualFold(n, name) {
 			return o.members[i], true
 		}
 	}
 	return Member{}, false
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // String returns the string called name. ok is false if it is absent or null, err a *TypeError if it

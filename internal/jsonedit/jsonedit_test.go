@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 func mustScan(t testing.TB, raw string) *Object {
@@ -435,6 +437,81 @@ func TestDisguised(t *testing.T) {
 	} {
 		if got := mustScan(t, raw).Stats().Disguised; got != want {
 			t.Errorf("%s: %v, want %v", raw, got, want)
+		}
+	}
+}
+
+// What is asked of names the quick way is what looking at each of them says.
+func TestNamesQuickly(t *testing.T) {
+	asked := []string{"model", "Model", "max_tokens", "maxTokens", "k", "K", "s", "ſ", "\u212a", "é", "É", "", "mo\u212a", "mok"}
+	rapid.Check(t, func(t *rapid.T) {
+		names := rapid.SliceOfNDistinct(rapid.OneOf(rapid.SampledFrom(asked), rapid.StringN(0, 5, -1)), 0, 30, rapid.ID).Draw(t, "names")
+		raw := []byte{'{'}
+		for i, n := range names {
+			if i > 0 {
+				raw = append(raw, ',')
+			}
+			quoted := Quote(n)
+			if len(n) == 1 && n[0] >= ' ' && i%2 == 0 {
+				quoted = fmt.Appendf(nil, `"\u%04x"`, n[0])
+			}
+			raw = append(append(raw, quoted...), `:{"inner":[{"deep":1}]}`...)
+		}
+		raw = append(raw, '}')
+		o, err := Scan(raw, 10)
+		if err != nil {
+			t.Skip(err) // two that are one after replacing what is no UTF-8
+		}
+		cased := false
+		for i, m := range o.Members() {
+			if want := strings.ToValidUTF8(names[i], "\uFFFD"); m.Name != want && utf8.ValidString(names[i]) {
+				t.Fatalf("member %d is called %q, want %q", i, m.Name, want)
+			}
+			cased = cased || strings.ContainsFunc(m.Name, func(r rune) bool { return 'A' <= r && r <= 'Z' || r >= 0x80 })
+		}
+		if o.Cased() != cased {
+			t.Fatalf("%s: Cased is %v", raw, !cased)
+		}
+		for _, name := range asked {
+			want, some := Member{}, false
+			for _, m := range o.Members() {
+				if m.Name != name && strings.EqualFold(m.Name, name) {
+					want, some = m, true
+					break
+				}
+			}
+			if got, ok := o.Variant(name); got != want || ok != some {
+				t.Fatalf("%s: the variant of %q is %v, want %v", raw, name, got, want)
+			}
+			if low := strings.ToLower(name) == name && isASCII(name); low && some && !o.Cased() {
+				t.Fatalf("%s: no name is cased, and %q has a variant", raw, name)
+			}
+		}
+		for from := range 6 {
+			for to := range 6 {
+				for _, pair := range [][]string{nil, {"inner"}, {"deep"}, {"none", "deep"}, {"model", "k"}} {
+					want := false
+					for at := from; at <= to; at++ {
+						for _, name := range pair {
+							want = want || o.MayName(at, name)
+						}
+					}
+					if got := o.MayNameAmong(from, to, pair...); got != want {
+						t.Fatalf("%s: names %q from %d to %d: %v, want %v", raw, pair, from, to, got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestLetters(t *testing.T) {
+	for c := range 256 {
+		for _, b := range [][]byte{{byte(c)}, []byte("abcdefg" + string([]byte{byte(c)})), []byte(string([]byte{byte(c)}) + "zz_0_aa@[`{")} {
+			cased, wide := letters(b)
+			if wantWide, wantCased := c >= 0x80, c >= 0x80 || 'A' <= c && c <= 'Z'; cased != wantCased || wide != wantWide {
+				t.Fatalf("%q: cased %v, wide %v", b, cased, wide)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package jsonedit
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ func scanAt(raw []byte, from, maxDepth int) (*Object, *Error) {
 	if bad := s.object(from, maxDepth, o); bad != nil {
 		return nil, bad
 	}
-	o.members = s.ownMembers()
+	s.hand(o)
 	o.stats = s.stats
 	return o, nil
 }
@@ -46,7 +47,7 @@ func scanAt(raw []byte, from, maxDepth int) (*Object, *Error) {
 type room struct {
 	frames  [32]frame
 	names   [96]nameRef
-	members [24]Member
+	members [24]found
 }
 
 // rooms keeps them from one scan to the next. Nothing of a scanned text stays in them: what a scan
@@ -61,11 +62,18 @@ type frame struct {
 	plain int // and where its unescaped ones begin
 }
 
+// found is a member of the root. Like all that is in a room it holds no text.
+type found struct {
+	NameStart, NameEnd int
+	Start, End         int
+	nameTo             int // where its name ends among all names
+}
+
 type scanner struct {
 	raw     []byte
 	frames  []frame
 	names   nameStack
-	members []Member // of the root; Name is set in the end
+	members []found // of the root
 	stats   Stats
 }
 
@@ -255,7 +263,7 @@ name:
 		}
 		o.seen.add(len(s.frames), s.names.refs[len(s.names.refs)-1].hash)
 		if len(s.frames) == 1 {
-			s.members = append(s.members, Member{NameStart: start, NameEnd: end})
+			s.members = append(s.members, found{NameStart: start, NameEnd: end})
 		}
 		i = s.space(end)
 		if i >= len(raw) || raw[i] != ':' {
@@ -266,30 +274,43 @@ name:
 	}
 }
 
-// ownMembers returns the members on the heap, all names in one allocation.
-func (s *scanner) ownMembers() []Member {
+// hand gives the members to o, all names in one allocation.
+func (s *scanner) hand(o *Object) {
 	if len(s.members) == 0 {
-		return nil
+		return
 	}
-	size := 0
-	for _, m := range s.members {
-		size += m.NameEnd - m.NameStart - 2
+	var room [128]byte
+	names := room[:0]
+	for k := range s.members {
+		m := &s.members[k]
+		names = appendUnescaped(names, s.raw[m.NameStart+1:m.NameEnd-1])
+		m.nameTo = len(names)
 	}
-	var b strings.Builder
-	b.Grow(size)
-	own := make([]Member, len(s.members))
-	copy(own, s.members)
-	for k := range own {
-		from := b.Len()
-		quoted := s.raw[own[k].NameStart:own[k].NameEnd]
-		if raw := quoted[1 : len(quoted)-1]; indexEscape(raw) < 0 {
-			b.Write(raw)
-		} else {
-			b.WriteString(unquote(quoted))
-		}
-		own[k].Name = b.String()[from:]
+	o.cased, o.wide = letters(names)
+	all, from := string(names), 0
+	o.members = make([]Member, len(s.members))
+	for k := range s.members {
+		m := &s.members[k]
+		o.members[k] = Member{Name: all[from:m.nameTo], NameStart: m.NameStart, NameEnd: m.NameEnd, Start: m.Start, End: m.End}
+		from = m.nameTo
 	}
-	return own
+}
+
+// letters reports whether a byte of b is a capital or not ASCII, and whether one is not ASCII.
+func letters(b []byte) (cased, wide bool) {
+	const fromA, behindZ = (0x80 - 'A') * ones, (0x80 - 'Z' - 1) * ones
+	var some, capital uint64 // marks by the high bits, which those of wide bytes disturb only to the same end
+	for ; len(b) >= 8; b = b[8:] {
+		w := binary.LittleEndian.Uint64(b)
+		some |= w
+		capital |= (w + fromA) &^ (w + behindZ)
+	}
+	for _, c := range b {
+		some |= uint64(c)
+		capital |= (uint64(c) + fromA&0xFF) &^ (uint64(c) + behindZ&0xFF)
+	}
+	wide = some&highs != 0
+	return wide || capital&highs != 0, wide
 }
 
 // space returns the offset of the first byte at or after i that is no white space.

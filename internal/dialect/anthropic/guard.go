@@ -36,16 +36,13 @@ func guard(head *dialect.Head, body *jsonedit.Object) *canon.Error {
 	if m, ok := body.Find("fallbacks"); ok && body.Value(m)[0] == '"' {
 		return invalid("fallbacks", "must name its models: which ones the vendor would choose can't be checked here")
 	}
-	if body.MayName(2, "model") || body.MayName(3, "model") {
+	if body.MayNameAmong(2, 3, "model") {
 		if err := guardModels(head, body); err != nil {
 			return err
 		}
 	}
 	inline := body.MayName(7, "model") && body.MayName(6, "definition")
-	files := false
-	for depth := fileFrom; depth <= fileTo && !files; depth++ {
-		files = body.MayName(depth, "file_id")
-	}
+	files := body.MayNameAmong(fileFrom, fileTo, "file_id")
 	m, ok := body.Find("messages")
 	if !ok || !files && !inline {
 		return nil

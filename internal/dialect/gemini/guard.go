@@ -39,16 +39,8 @@ func guard(head *dialect.Head, body *jsonedit.Object) *canon.Error {
 			return bad
 		}
 	}
-	files, tools := false, false
-	for depth := fileFrom; depth <= fileTo && !files; depth++ {
-		files = body.MayName(depth, "fileUri") || body.MayName(depth, "file_uri")
-	}
-	for depth := toolFrom; depth <= toolTo && !tools; depth++ {
-		for _, name := range [...]string{"fileSearch", "file_search", "retrieval", "authConfig", "auth_config"} {
-			tools = tools || body.MayName(depth, name)
-		}
-	}
-	if files || tools {
+	if body.MayNameAmong(fileFrom, fileTo, "fileUri", "file_uri") ||
+		body.MayNameAmong(toolFrom, toolTo, "fileSearch", "file_search", "retrieval", "authConfig", "auth_config") {
 		p := jsonpull.NewString(string(body.Raw()))
 		g.body(&p)
 	}

@@ -13,10 +13,5 @@ const signatureAt = 5
 // Mixed reports whether signatures of other vendors' models may be among those of a request. Google refuses a request
 // for one that is not its own.
 func (*Protocol) Mixed(body *jsonedit.Object) bool {
-	for _, at := range [...]int{signatureAt, signatureAt + 1} {
-		if body.MayName(at, "thoughtSignature") || body.MayName(at, "thought_signature") {
-			return bytes.Contains(body.Raw(), []byte(ownMark))
-		}
-	}
-	return false
+	return body.MayNameAmong(signatureAt, signatureAt+1, "thoughtSignature", "thought_signature") && bytes.Contains(body.Raw(), []byte(ownMark))
 }

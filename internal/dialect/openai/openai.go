@@ -27,6 +27,9 @@ const maxModel = 256
 
 // CheckNames refuses a body in which a name that the gateway acts on stands in other case.
 func CheckNames(body *jsonedit.Object) *canon.Error {
+	if !body.Cased() {
+		return nil
+	}
 	for _, name := range acted {
 		if e := CheckName(body, name); e != nil {
 			return e
@@ -60,10 +63,19 @@ func Model(body *jsonedit.Object) (string, *canon.Error) {
 	if err != nil || !ok {
 		return "", Invalid("model", "Invalid type for 'model': expected a string, but got %s.", kindOf(body.Value(m)))
 	}
-	if name == "" || len(name) > maxModel || bytes.ContainsFunc([]byte(name), func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if name == "" || len(name) > maxModel || hasControl(name) {
 		return "", Invalid("model", "Invalid value for 'model': expected a name of 1 to %d characters without control characters.", maxModel)
 	}
 	return name, nil
+}
+
+func hasControl(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return true
+		}
+	}
+	return false
 }
 
 // MissingModel says that a request names no model.

@@ -73,10 +73,7 @@ func guard(head *dialect.Head, body *jsonedit.Object) *canon.Error {
 				return e // another parser may take it for the name
 			}
 		}
-		if c := value[0]; c != '"' && c != '[' && c != '{' {
-			continue
-		}
-		if value[0] == '"' && !isKept(low) && !isModel(low) {
+		if c := value[0]; c != '[' && c != '{' && (c != '"' || !isKept(low) && !isModel(low)) {
 			continue
 		}
 		p := jsonpull.New(value)
@@ -94,7 +91,7 @@ func guard(head *dialect.Head, body *jsonedit.Object) *canon.Error {
 
 // mayRefer reports whether messages may name a file, or what the assistant said aloud before.
 func mayRefer(body *jsonedit.Object, messages []byte) bool {
-	if body.MayName(3, "audio") || body.MayName(partAt, "file_id") || body.MayName(partAt+1, "file_id") {
+	if body.MayName(3, "audio") || body.MayNameAmong(partAt, partAt+1, "file_id") {
 		return true
 	}
 	return (body.MayName(partAt, "image_url") || body.MayName(partAt, "video_url")) && mayLocate(messages)
@@ -120,19 +117,7 @@ func mayLocate(messages []byte) bool {
 
 // mayChoose reports whether tools may name models or what is kept.
 func mayChoose(body *jsonedit.Object) bool {
-	for depth := toolFrom; depth <= toolTo; depth++ {
-		for _, name := range kept {
-			if body.MayName(depth, name) {
-				return true
-			}
-		}
-		for _, name := range chosen {
-			if body.MayName(depth, name) {
-				return true
-			}
-		}
-	}
-	return false
+	return body.MayNameAmong(toolFrom, toolTo, kept[:]...) || body.MayNameAmong(toolFrom, toolTo, chosen[:]...)
 }
 
 func isKept(name string) bool {

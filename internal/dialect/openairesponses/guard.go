@@ -42,13 +42,7 @@ func guard(head *dialect.Head, body *jsonedit.Object) *canon.Error {
 			}
 		}
 	}
-	names := body.Stats().Disguised
-	for depth := refFrom; depth <= refTo && !names; depth++ {
-		for _, name := range refNames {
-			names = names || body.MayName(depth, name)
-		}
-	}
-	names = names || body.MayName(3, "model") || body.MayName(3, "tools") && body.MayName(5, "model")
+	names := body.Stats().Disguised || body.MayNameAmong(refFrom, refTo, refNames[:]...) || body.MayName(3, "model") || body.MayName(3, "tools") && body.MayName(5, "model")
 	if m, ok := body.Find("tools"); ok && names {
 		g.list("tools", string(body.Value(m)), g.tool)
 	}
