@@ -146,7 +146,7 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 // start reads message_start. Its content is empty but where a call goes on in a container: then it holds
 // what the container did meanwhile, and no block events follow.
 func (r *reader) start(message string, out []canon.Event) ([]canon.Event, error) {
-	p := jsonpull.NewString(message)
+	p := jsonpull.NewChecked(message)
 	if p.Kind() != '{' {
 		return out, errors.New("message_start without a message")
 	}
@@ -183,7 +183,7 @@ func (r *reader) start(message string, out []canon.Event) ([]canon.Event, error)
 
 // blocks reads the blocks of a message that are there as a whole.
 func (r *reader) blocks(content string, out []canon.Event) ([]canon.Event, error) {
-	p := jsonpull.NewString(content)
+	p := jsonpull.NewChecked(content)
 	index := int64(0)
 	for in := content != "" && p.Array(); in && p.Element(); index++ {
 		var err error
@@ -225,7 +225,7 @@ const (
 func (r *reader) blockStart(at int64, block string, dst []canon.Event) (out []canon.Event, err error) {
 	out = dst
 	index := int(at)
-	p := jsonpull.NewString(block)
+	p := jsonpull.NewChecked(block)
 	if at < 0 || at > maxIndex || p.Kind() != '{' {
 		return out, fmt.Errorf("a content block with the index %d: %.60q", at, block)
 	}
@@ -266,7 +266,7 @@ func (r *reader) blockStart(at int64, block string, dst []canon.Event) (out []ca
 		if text != "" {
 			out = append(out, canon.TextDelta{Index: index, Text: text})
 		}
-		c := jsonpull.NewString(citations)
+		c := jsonpull.NewChecked(citations)
 		for in := citations != "" && c.Array(); in && c.Element(); {
 			out = append(out, canon.Cited{Index: index, Citation: citationOf(c.Raw())})
 		}
@@ -309,7 +309,7 @@ func (r *reader) remember(index int, b *openBlock) {
 }
 
 func (r *reader) blockDelta(f *frame, out []canon.Event) ([]canon.Event, error) {
-	p := jsonpull.NewString(f.delta)
+	p := jsonpull.NewChecked(f.delta)
 	if f.index < 0 || f.index > maxIndex || p.Kind() != '{' {
 		return out, fmt.Errorf("content_block_delta with the index %d: %.60q", f.index, f.delta)
 	}
@@ -378,7 +378,7 @@ func (r *reader) blockStop(at int64, out []canon.Event) ([]canon.Event, error) {
 
 // used merges a usage object, if there is one, and says what is known by now.
 func (r *reader) used(usage string, out []canon.Event) ([]canon.Event, error) {
-	p := jsonpull.NewString(usage)
+	p := jsonpull.NewChecked(usage)
 	if p.Kind() != '{' {
 		return out, nil
 	}

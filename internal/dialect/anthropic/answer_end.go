@@ -27,7 +27,7 @@ func (s *stopping) take(p *jsonpull.Parser) {
 func (r *reader) messageDelta(delta string, out []canon.Event) []canon.Event {
 	var s stopping
 	var beside besides
-	p := jsonpull.NewString(delta)
+	p := jsonpull.NewChecked(delta)
 	for in := delta != "" && p.Object(); in && p.Member(); {
 		switch p.Name {
 		case "stop_reason", "stop_sequence", "stop_details":

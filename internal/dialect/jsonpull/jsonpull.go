@@ -141,6 +141,14 @@ func (p *Parser) name() (end int, escaped bool) {
 // Element goes to the next element of the array that was entered last; false at its end.
 func (p *Parser) Element() bool { return p.next(']') }
 
+// more is Member of what ends with a brace, else Element.
+func (p *Parser) more(end byte) bool {
+	if end == '}' {
+		return p.Member()
+	}
+	return p.Element()
+}
+
 func (p *Parser) next(end byte) bool {
 	p.space()
 	if p.i == len(p.s) {
@@ -305,7 +313,7 @@ func (p *Parser) checkContainer() {
 				arrays[p.depth/64] |= 1 << (p.depth % 64)
 			}
 		}
-		for !p.next(end) {
+		for !p.more(end) {
 			if p.err != nil || p.depth == outer {
 				return
 			}
@@ -313,12 +321,6 @@ func (p *Parser) checkContainer() {
 			if arrays[p.depth/64]>>(p.depth%64)&1 != 0 {
 				end = ']'
 			}
-		}
-		if end == ']' {
-			continue
-		}
-		if at, _ := p.name(); at == 0 {
-			return
 		}
 	}
 }
