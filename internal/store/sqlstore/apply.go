@@ -85,9 +85,11 @@ func plus(a, b catalog.Nanos) catalog.Nanos {
 }
 
 func accountsOf(calls []ledger.Call) []string {
-	ids := make([]string, len(calls))
+	var ids []string
 	for i := range calls {
-		ids[i] = calls[i].AccountID
+		if i == 0 || calls[i].AccountID != calls[i-1].AccountID {
+			ids = append(ids, calls[i].AccountID)
+		}
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)

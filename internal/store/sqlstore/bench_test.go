@@ -54,7 +54,7 @@ func BenchmarkApply(b *testing.B) {
 // BenchmarkDrain measures what a call costs behind its answer: settling it, and the way from the journal into
 // SQLite in batches as a busy gateway has them. Time is the processor's, of all threads.
 func BenchmarkDrain(b *testing.B) {
-	const batch, batches = 512, 40
+	const batch, batches = 1024, 20
 	for _, accounts := range []int{1, 50} {
 		b.Run(fmt.Sprint("accounts=", accounts), func(b *testing.B) {
 			s := openTest(b, "sqlite:"+filepath.Join(b.TempDir(), "x.db"), testSealer(b))

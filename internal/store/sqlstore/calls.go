@@ -181,19 +181,30 @@ func callRows(calls []ledger.Call) []any {
 	docs.Grow(size)
 	args := make([]any, 0, len(calls)*callColumns)
 	var doc []byte
+	var account, key, model, channel any
+	var whole bool // the columns have what the call says
 	for i := range calls {
 		c := &calls[i]
-		key, model, channel := indexed(c.KeyID), indexed(c.Model), indexed(c.ChannelID)
-		if key == c.KeyID && model == c.Model && channel == c.ChannelID {
+		if i == 0 || !alike(c, &calls[i-1]) {
+			k, m, ch := indexed(c.KeyID), indexed(c.Model), indexed(c.ChannelID)
+			account, key, model, channel = c.AccountID, k, m, ch
+			whole = k == c.KeyID && m == c.Model && ch == c.ChannelID
+		}
+		if whole {
 			doc = c.AppendStored(doc[:0])
-		} else { // what the columns do not have as it is
+		} else {
 			doc = c.AppendRecord(doc[:0])
 		}
 		from := docs.Len()
 		docs.Write(doc)
-		args = append(args, c.ID, c.AtMillis, c.AccountID, key, model, channel, failed(c), c.Quarantine != "", docs.String()[from:])
+		args = append(args, c.ID, c.AtMillis, account, key, model, channel, failed(c), c.Quarantine != "", docs.String()[from:])
 	}
 	return args
+}
+
+// alike reports whether two calls are of one account, key, model and channel, as many are that come behind each other.
+func alike(a, b *ledger.Call) bool {
+	return a.AccountID == b.AccountID && a.KeyID == b.KeyID && a.Model == b.Model && a.ChannelID == b.ChannelID
 }
 
 // failed reports whether a call counts as an error.

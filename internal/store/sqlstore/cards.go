@@ -37,7 +37,9 @@ func loadCards(ctx context.Context, tx *txn, accounts []*ledger.Balance, calls [
 	for i := range calls {
 		if calls[i].Charged() > 0 {
 			first = min(first, calls[i].Began().UnixMilli())
-			ids = append(ids, calls[i].AccountID)
+			if len(ids) == 0 || ids[len(ids)-1] != calls[i].AccountID {
+				ids = append(ids, calls[i].AccountID)
+			}
 		}
 	}
 	slices.Sort(ids)

@@ -56,14 +56,18 @@ type rollupKey struct {
 func addRollups(ctx context.Context, tx *txn, calls []ledger.Call) error {
 	sums := map[rollupKey]*ledger.Rollup{}
 	var order []rollupKey
+	var r *ledger.Rollup
+	var hour int64
 	for i := range calls {
 		c := &calls[i]
-		k := rollupKey{hourOf(c.AtMillis), c.AccountID, indexed(c.KeyID), indexed(c.Model), indexed(c.ChannelID)}
-		r := sums[k]
-		if r == nil {
-			r = &ledger.Rollup{}
-			sums[k] = r
-			order = append(order, k)
+		if h := hourOf(c.AtMillis); i == 0 || h != hour || !alike(c, &calls[i-1]) {
+			hour = h
+			k := rollupKey{h, c.AccountID, indexed(c.KeyID), indexed(c.Model), indexed(c.ChannelID)}
+			if r = sums[k]; r == nil {
+				r = &ledger.Rollup{}
+				sums[k] = r
+				order = append(order, k)
+			}
 		}
 		addTo(r, c)
 	}

@@ -207,8 +207,21 @@ func indexed(s string) string {
 
 // clean replaces what PostgreSQL cannot keep in a text.
 func clean(s string) string {
+	if isPlain(s) {
+		return s
+	}
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	return strings.ReplaceAll(s, "\x00", "\uFFFD")
+}
+
+// isPlain reports whether s is ASCII without NUL, as nearly all texts that are cleaned.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i]-1 >= 0x7f { // 0 becomes the largest byte
+			return false
+		}
+	}
+	return true
 }
 
 // isDuplicate reports whether err says that a unique value is taken.
