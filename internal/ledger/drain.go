@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	batchRecords = 512 // a size that the store has a statement for
+	batchRecords = 1024 // twice what the store has a statement for
 	batchBytes   = 1 << 20
 	gatherTime   = 250 * time.Millisecond // how long a settled call may wait for others
 	applyTimeout = 15 * time.Second
@@ -210,7 +210,7 @@ func (b *Book) carry(pos journal.Position, limit int) (next journal.Position, n 
 }
 
 // maxRecent bounds the calls kept in memory until they are carried; what is beyond is decoded again.
-const maxRecent = 4 * batchRecords
+const maxRecent = 3 * batchRecords
 
 // recent keeps calls between their settling and their way to the store, so that the drain need not
 // decode what this process has just encoded.

@@ -97,16 +97,16 @@ func TestBatchesAreNotFollowedByTheirRest(t *testing.T) {
 		}
 		goOn <- struct{}{} // the start of the journal is a batch, too
 		check(1, 0)
-		settle(512)
-		check(2, 512)
+		settle(ledger.BatchRecords)
+		check(2, ledger.BatchRecords)
 		settle(10) // behind a full batch, each asks for haste
 		goOn <- struct{}{}
 		check(2, 10)
 		time.Sleep(time.Second)
 		check(3, 10)
-		settle(600) // more than a batch, so it goes at once, and once more the rest waits
+		settle(ledger.BatchRecords + 90) // more than a batch, so it goes at once, and once more the rest waits
 		goOn <- struct{}{}
-		check(4, 600)
+		check(4, ledger.BatchRecords+90)
 		flushed := make(chan error)
 		go func() { flushed <- d.Flush(t.Context()) }()
 		synctest.Wait()

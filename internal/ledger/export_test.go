@@ -2,6 +2,9 @@ package ledger
 
 import "slices"
 
+// BatchRecords is how many calls a full batch of the drain has.
+const BatchRecords = batchRecords
+
 // CardsOf returns all cards of an account, expired ones too.
 func (b *Book) CardsOf(accountID string) []Card {
 	p := b.purse(accountID)
