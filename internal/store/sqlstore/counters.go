@@ -27,6 +27,9 @@ func addCounts(ctx context.Context, tx *txn, calls []ledger.Call) error {
 	seen := map[string]bool{}
 	var ids []string
 	for i := range calls {
+		if i > 0 && alike(&calls[i], &calls[i-1]) && slices.Equal(calls[i].Above, calls[i-1].Above) {
+			continue
+		}
 		for id := range calls[i].CountsFor {
 			if !seen[id] {
 				seen[id] = true
