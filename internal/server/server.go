@@ -119,7 +119,7 @@ func (s *Server) guarded(next http.Handler, calls map[string]http.Handler) http.
 			s.unserved(w, r, nil) // the mux would redirect, and not every client sends a POST on
 			return
 		}
-		if call := calls[r.URL.Path]; call != nil && r.Method == http.MethodPost {
+		if call := calls[r.URL.Path]; call != nil && r.Method == http.MethodPost && r.URL.RawPath == "" { // spelt as it is
 			call.ServeHTTP(w, r)
 			return
 		}

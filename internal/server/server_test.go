@@ -122,6 +122,7 @@ func TestNotFoundInTheClientsShape(t *testing.T) {
 		{request("PUT", "/v1/messages/x"), `"type":"not_found_error"`},
 		{request("GET", "/v1beta/nothing"), `"status":"NOT_FOUND"`},
 		{request("POST", "/healthz/x"), `"param":`},
+		{request("POST", "/v1/chat%2Fcompletions"), `"param":`},
 	} {
 		w := serve(s, c.r)
 		var body struct{ Error struct{ Message string } }
