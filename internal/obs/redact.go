@@ -88,6 +88,9 @@ func suspicious(s string) bool {
 	}
 	query := s[0] == '?' || s[0] == '&' || s[1] == '?' || s[1] == '&'
 	for i := 2; i < len(s); i++ {
+		if !telling[s[i]] {
+			continue
+		}
 		switch s[i] {
 		case '-', '_':
 			if keyPrefix(s[:i]) {
@@ -116,6 +119,9 @@ func suspicious(s string) bool {
 	return false
 }
 
+// telling are the bytes that suspicious looks at; ids have hardly one.
+var telling = [256]bool{'-': true, '_': true, 'z': true, 'Z': true, ' ': true, '\t': true, '\n': true, '\r': true, '\f': true, '/': true, '?': true, '&': true, '=': true}
+
 // keyPrefix reports whether s ends in letters that begin providers' keys.
 func keyPrefix(s string) bool {
 	switch string([]byte{s[len(s)-2] | 0x20, s[len(s)-1] | 0x20}) { // in lower case
@@ -125,11 +131,13 @@ func keyPrefix(s string) bool {
 	return false
 }
 
-// plainName reports the attributes of the wide line of a call; they are asked about for every call.
+// plainName reports the attributes of the wide line of a call; they are asked about for every call. None
+// is a secret's, nor has a character to escape.
 func plainName(name string) bool {
 	switch name {
 	case "time", "level", "msg", "call", "account", "key", "dialect", "op", "model", "upstream", "provider", "channel",
-		"stream", "status", "attempts", "in", "cached", "out", "usage", "nanos", "first_ms", "ms", "ip", "error", "reason":
+		"stream", "status", "attempts", "in", "cached", "out", "usage", "nanos", "first_ms", "ms", "ip",
+		"error", "reason", "cause", "spoken", "losses", "quarantine":
 		return true
 	}
 	return false
