@@ -3,9 +3,11 @@ package obs
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +65,39 @@ func TestLineLikeSlog(t *testing.T) {
 	})
 }
 
+// The same holds for a Line, whatever its members are called; as text to the byte.
+func TestTextLineLikeSlog(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var got, want sink
+		logger, log := NewLog(&got, slog.LevelDebug, FormatText)
+		msg := rapid.String().Draw(t, "msg")
+		l := NewLine(logger, slog.LevelInfo, msg)
+		r := slog.NewRecord(time.Now(), slog.LevelInfo, msg, 0)
+		for range rapid.IntRange(0, 8).Draw(t, "attrs") {
+			a := drawAttr(t)
+			switch a.Value.Kind() {
+			case slog.KindString:
+				l.Text(a.Key, a.Value.String())
+			case slog.KindInt64:
+				l.Int(a.Key, a.Value.Int64())
+			case slog.KindBool:
+				l.Bool(a.Key, a.Value.Bool())
+			default:
+				continue
+			}
+			r.AddAttrs(a)
+		}
+		l.End(t.Context())
+		if err := errors.Join(log.Close(), slog.NewTextHandler(&want, &slog.HandlerOptions{ReplaceAttr: redactAttr}).Handle(t.Context(), r)); err != nil {
+			t.Fatal(err)
+		}
+		_, gotten, _ := strings.Cut(got.String(), " ") // the time is before that
+		if _, wanted, _ := strings.Cut(want.String(), " "); gotten != wanted {
+			t.Fatalf("the line is\n%s\nslog would have\n%s", gotten, wanted)
+		}
+	})
+}
+
 // tokens are the parts of a line in their order, whatever the ways to escape characters are.
 func tokens(t *rapid.T, line string) []json.Token {
 	if n := len(line); n == 0 || line[n-1] != '\n' {
@@ -82,20 +117,15 @@ func tokens(t *rapid.T, line string) []json.Token {
 }
 
 func BenchmarkLine(b *testing.B) {
-	var room [24]slog.Attr
-	attrs := append(room[:0],
-		slog.String("call", "01a1fb77-1a96-7158-9378-b3d8cf4a1e04"), slog.String("account", "01a1fb77-0bc8-76c6-9872-cfda39fe0e08"), slog.String("key", "01a1fb77-0bc9-72d0-80ff-365a2ece2b8c"),
-		slog.String("dialect", "openaichat"), slog.String("op", "generate"), slog.String("model", "sim-gpt"), slog.String("upstream", "sim-gpt"), slog.String("provider", "simulator"),
-		slog.String("channel", "fixed-db1035632a4cdb96"), slog.Bool("stream", false), slog.Int("status", 200), slog.Int("attempts", 1), slog.Int64("in", 21), slog.Int64("cached", 0),
-		slog.Int64("out", 28), slog.String("usage", "measured"), slog.Int64("nanos", 13300), slog.Int64("first_ms", 0), slog.Int64("ms", 0), slog.String("ip", "127.0.0.1"))
 	logger, log := NewLog(&discard{}, slog.LevelInfo, FormatJSON)
 	b.ReportAllocs()
 	for b.Loop() {
-		r := slog.NewRecord(time.Now(), slog.LevelInfo, "call", 0)
-		r.AddAttrs(attrs...)
-		if err := logger.Handler().Handle(b.Context(), r); err != nil {
-			b.Fatal(err)
-		}
+		NewLine(logger, slog.LevelInfo, "call").
+			Text("call", "01a1fb77-1a96-7158-9378-b3d8cf4a1e04").Text("account", "01a1fb77-0bc8-76c6-9872-cfda39fe0e08").Text("key", "01a1fb77-0bc9-72d0-80ff-365a2ece2b8c").
+			Text("dialect", "openaichat").Text("op", "generate").Text("model", "sim-gpt").Text("upstream", "sim-gpt").Text("provider", "simulator").
+			Text("channel", "fixed-db1035632a4cdb96").Bool("stream", false).Int("status", 200).Int("attempts", 1).Int("in", 21).Int("cached", 0).
+			Int("out", 28).Text("usage", "measured").Int("nanos", 13300).Int("first_ms", 0).Int("ms", 0).Text("ip", "127.0.0.1").
+			End(b.Context())
 	}
 	if err := log.Close(); err != nil {
 		b.Fatal(err)

@@ -29,11 +29,11 @@ const maxBuffered = 64 << 10
 func NewLog(w io.Writer, level slog.Level, format string) (*slog.Logger, *Log) {
 	l := &Log{w: w, dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}
-	h := &handler{log: l}
+	h := &handler{log: l, lines: new(sync.Pool)}
 	if format == FormatText || format == FormatAuto && IsTerminal(w) {
-		h.Handler = slog.NewTextHandler(l, options)
+		h.Handler, h.text = slog.NewTextHandler(l, options), true
 	} else {
-		h.Handler, h.lines = slog.NewJSONHandler(l, options), &lines{}
+		h.Handler = slog.NewJSONHandler(l, options)
 	}
 	go l.run()
 	return slog.New(h), l
@@ -147,31 +147,47 @@ func (l *Log) run() {
 type handler struct {
 	slog.Handler
 	log   *Log
-	lines *lines // nil where only slog writes: as text, or below attributes and groups
+	text  bool       // not JSON
+	lines *sync.Pool // of Line; nil where only slog writes: below attributes and groups
 }
 
 // Handle writes one line.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
-	err := h.write(ctx, r)
+	if h.lines != nil && !h.text {
+		l := h.line()
+		if l.record(&r) {
+			l.End(ctx)
+			return nil
+		}
+		h.lines.Put(l)
+	}
+	err := h.Handler.Handle(ctx, r)
 	if r.Level >= slog.LevelWarn {
 		h.log.Flush()
 	}
 	return err
 }
 
-func (h *handler) write(ctx context.Context, r slog.Record) error {
-	if h.lines == nil {
-		return h.Handler.Handle(ctx, r)
+func (h *handler) line() *Line {
+	if l, ok := h.lines.Get().(*Line); ok {
+		return l
 	}
-	buf := h.lines.get()
-	defer h.lines.put(buf)
-	line, ok := appendLine(*buf, &r)
-	*buf = line
-	if !ok {
-		return h.Handler.Handle(ctx, r)
+	return &Line{own: h}
+}
+
+// take writes a line whose members are all there.
+func (h *handler) take(l *Line) {
+	if !h.text {
+		l.buf = append(l.buf, '}')
 	}
-	_, err := h.log.Write(line)
-	return err
+	l.buf = append(l.buf, '\n')
+	_, _ = h.log.Write(l.buf) // the Log keeps what went wrong for Close
+	if l.level >= slog.LevelWarn {
+		h.log.Flush()
+	}
+	if cap(l.buf) <= 16<<10 {
+		h.lines.Put(l)
+	}
 }
 
 // WithAttrs returns a handler of lines that begin with attrs.

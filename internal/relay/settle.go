@@ -10,6 +10,7 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/catalog"
 	"tollgate/internal/ledger"
+	"tollgate/internal/obs"
 	"tollgate/internal/tokens"
 )
 
@@ -58,7 +59,7 @@ func (c *call) settle() *canon.Error {
 		return c.err
 	}
 	c.h.Metrics.Settled(rec)
-	c.logLine(rec)
+	c.logLine(&rec)
 	return nil
 }
 
@@ -234,7 +235,7 @@ func (c *call) liftDeadline() {
 }
 
 // logLine writes the one wide line of a call.
-func (c *call) logLine(r ledger.Call) {
+func (c *call) logLine(r *ledger.Call) {
 	level := slog.LevelInfo
 	if r.ErrorKind != "" {
 		level = slog.LevelWarn
@@ -242,32 +243,29 @@ func (c *call) logLine(r ledger.Call) {
 	if !c.h.Log.Enabled(c.r.Context(), level) {
 		return
 	}
-	var room [24]slog.Attr
-	attrs := append(room[:0],
-		slog.String("call", r.ID), slog.String("account", r.AccountID), slog.String("key", r.KeyID),
-		slog.String("dialect", string(r.Dialect)), slog.String("op", string(r.Op)), slog.String("model", bounded(r.Model, 120)),
-		slog.String("upstream", r.Upstream), slog.String("provider", r.Provider), slog.String("channel", r.ChannelID),
-		slog.Bool("stream", r.Stream), slog.Int("status", r.Status), slog.Int("attempts", len(r.Attempts)),
-		slog.Int64("in", r.Usage.In()), slog.Int64("cached", r.Usage.CacheRead), slog.Int64("out", r.Usage.Out()), slog.String("usage", string(r.Source)),
-		slog.Int64("nanos", int64(r.Cost)), slog.Int64("first_ms", r.FirstMs), slog.Int64("ms", r.TotalMs), slog.String("ip", r.ClientIP))
+	l := obs.NewLine(c.h.Log, level, "call").
+		Text("call", r.ID).Text("account", r.AccountID).Text("key", r.KeyID).
+		Text("dialect", string(r.Dialect)).Text("op", string(r.Op)).Text("model", bounded(r.Model, 120)).
+		Text("upstream", r.Upstream).Text("provider", r.Provider).Text("channel", r.ChannelID).
+		Bool("stream", r.Stream).Int("status", int64(r.Status)).Int("attempts", int64(len(r.Attempts))).
+		Int("in", r.Usage.In()).Int("cached", r.Usage.CacheRead).Int("out", r.Usage.Out()).Text("usage", string(r.Source)).
+		Int("nanos", int64(r.Cost)).Int("first_ms", r.FirstMs).Int("ms", r.TotalMs).Text("ip", r.ClientIP)
 	if r.ErrorKind != "" {
-		attrs = append(attrs, slog.String("error", string(r.ErrorKind)), slog.String("reason", r.ErrorText))
+		l.Text("error", string(r.ErrorKind)).Text("reason", r.ErrorText)
 		if c.err != nil && c.err.Cause != nil {
-			attrs = append(attrs, slog.String("cause", bounded(c.err.Cause.Error(), 300)))
+			l.Text("cause", bounded(c.err.Cause.Error(), 300))
 		}
 	}
 	if r.Spoken != "" {
-		attrs = append(attrs, slog.String("spoken", string(r.Spoken)))
+		l.Text("spoken", string(r.Spoken))
 	}
 	if r.Spoken != "" || len(r.Losses) > 0 {
-		attrs = append(attrs, slog.Int("losses", len(r.Losses)))
+		l.Int("losses", int64(len(r.Losses)))
 	}
 	if r.Quarantine != "" {
-		attrs = append(attrs, slog.String("quarantine", r.Quarantine))
+		l.Text("quarantine", r.Quarantine)
 	}
-	line := slog.NewRecord(time.Now(), level, "call", 0) // no log of ours shows where in the code it was written
-	line.AddAttrs(attrs...)
-	_ = c.h.Log.Handler().Handle(c.r.Context(), line) // as a Logger has it: nobody could be told
+	l.End(c.r.Context())
 }
 
 // refusedLine writes the line of a call that no channel saw.
@@ -277,18 +275,20 @@ func (c *call) refusedLine() {
 		return
 	}
 	c.h.Metrics.Refused(string(c.ep.Dialect), string(c.ep.Op), e.Kind)
-	attrs := []slog.Attr{
-		slog.String("call", c.id), slog.String("dialect", string(c.ep.Dialect)), slog.String("op", string(c.ep.Op)),
-		slog.String("model", bounded(c.head.Model, 120)), slog.Int("status", c.status),
-		slog.String("error", string(e.Kind)), slog.String("reason", bounded(e.Message, 300)), slog.String("ip", c.ip()),
+	if !c.h.Log.Enabled(c.r.Context(), slog.LevelInfo) {
+		return
 	}
+	l := obs.NewLine(c.h.Log, slog.LevelInfo, "call refused").
+		Text("call", c.id).Text("dialect", string(c.ep.Dialect)).Text("op", string(c.ep.Op)).
+		Text("model", bounded(c.head.Model, 120)).Int("status", int64(c.status)).
+		Text("error", string(e.Kind)).Text("reason", bounded(e.Message, 300)).Text("ip", c.ip())
 	if c.caller.Account != nil {
-		attrs = append(attrs, slog.String("account", c.caller.Account.ID))
+		l.Text("account", c.caller.Account.ID)
 	}
 	if c.caller.Key != nil {
-		attrs = append(attrs, slog.String("key", c.caller.Key.ID))
+		l.Text("key", c.caller.Key.ID)
 	}
-	c.h.Log.LogAttrs(c.r.Context(), slog.LevelInfo, "call refused", attrs...)
+	l.End(c.r.Context())
 }
 
 // ip is the client's address as it is recorded.
