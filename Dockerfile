@@ -6,12 +6,13 @@ RUN go mod download
 COPY . .
 ARG VERSION=dev
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/tollgate ./cmd/tollgate \
- && mkdir -p /out/data
+ && mkdir -p -m 0700 /out/root/data
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/tollgate /tollgate
-COPY --from=build --chown=65532:65532 --chmod=0700 /out/data /data
+# Of a directory that is copied itself the mode is lost, so what holds it is copied.
+COPY --from=build --chown=65532:65532 /out/root /
 USER 65532:65532
 # SQLite sorts large results in files; there is no /tmp here.
 ENV PORT=3443 TOLLGATE_DATA=/data TMPDIR=/data
