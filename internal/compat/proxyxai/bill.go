@@ -57,6 +57,7 @@ type bill struct {
 func makeBill(days []ledger.Usage, rates func(accountID string) catalog.Multiplier) bill {
 	b := bill{Summary: map[string]modelUsage{}, Days: []dayCost{}}
 	var total sums
+	items := map[string]int{} // where the models are in the last day's items
 	for _, u := range days {
 		m := rates(u.AccountID)
 		total.add(u, m)
@@ -66,17 +67,20 @@ func makeBill(days []ledger.Usage, rates func(accountID string) catalog.Multipli
 		date := u.Day.UTC().Format(time.DateOnly)
 		if len(b.Days) == 0 || b.Days[len(b.Days)-1].Date != date {
 			b.Days = append(b.Days, dayCost{Date: date, Timestamp: u.Day.Unix(), Items: []lineItem{}})
+			clear(items)
 		}
 		d, cost := &b.Days[len(b.Days)-1], amount(m.ToFace(u.Cost))
 		d.CreditUsed += cost
 		d.Requests += u.Calls
 		d.Prompt += u.InTokens
 		d.Completion += u.OutTokens
-		if at := slices.IndexFunc(d.Items, func(i lineItem) bool { return i.Name == u.Model }); at >= 0 {
-			d.Items[at].Cost += cost
-		} else {
-			d.Items = append(d.Items, lineItem{u.Model, cost})
+		at, ok := items[u.Model]
+		if !ok {
+			at = len(d.Items)
+			items[u.Model] = at
+			d.Items = append(d.Items, lineItem{Name: u.Model})
 		}
+		d.Items[at].Cost += cost
 	}
 	b.CreditUsed, b.Requests, b.Prompt, b.Completion = total.CreditUsed, total.Requests, total.Prompt, total.Completion
 	for name, model := range b.Summary {
