@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"time"
 )
 
@@ -86,7 +85,6 @@ func (j *Journal) join(head [recordHeader]byte, payload []byte) (b *batch, leads
 
 // lead waits for its turn, closes the batch and writes it.
 func (j *Journal) lead(b *batch) {
-	runtime.Gosched() // whoever is about to append comes along; a write costs more than a turn
 	j.writing.Lock()
 	j.mu.Lock()
 	j.gathering = nil

@@ -159,7 +159,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 			l.End(ctx)
 			return nil
 		}
-		h.lines.Put(l)
+		h.free(l)
 	}
 	err := h.Handler.Handle(ctx, r)
 	if r.Level >= slog.LevelWarn {
@@ -185,6 +185,11 @@ func (h *handler) take(l *Line) {
 	if l.level >= slog.LevelWarn {
 		h.log.Flush()
 	}
+	h.free(l)
+}
+
+// free keeps a line's room for the next one.
+func (h *handler) free(l *Line) {
 	if cap(l.buf) <= 16<<10 {
 		h.lines.Put(l)
 	}

@@ -211,17 +211,14 @@ func (c *call) finish() {
 	}
 }
 
-// WriteSlack is by how much the deadline of a write is later than it had to be, so that it need not be moved for
-// every write: half of that is the call's, the other half its connection's.
-const WriteSlack = time.Second
-
-// clientDeadline gives a client that stopped reading a bounded time. Setting it costs as much as a small write.
+// clientDeadline gives a client that stopped reading a bounded time. The deadline is moved once a
+// second at most; setting it costs as much as a small write.
 func (c *call) clientDeadline(now time.Time) {
-	if now.Before(c.deadlineMoved.Add(WriteSlack / 2)) {
+	if now.Before(c.deadlineMoved.Add(time.Second)) {
 		return
 	}
 	c.deadlineMoved = now
-	_ = c.control().SetWriteDeadline(now.Add(c.h.Settings.ClientWrite + WriteSlack)) // not every writer has one
+	_ = c.control().SetWriteDeadline(now.Add(c.h.Settings.ClientWrite + time.Second)) // not every writer has one
 }
 
 // liftDeadline takes the deadline back after a write, where it ends the stream when it passes, even if

@@ -5,8 +5,6 @@ import (
 	"net"
 	"sync"
 	"time"
-
-	"tollgate/internal/relay"
 )
 
 // maxGathered bounds what a connection gathers, in bytes.
@@ -40,7 +38,6 @@ type conn struct {
 	readBy  time.Time // the deadline that was asked for
 	setBy   time.Time // the one that holds, as far as nobody reads
 	reading int
-	writeBy time.Time // the deadline that holds
 }
 
 // SetDeadline is both of the others.
@@ -81,18 +78,6 @@ func (c *conn) Read(p []byte) (int, error) {
 	c.reading--
 	c.mu.Unlock()
 	return n, err
-}
-
-// SetWriteDeadline sets the deadline of writes. One that is but a little later than the one that holds changes
-// nothing: whoever sets it allows for that.
-func (c *conn) SetWriteDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if later := t.Sub(c.writeBy); !c.writeBy.IsZero() && later >= 0 && later < relay.WriteSlack/2 {
-		return nil
-	}
-	c.writeBy = t
-	return c.TCPConn.SetWriteDeadline(t)
 }
 
 // Gather holds back what is written until Release.

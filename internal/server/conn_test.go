@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"tollgate/internal/relay"
 )
 
 // pair is a connection as the server has it, and its client's end.
@@ -204,26 +202,4 @@ func TestConnReadDeadlines(t *testing.T) {
 	timedOut(err)
 	_, err = c.Write([]byte("x"))
 	timedOut(err)
-}
-
-// TestConnWriteDeadlines pins that one deadline for writes stands for those a little later, and for no others.
-func TestConnWriteDeadlines(t *testing.T) {
-	c, _ := pair(t)
-	at := time.Now().Add(time.Hour)
-	for _, s := range []struct{ to, holds time.Time }{
-		{at, at},
-		{at.Add(relay.WriteSlack/2 - 1), at},
-		{at, at},
-		{at.Add(-1), at.Add(-1)},
-		{at.Add(relay.WriteSlack), at.Add(relay.WriteSlack)},
-		{time.Time{}, time.Time{}},
-		{time.Time{}.Add(1), time.Time{}.Add(1)},
-	} {
-		if err := c.SetWriteDeadline(s.to); err != nil || !c.writeBy.Equal(s.holds) {
-			t.Errorf("%v was asked for, and %v holds: %v", s.to, c.writeBy, err)
-		}
-	}
-	if _, err := c.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("a write after its deadline: %v", err)
-	}
 }
