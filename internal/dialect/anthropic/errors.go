@@ -85,13 +85,13 @@ func kindOf(word, code, message string) (kind canon.Kind, known bool) {
 		strings.Contains(text, "exceed context limit"):
 		return canon.KindTooLarge, true
 	case strings.Contains(text, "organization has been disabled"):
-		return canon.KindDenied, true
+		return canon.KindAuth, true
 	}
 	for _, w := range [...]string{code, word} {
 		switch w {
-		case "authentication_error", "invalid_api_key", "invalid_authentication":
+		case "authentication_error", "invalid_api_key", "invalid_authentication", "account_deactivated":
 			return canon.KindAuth, true
-		case "permission_error", "account_deactivated", "permission_denied":
+		case "permission_error", "permission_denied":
 			return canon.KindDenied, true
 		case "billing_error", "insufficient_quota", "billing_not_active", "insufficient_user_quota":
 			return canon.KindQuota, true
