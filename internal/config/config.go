@@ -29,7 +29,7 @@ type Config struct {
 	Port         int            `env:"PORT" min:"1" max:"65535" doc:"Port to listen on, on all addresses; used when LISTEN is not set."`
 	Data         string         `env:"TOLLGATE_DATA" default:"./data" doc:"Directory of everything the gateway keeps: journal, embedded database, generated keys."`
 	File         string         `env:"TOLLGATE_CONFIG" is:"env-only" doc:"Path of the YAML file. When not set, tollgate.yaml in the working directory is read if it exists."`
-	Simulator    string         `env:"SIMULATOR" default:"auto" one:"auto|on|off" doc:"Channel to the built-in simulated provider; auto: as long as no other channel is configured."`
+	Simulator    string         `env:"SIMULATOR" default:"auto" one:"auto|on|off" doc:"Channel to the built-in simulated provider; auto: as long as the environment and the file name no other channel."`
 	MetricsAddr  string         `env:"METRICS_LISTEN" is:"listen" doc:"Separate address for /metrics, open to whoever reaches it. When not set, /metrics is on LISTEN, for loopback peers and the admin key."`
 	LogLevel     slog.Level     `env:"LOG_LEVEL" default:"info" one:"debug|info|warn|error" doc:"Least level that is logged."`
 	LogFormat    string         `env:"LOG_FORMAT" default:"auto" one:"auto|text|json" doc:"Form of log lines; auto: text on a terminal, json otherwise."`

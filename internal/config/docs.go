@@ -63,7 +63,7 @@ channels:
   - name: local
     provider: vllm
     base_url: http://10.0.0.5:8000
-    models: ["qwen3-*"]
+    models: ["qwen3-*", house-model]
 models:
   - name: qwen3-32b
     context_tokens: 131072
