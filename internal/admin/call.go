@@ -28,6 +28,7 @@ type Call struct {
 	Status     int               `json:"status" doc:"HTTP status that the client got."`
 	Error      canon.Kind        `json:"error,omitempty"`
 	ErrorText  string            `json:"error_text,omitempty"`
+	ClientGone bool              `json:"client_gone,omitempty" doc:"The client had left when the call was settled, before the last byte of its answer; missing: it had not."`
 	Stop       canon.Stop        `json:"stop,omitempty"`
 	FirstMs    int64             `json:"first_ms,omitempty" doc:"Milliseconds to the first content byte."`
 	TotalMs    int64             `json:"total_ms"`
@@ -87,7 +88,7 @@ func viewCall(who account.Caller) func(ledger.Call) Call {
 	return func(c ledger.Call) Call {
 		v := Call{
 			ID: c.ID, At: time.UnixMilli(c.AtMillis).UTC(), RequestID: c.RequestID, AccountID: c.AccountID, KeyID: c.KeyID, Dialect: c.Dialect, Op: c.Op,
-			Model: c.Model, Stream: c.Stream, Status: c.Status, Error: c.ErrorKind, ErrorText: c.ErrorText, Stop: c.Stop, FirstMs: c.FirstMs, TotalMs: c.TotalMs,
+			Model: c.Model, Stream: c.Stream, Status: c.Status, Error: c.ErrorKind, ErrorText: c.ErrorText, ClientGone: c.ClientGone, Stop: c.Stop, FirstMs: c.FirstMs, TotalMs: c.TotalMs,
 			ClientIP: c.ClientIP, Usage: c.Usage, Source: c.Source, Cost: c.Cost.String(), Quarantine: c.Quarantine, Losses: c.Losses,
 		}
 		if who.IsRoot() {

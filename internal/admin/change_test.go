@@ -575,6 +575,16 @@ func TestPagesOfKeysAndCalls(t *testing.T) {
 	}
 }
 
+func TestCallsTellOfClientsThatLeft(t *testing.T) {
+	g := newGate(t)
+	g.memory.calls = []ledger.Call{{ID: "gone", AccountID: g.ids["leaf"], ClientGone: true}, {ID: "stayed", AccountID: g.ids["leaf"]}}
+	for id, want := range map[string]any{"gone": true, "stayed": nil} {
+		if m := g.must(200, g.do("leaf", "GET", "/calls/"+id, "")); m["client_gone"] != want {
+			t.Errorf("%s: %v", id, m)
+		}
+	}
+}
+
 // Nothing but the answer to the POST that made a key ever holds it, and nothing ever holds a channel's.
 func TestSecretsStayInside(t *testing.T) {
 	g := newGate(t)

@@ -44,6 +44,10 @@ type Call struct {
 	Spoken     canon.Dialect     `json:"spoken,omitempty"`     // dialect of the channel, where the call was translated
 	Losses     []string          `json:"losses,omitempty"`     // what translation lost or changed: "path: feature kind"
 
+	// ClientGone: the client had left when the call was settled, before the last byte of its answer. The call may have
+	// gone well all the same, where an answer is read to its end because it is billed.
+	ClientGone bool `json:"client_gone,omitempty"`
+
 	// Document is what AppendRecord writes, where whoever made the call has that already; nil otherwise.
 	Document json.RawMessage `json:"-"`
 }

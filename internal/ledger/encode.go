@@ -156,6 +156,9 @@ func (c *Call) appendRest(o *object) {
 	if len(c.Losses) > 0 {
 		o.texts("losses", c.Losses)
 	}
+	if c.ClientGone {
+		o.raw("client_gone", "true")
+	}
 }
 
 // object writes the members of a JSON object.

@@ -80,6 +80,23 @@ func TestOldRecord(t *testing.T) {
 	}
 }
 
+// A client that left is told in the record; one that stayed costs the record nothing, and a record of before says
+// that it stayed.
+func TestClientGoneInRecords(t *testing.T) {
+	call := ledger.Call{ID: "0199", AtMillis: 7, AccountID: "a", Dialect: canon.Gemini, Op: canon.OpGenerate, Status: 200, TotalMs: 4}
+	const record = `{"id":"0199","account":"a","at":7,"dialect":"gemini","op":"generate","status":200,"total_ms":4,"usage":{},"cost":0`
+	for gone, want := range map[bool]string{false: record + "}", true: record + `,"client_gone":true}`} {
+		call.ClientGone = gone
+		if got := string(call.AppendRecord(nil)); got != want {
+			t.Errorf("client gone: %v\n%s\nwant\n%s", gone, got, want)
+		}
+		var back ledger.Call
+		if err := json.Unmarshal([]byte(want), &back); err != nil || back.ClientGone != gone {
+			t.Errorf("client gone: %v, reads as %v: %v", gone, back.ClientGone, err)
+		}
+	}
+}
+
 func TestEncodeDoesNotAllocate(t *testing.T) {
 	call := ledger.Call{ID: "019a0000-0000-7000-8000-000000000000", Usage: canon.Usage{Input: 7}, Receipt: &catalog.Receipt{Items: []catalog.Item{{What: "input"}}}}
 	buf := call.AppendRecord(nil)

@@ -63,7 +63,7 @@ func fullCall(t testing.TB) ledger.Call {
 		Attempts: []ledger.Attempt{{ChannelID: "c1", Status: 429, Kind: canon.KindRateLimited, Ms: 12}, {ChannelID: "c2", Ms: 3}},
 		FirstMs:  41, TotalMs: 1234567, ClientIP: "2001:db8::1",
 		Usage:  canon.Usage{Input: 1, CacheRead: 2, CacheWrite5m: 3, CacheWrite1h: 4, InputImage: 5, InputAudio: 6, InputVideo: 7, Output: 8, Reasoning: 9, OutputImage: 10, OutputAudio: 11, WebSearches: 12, Tier: "priority"},
-		Source: canon.Derived, Cost: 77, Quarantine: "no price for tier", ObjectID: "resp_1", Objects: []string{"cntr_1", "cfile_1"},
+		Source: canon.Derived, Cost: 77, Quarantine: "no price for tier", ObjectID: "resp_1", Objects: []string{"cntr_1", "cfile_1"}, ClientGone: true,
 		Receipt: &catalog.Receipt{Model: "gpt-5", Version: "v", Tier: "priority", Total: 77, Items: []catalog.Item{{What: "input", Quantity: 1, Rate: math.MaxInt64, Amount: -1}}},
 	}
 }
