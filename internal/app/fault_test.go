@@ -323,6 +323,42 @@ func TestFaultRetryAfterCools(t *testing.T) {
 	}
 }
 
+// A channel that answered and then loses its right to the model for good is left alone before long; clients
+// notice nothing.
+func TestFaultLostRightRests(t *testing.T) {
+	for name, code := range map[string]int{"denied": http.StatusForbidden, "gone": http.StatusNotFound} {
+		t.Run(name, func(t *testing.T) {
+			sim, url := simulate(t)
+			inner := sim.Handler()
+			var refuse atomic.Bool
+			var asked atomic.Int64
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				if refuse.Load() {
+					http.Error(w, `{"error":{"message":"not for this project","type":"invalid_request_error"}}`, code)
+					return
+				}
+				inner.ServeHTTP(w, r)
+			}))
+			t.Cleanup(srv.Close)
+			g := startGateway(t, "channels:\n"+member("first", "simulator", srv.URL, "sk-firstt", "priority: 1")+member("second", "simulator", url, "sk-seconddd", "")+alice("10"))
+			for range 40 {
+				if a := asks()[0].words("").of(g, userKey); a.status != 200 {
+					t.Fatalf("%d %s", a.status, a.body)
+				}
+				refuse.Store(true)
+			}
+			// One answer, the refusals that it takes, and who tests it after rests of 1, 2, 4… seconds.
+			if n := asked.Load(); n < 2 || n > 20 {
+				t.Errorf("40 calls asked it %d times", n)
+			}
+			if s := channelState(t, g, "first"); s["retired"] != false {
+				t.Errorf("retired: %v", s)
+			}
+		})
+	}
+}
+
 // When all channels are limited, clients are told 429 and when to come back, the first one and those
 // after it, which no channel sees any more.
 func TestFaultAllLimited(t *testing.T) {

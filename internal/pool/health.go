@@ -11,6 +11,7 @@ import (
 // at intervals that grow to a few hours.
 const (
 	failuresToCool  = 3                // consecutive failures before a channel rests
+	refusalsToCool  = 8                // refusals in a row, each disproved by another channel, before it rests
 	minCool         = time.Second      // first rest
 	maxCool         = time.Minute      // longest rest without the provider's word
 	maxProviderCool = time.Hour        // longest rest on the provider's word
@@ -46,6 +47,28 @@ type modelHealth struct {
 	trying    bool       // one call is testing it after a rest
 	answered  bool       // it has answered before
 	noModel   bool       // barred because the model is not there, in whatever dialect
+	refused   map[canon.Op]*refusals
+}
+
+// refusals are those (403 and 404) of one operation of a model that has answered before. Most speak of
+// something in the call: an object that is not there, a feature that the key may not use. Only those count
+// whose call another channel then answered. So nobody rests a channel with calls that are wrong everywhere,
+// and there is always another one that serves.
+type refusals struct {
+	disproved int // without an answer between them
+	until     time.Time
+	trying    bool // one call is testing it after a rest
+}
+
+// rests is how often the operation was sent to rest since it last answered.
+func (r *refusals) rests() int { return max(0, r.disproved-refusalsToCool+1) }
+
+// refusal is one that nobody has disproved yet.
+type refusal struct {
+	by    *Candidate
+	among *refusals
+	rests int    // of among at the time
+	said  string // by the provider
 }
 
 // maxModelsPerChannel bounds the models remembered of one channel.
@@ -133,13 +156,12 @@ const (
 	barred        // until a time that is known, or the model is not there
 )
 
-// look returns the state now and, when resting or barred, until when.
-func (m *modelHealth) look(now time.Time) (state, time.Time) {
+// look returns the state for op now and, when resting or barred, until when.
+func (m *modelHealth) look(op canon.Op, now time.Time) (state, time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case m.coolUntil.IsZero():
-		return ready, time.Time{}
 	case now.Before(m.coolUntil):
 		if m.firm {
 			return barred, m.coolUntil
@@ -148,15 +170,21 @@ func (m *modelHealth) look(now time.Time) (state, time.Time) {
 	case m.trying:
 		return resting, m.coolUntil
 	}
+	if r := m.refused[op]; r != nil && (now.Before(r.until) || r.trying) {
+		return resting, r.until
+	}
 	return ready, time.Time{}
 }
 
 // take marks the one call that tests the channel after a rest.
-func (m *modelHealth) take(now time.Time) {
+func (m *modelHealth) take(op canon.Op, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.coolUntil.IsZero() && !now.Before(m.coolUntil) {
 		m.trying = true
+	}
+	if r := m.refused[op]; r != nil && r.rests() > 0 && !now.Before(r.until) {
+		r.trying = true
 	}
 }
 
@@ -174,10 +202,11 @@ func (m *modelHealth) reason() canon.Kind {
 	return m.why
 }
 
-func (m *modelHealth) succeed() {
+func (m *modelHealth) succeed(op canon.Op) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.failures, m.answered = 0, true
+	delete(m.refused, op)
 	m.errorRate *= 1 - errorDecay
 	if m.firm && !m.trying && (m.why == canon.KindRateLimited || m.why == canon.KindOverloaded) {
 		return // a call from before the provider named the time; its word still holds
@@ -211,26 +240,68 @@ func (m *modelHealth) cool(wait time.Duration, why canon.Kind, now time.Time) {
 }
 
 // settleTrial ends a test without a verdict (the client's own fault, or it went away).
-func (m *modelHealth) settleTrial() {
+func (m *modelHealth) settleTrial(op canon.Op) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.trying = false
+	m.settle(op)
 }
 
-func (m *modelHealth) fail(e *canon.Error, now time.Time) {
+func (m *modelHealth) settle(op canon.Op) {
+	m.trying = false
+	if r := m.refused[op]; r != nil {
+		r.trying = false
+	}
+}
+
+// refuse notes a 403 or 404. It bars a model that has never answered. One that has is there and allowed: then
+// this may be about something in the call, which must not take the model away from others, nor count against
+// it, unless what is returned is disproved.
+func (m *modelHealth) refuse(op canon.Op, e *canon.Error, now time.Time) (among *refusals, rests int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.answered {
+		m.settle(op)
+		m.bar(denyCool, e.Kind, now)
+		m.noModel = e.NoModel
+		return nil, 0
+	}
+	r := m.refused[op]
+	if r == nil {
+		if m.refused == nil {
+			m.refused = map[canon.Op]*refusals{}
+		}
+		r = &refusals{}
+		m.refused[op] = r
+	}
+	if r.trying { // it has not come back; should this be disproved, it rests longer
+		r.until = now.Add(backoff(r.rests()))
+	}
+	m.settle(op)
+	return r, r.rests()
+}
+
+// disprove notes that another channel answered what was refused, and reports whether the first rest began for it.
+// It means nothing any more after an answer or a rest that came since.
+func (m *modelHealth) disprove(f refusal, now time.Time) (rests bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := f.among
+	if m.refused[f.by.Op] != r || r.rests() != f.rests {
+		return false
+	}
+	r.disproved++
+	n := r.rests()
+	if n > 0 {
+		r.until = now.Add(backoff(n))
+	}
+	return n == 1
+}
+
+func (m *modelHealth) fail(op canon.Op, e *canon.Error, now time.Time) {
 	kind, retryAfter := e.Kind, e.RetryAfter
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.trying = false
-	if kind == canon.KindDenied || kind == canon.KindNotFound {
-		// A model that has answered is there and allowed: then this was about something in the call,
-		// which must not take the model away from others, nor count against it.
-		if !m.answered {
-			m.bar(denyCool, kind, now)
-			m.noModel = e.NoModel
-		}
-		return
-	}
+	m.settle(op)
 	m.failures++
 	if kind == canon.KindRateLimited || kind == canon.KindOverloaded {
 		// A busy channel is not a bad one: it rests, but its share does not shrink.

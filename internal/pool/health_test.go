@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +24,8 @@ func (b *bench) rests(id string) (time.Duration, bool) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	st, until := walk.route.all[0].model.look(b.clock)
+	c := walk.route.all[0]
+	st, until := c.model.look(c.Op, b.clock)
 	if st == ready {
 		return 0, false
 	}
@@ -158,7 +161,7 @@ func TestOneCallTestsAfterARest(t *testing.T) {
 }
 
 // A 404 or 403 bars a model that never answered. Of one that has, it speaks of the call: it neither
-// rests nor counts.
+// rests nor counts, as long as nobody else answers that call.
 func TestRefusalsOfAModel(t *testing.T) {
 	for _, kind := range []canon.Kind{canon.KindNotFound, canon.KindDenied} {
 		b := newBench(t, nil, channel("a"))
@@ -181,6 +184,260 @@ func TestRefusalsOfAModel(t *testing.T) {
 		if d, _ := b.rests("a"); d != 0 {
 			t.Errorf("%s counts as a failure: rests for %s", kind, d)
 		}
+	}
+}
+
+// newRefusing has channel a, which has answered before, in front of b and c.
+func newRefusing(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t, nil, channel("a", at(2)), channel("b", at(1)), channel("c"))
+	b.next(want).Succeeded()
+	return b
+}
+
+// What one channel refuses again and again and another one answers is the channel's fault.
+func TestDisprovedRefusalsRestLongerEachTime(t *testing.T) {
+	for _, kind := range []canon.Kind{canon.KindNotFound, canon.KindDenied} {
+		b := newRefusing(t)
+		var got []time.Duration
+		for range refusalsToCool + 8 {
+			b.disproved(want, "a", "b", kind)
+			d, firm := b.rests("a")
+			if firm {
+				t.Fatal("nobody named a time")
+			}
+			got = append(got, d/time.Second)
+			if d > 0 {
+				if l := b.next(want); l.Channel.ID != "b" {
+					t.Fatalf("while it rests, calls go to %s", l.Channel.ID)
+				}
+			}
+			b.clock = b.clock.Add(d)
+		}
+		if diff := cmp.Diff([]time.Duration{0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60}, got); diff != "" {
+			t.Errorf("%s: %s", kind, diff)
+		}
+		l := b.next(want)
+		if l.Channel.ID != "a" {
+			t.Fatalf("after its rest %s is tried", l.Channel.ID)
+		}
+		if l.model.share() != 1 {
+			t.Error("refusals shrink its share")
+		}
+		l.Succeeded()
+		if got := b.counts(10); got["a"] != 10 {
+			t.Errorf("it answered and is not back: %v", got)
+		}
+		for range refusalsToCool - 1 {
+			b.disproved(want, "a", "b", kind)
+		}
+		if d, _ := b.rests("a"); d != 0 {
+			t.Errorf("refusals from before an answer count: rests for %s", d)
+		}
+	}
+}
+
+// Nobody rests a channel with calls that are wrong everywhere, or that nobody answers for other reasons.
+func TestRefusalsThatNobodyDisproves(t *testing.T) {
+	b := newRefusing(t)
+	b.next(only("b")).Succeeded()
+	b.next(only("c")).Succeeded()
+	for range 3 * refusalsToCool {
+		walk, err := b.Route(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			l, err := walk.Next(b.clock)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Failed(failure(canon.KindNotFound), b.clock)
+		}
+	}
+	for _, kind := range []canon.Kind{canon.KindInvalid, canon.KindCanceled, canon.KindOverloaded} {
+		for range 3 * refusalsToCool {
+			walk, err := b.Route(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, _ := walk.Next(b.clock)
+			l.Failed(failure(canon.KindDenied), b.clock)
+			l, _ = walk.Next(b.clock)
+			l.Failed(failure(kind), b.clock)
+			b.next(only(l.Channel.ID)).Succeeded() // another call's answer is no proof
+		}
+	}
+	if d, _ := b.rests("a"); d != 0 {
+		t.Errorf("rests for %s", d)
+	}
+}
+
+// A refusal says nothing of other models of the channel, nor of other operations of the model.
+func TestDisprovedRefusalsRestOneOperation(t *testing.T) {
+	b := newBench(t, nil, channel("a", of("count"), at(1)), channel("b", of("count")))
+	w := Want{Model: "m", Dialect: canon.Anthropic, Op: canon.OpGenerate}
+	other := w
+	other.Model = "n"
+	count := w
+	count.Op = canon.OpCountTokens
+	for _, x := range []Want{w, other} {
+		b.next(x).Succeeded()
+	}
+	for range refusalsToCool {
+		b.disproved(count, "a", "b", canon.KindNotFound)
+		b.next(w).Succeeded() // and its answers say nothing of this one
+	}
+	if l := b.next(count); l.Channel.ID != "b" {
+		t.Error("it does not rest")
+	}
+	for _, x := range []Want{w, other} {
+		if l := b.next(x); l.Channel.ID != "a" {
+			t.Errorf("%s of %s goes to %s", x.Op, x.Model, l.Channel.ID)
+		}
+	}
+}
+
+// Whoever refuses what one of the walk answers is at fault, not just the first.
+func TestAllDisprovedRest(t *testing.T) {
+	b := newRefusing(t)
+	b.next(only("b")).Succeeded()
+	for range refusalsToCool {
+		walk, err := b.Route(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"a", "b", "c"} {
+			l, _ := walk.Next(b.clock)
+			if l == nil || l.Channel.ID != id {
+				t.Fatalf("%+v instead of %s", l, id)
+			}
+			if id == "c" {
+				l.Succeeded()
+			} else {
+				l.Failed(failure(canon.KindDenied), b.clock)
+			}
+		}
+	}
+	for id, want := range map[string]time.Duration{"a": minCool, "b": minCool, "c": 0} {
+		if d, _ := b.rests(id); d != want {
+			t.Errorf("%s rests for %s, want %s", id, d, want)
+		}
+	}
+}
+
+// It is tried again before there is no answer at all.
+func TestDisprovedRefusalsLeaveALastResort(t *testing.T) {
+	b := newRefusing(t)
+	for range refusalsToCool {
+		b.disproved(want, "a", "b", canon.KindDenied)
+	}
+	if diff := cmp.Diff([]string{"b", "c", "a"}, b.order(want)); diff != "" {
+		t.Error(diff)
+	}
+	b.next(only("b")).Failed(failure(canon.KindAuth), b.clock)
+	b.next(only("c")).Failed(&canon.Error{Kind: canon.KindRateLimited, RetryAfter: time.Minute}, b.clock)
+	l := b.next(want)
+	if l.Channel.ID != "a" {
+		t.Fatalf("the last resort is %s", l.Channel.ID)
+	}
+	l.Succeeded()
+	if d, _ := b.rests("a"); d != 0 {
+		t.Errorf("it answered and rests for %s", d)
+	}
+}
+
+// After the rest one call goes first. If it is refused the channel rests on, as others may take long to answer
+// that call; only their answer makes the rest longer.
+func TestOneCallTestsAfterRefusals(t *testing.T) {
+	b := newRefusing(t)
+	for range refusalsToCool + 1 {
+		b.disproved(want, "a", "b", canon.KindNotFound)
+		d, _ := b.rests("a")
+		b.clock = b.clock.Add(d)
+	}
+	for _, end := range []func(*Lease){
+		func(l *Lease) { l.Dropped() },
+		func(l *Lease) { l.Failed(failure(canon.KindInvalid), b.clock) },
+		func(l *Lease) { l.Failed(failure(canon.KindTimeout), b.clock) },
+		func(l *Lease) { l.Failed(failure(canon.KindAuth), b.clock); l.health.restore() },
+		func(l *Lease) { l.Failed(failure(canon.KindNotFound), b.clock) },
+	} {
+		trial := b.next(want)
+		if trial.Channel.ID != "a" {
+			t.Fatalf("the trial went to %s", trial.Channel.ID)
+		}
+		if l := b.next(want); l.Channel.ID != "b" {
+			t.Error("while one call tests it, others go there too")
+		}
+		end(trial)
+	}
+	for range 3 {
+		d, _ := b.rests("a")
+		if d != 2*time.Second {
+			t.Errorf("after a refusal that nobody has disproved it rests for %s", d)
+		}
+		b.clock = b.clock.Add(d)
+		b.next(want).Failed(failure(canon.KindNotFound), b.clock)
+	}
+	b.next(only("a")).Succeeded()
+	if d, _ := b.rests("a"); d != 0 {
+		t.Errorf("it answered and rests for %s", d)
+	}
+}
+
+// Calls that ran together are one rest, however many they are and however late their answers come; an answer
+// makes the refusals before it void.
+func TestLateProofs(t *testing.T) {
+	b := newRefusing(t)
+	refusedCalls := func(n int) (others []*Lease) {
+		for range n {
+			walk, err := b.Route(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, _ := walk.Next(b.clock)
+			if l.Channel.ID != "a" {
+				t.Fatalf("%s is tried first", l.Channel.ID)
+			}
+			l.Failed(failure(canon.KindDenied), b.clock)
+			l, _ = walk.Next(b.clock)
+			others = append(others, l)
+		}
+		return others
+	}
+	answer := func(ls []*Lease) {
+		for _, l := range ls {
+			l.Succeeded()
+		}
+	}
+	var said strings.Builder
+	b.log = slog.New(slog.NewTextHandler(&said, nil))
+	void := refusedCalls(3 * refusalsToCool)
+	b.next(want).Succeeded()
+	answer(void)
+	if said.Len() > 0 {
+		t.Error(said.String())
+	}
+	if d, _ := b.rests("a"); d != 0 {
+		t.Fatalf("it answered since and rests for %s", d)
+	}
+	answer(refusedCalls(3 * refusalsToCool))
+	if d, _ := b.rests("a"); d != minCool {
+		t.Fatalf("calls that ran together rest it for %s", d)
+	}
+	// Trials go on while the first of them waits for its answer, which makes the rest longer all the same.
+	var slow []*Lease
+	for range 5 {
+		b.clock = b.clock.Add(minCool)
+		slow = append(slow, refusedCalls(1)...)
+	}
+	answer(slow)
+	if d, _ := b.rests("a"); d != 2*minCool {
+		t.Errorf("after slow answers it rests for %s", d)
+	}
+	if got := said.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "channel=a model=gpt-5 op=generate reason=no") {
+		t.Errorf("the operator is told: %s", got)
 	}
 }
 

@@ -111,13 +111,17 @@ func (m *memory) Owner(_ context.Context, accountID, objectID string) (string, e
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
-// vendors speak Chat Completions; "picky" serves two families of models and speaks Messages too.
+// vendors speak Chat Completions; "picky" serves two families of models and speaks Messages too, "count"
+// speaks Messages alone and counts tokens.
 func vendors() []provider.Provider {
 	chat := provider.Spoken{Dialect: canon.OpenAIChat, Paths: map[canon.Op]string{canon.OpGenerate: "/v1/chat/completions"}}
 	messages := provider.Spoken{Dialect: canon.Anthropic, Paths: map[canon.Op]string{canon.OpGenerate: "/v1/messages"}}
 	return []provider.Provider{
 		{Name: "any", Title: "Any", Base: "https://any.example", Speaks: []provider.Spoken{chat}},
 		{Name: "picky", Title: "Picky", Base: "https://picky.example", Speaks: []provider.Spoken{messages, chat}, Serves: []string{"gpt-*", "o3"}},
+		{Name: "count", Title: "Count", Base: "https://count.example", Speaks: []provider.Spoken{{
+			Dialect: canon.Anthropic, Paths: map[canon.Op]string{canon.OpGenerate: "/v1/messages", canon.OpCountTokens: "/v1/messages/count_tokens"},
+		}}},
 		{Name: "home", Title: "Home", Speaks: []provider.Spoken{chat}, Keyless: true, Free: true},
 	}
 }
@@ -164,6 +168,26 @@ func (b *bench) next(w Want) *Lease {
 		b.t.Fatalf("next of %+v: %v", w, err)
 	}
 	return l
+}
+
+// disproved is a call that from refuses and to answers.
+func (b *bench) disproved(w Want, from, to string, kind canon.Kind) {
+	b.t.Helper()
+	walk, err := b.Route(w)
+	if err != nil {
+		b.t.Fatalf("route %+v: %v", w, err)
+	}
+	for _, id := range []string{from, to} {
+		l, err := walk.Next(b.clock)
+		if err != nil || l.Channel.ID != id {
+			b.t.Fatalf("next of %+v is %+v, %v; want %s", w, l, err, id)
+		}
+		if id == from {
+			l.Failed(failure(kind), b.clock)
+		} else {
+			l.Succeeded()
+		}
+	}
 }
 
 // refused is why a new walk has no channel at all.

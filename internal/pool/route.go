@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"context"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
@@ -63,12 +65,14 @@ type Walk struct {
 	model string
 	tried map[*Candidate]bool
 	first *Candidate // fast path: most calls need one candidate only
+
+	refused []refusal // by channels that have answered before
 }
 
 // Lease is a candidate handed out for one attempt. One of Succeeded, Failed and Dropped must be called, once.
 type Lease struct {
 	*Candidate
-	p *Pool
+	walk *Walk
 }
 
 // Next returns the best candidate that was not handed out yet: healthy ones first, by tier and
@@ -86,7 +90,7 @@ func (w *Walk) Next(now time.Time) (*Lease, *canon.Error) {
 		if w.used(c) || c.waits(now) {
 			continue
 		}
-		if st, until := c.model.look(now); st == resting && (best == nil || until.Before(bestUntil)) && c.health.open() {
+		if st, until := c.model.look(c.Op, now); st == resting && (best == nil || until.Before(bestUntil)) && c.health.open() {
 			best, bestUntil = c, until
 		}
 	}
@@ -107,8 +111,8 @@ func (w *Walk) hand(c *Candidate, now time.Time) *Lease {
 		}
 		w.tried[c] = true
 	}
-	c.model.take(now)
-	return &Lease{Candidate: c, p: w.p}
+	c.model.take(c.Op, now)
+	return &Lease{Candidate: c, walk: w}
 }
 
 // choose picks the ready candidate of t whose turn it is.
@@ -121,7 +125,7 @@ func (w *Walk) choose(t *tier, now time.Time) *Candidate {
 			if w.used(c) || c.waits(now) {
 				continue
 			}
-			if st, _ := c.model.look(now); st != ready {
+			if st, _ := c.model.look(c.Op, now); st != ready {
 				continue
 			}
 			if best == nil || c.pass < best.pass {
@@ -165,7 +169,7 @@ func (w *Walk) why(now time.Time) *canon.Error {
 			continue // it stands by for one that is counted
 		}
 		all++
-		if st, until := c.model.look(now); st == barred {
+		if st, until := c.model.look(c.Op, now); st == barred {
 			barredFor[c.model.reason()]++
 			if soonest.IsZero() || until.Before(soonest) {
 				soonest = until
@@ -190,11 +194,18 @@ func (w *Walk) why(now time.Time) *canon.Error {
 	return e
 }
 
-// Succeeded reports that the attempt was answered.
+// Succeeded reports that the attempt was answered. Then channels of the walk that refused the call were wrong.
 func (l *Lease) Succeeded() {
-	l.model.succeed()
+	p := l.walk.p
+	l.model.succeed(l.Op)
 	if l.health.restore() {
-		l.p.changed(l.Channel.ID, l.health, false, "")
+		p.changed(l.Channel.ID, l.health, false, "")
+	}
+	for _, f := range l.walk.refused {
+		if f.by.model.disprove(f, p.now()) {
+			p.log.LogAttrs(context.Background(), slog.LevelWarn, "channel rests for an operation: it goes on refusing calls that others answer",
+				slog.String("channel", f.by.Channel.ID), slog.String("model", shown(f.by.Upstream)), slog.String("op", string(f.by.Op)), slog.String("reason", bound(f.said)))
+		}
 	}
 }
 
@@ -203,18 +214,22 @@ func (l *Lease) Succeeded() {
 func (l *Lease) Failed(e *canon.Error, now time.Time) {
 	switch e.Kind {
 	case canon.KindInvalid, canon.KindTooLarge, canon.KindUnsupported, canon.KindCanceled, canon.KindInternal:
-		l.model.settleTrial()
+		l.model.settleTrial(l.Op)
 	case canon.KindAuth, canon.KindQuota:
-		l.model.settleTrial()
+		l.model.settleTrial(l.Op)
 		reason := "the provider refuses the key: " + e.Message
 		if e.Kind == canon.KindQuota {
 			reason = "the key is out of quota: " + e.Message
 		}
 		if l.health.retire(reason, now) {
-			l.p.changed(l.Channel.ID, l.health, true, reason)
+			l.walk.p.changed(l.Channel.ID, l.health, true, reason)
+		}
+	case canon.KindDenied, canon.KindNotFound:
+		if among, rests := l.model.refuse(l.Op, e, now); among != nil {
+			l.walk.refused = append(l.walk.refused, refusal{by: l.Candidate, among: among, rests: rests, said: e.Message})
 		}
 	default:
-		l.model.fail(e, now)
+		l.model.fail(l.Op, e, now)
 	}
 }
 
@@ -223,4 +238,4 @@ func (l *Lease) Failed(e *canon.Error, now time.Time) {
 func (l *Lease) Rest(wait time.Duration, now time.Time) { l.model.rest(wait, now) }
 
 // Dropped reports that the attempt ended without a verdict on the channel.
-func (l *Lease) Dropped() { l.model.settleTrial() }
+func (l *Lease) Dropped() { l.model.settleTrial(l.Op) }
