@@ -41,7 +41,7 @@ type serveCmd struct {
 // Help is shown by tollgate serve --help.
 func (serveCmd) Help() string {
 	return "Without any setting it listens on :3000, keeps its state under ./data and answers from a simulated provider. " +
-		"SIGTERM or Ctrl-C lets running calls finish (TIMEOUT_SHUTDOWN); a second one ends it at once. All settings: docs/configuration.md, or tollgate config docs."
+		"SIGTERM or Ctrl-C lets running calls finish (SHUTDOWN_DELAY, TIMEOUT_SHUTDOWN); a second one ends it at once. All settings: docs/configuration.md, or tollgate config docs."
 }
 
 func (c serveCmd) Run(ctx context.Context, w world) (err error) {

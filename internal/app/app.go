@@ -222,7 +222,7 @@ func (a *App) openServer(ctx context.Context) error {
 	maps.Copy(routes, managed)
 	a.server = server.New(server.Options{
 		Relay: a.relay, Protocols: protocols, Routes: routes, Ready: a.ready,
-		MaxHeaderBytes: int(c.MaxHeaderBytes), ClientRead: c.TimeoutClientRead, Shutdown: c.TimeoutShutdown, Log: a.log,
+		MaxHeaderBytes: int(c.MaxHeaderBytes), ClientRead: c.TimeoutClientRead, Delay: c.ShutdownDelay, Shutdown: c.TimeoutShutdown, Log: a.log,
 	})
 	if a.listener, err = listen(c.Listen); err != nil {
 		return fmt.Errorf("LISTEN: %w", err)

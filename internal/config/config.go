@@ -79,6 +79,7 @@ type Config struct {
 	TimeoutCall        time.Duration `env:"TIMEOUT_CALL" default:"1h" min:"10ms" max:"24h" doc:"For a whole call."`
 	TimeoutClientRead  time.Duration `env:"TIMEOUT_CLIENT_READ" default:"30s" min:"10ms" max:"1h" doc:"For a client to send the header of a request, and again for its body, which has a second more for each 4 KiB of it that came."`
 	TimeoutClientWrite time.Duration `env:"TIMEOUT_CLIENT_WRITE" default:"1m" min:"10ms" max:"1h" doc:"For a client to take what was written to it; one that stops reading is dropped."`
+	ShutdownDelay      time.Duration `env:"SHUTDOWN_DELAY" default:"0s" min:"0s" max:"10m" doc:"After SIGTERM, for load balancers to see that /readyz answers 503: calls are served as before, on new connections too, and each answer ends its connection. Then no connection is taken any more and TIMEOUT_SHUTDOWN begins."`
 	TimeoutShutdown    time.Duration `env:"TIMEOUT_SHUTDOWN" default:"30s" min:"0s" max:"1h" doc:"For running calls to finish after SIGTERM; then they are cut and settled on what was delivered."`
 	JournalSync        time.Duration `env:"JOURNAL_SYNC" default:"100ms" min:"0s" max:"1m" doc:"Longest time that a settled call may wait for its fsync; 0s: none waits. A crash of the process loses nothing; a crash of the machine loses at most this."`
 

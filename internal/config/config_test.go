@@ -64,12 +64,12 @@ func TestDefaults(t *testing.T) {
 	got := []any{
 		cfg.Listen, cfg.Data, cfg.File, cfg.Simulator, cfg.MetricsAddr, cfg.LogLevel, cfg.LogFormat, cfg.XAIBase,
 		cfg.MaxBodyBytes, cfg.MaxAnswerBytes, cfg.MaxEventBytes, cfg.DefaultOutput,
-		cfg.TimeoutConnect, cfg.TimeoutFirstByte, cfg.TimeoutIdle, cfg.TimeoutCall, cfg.TimeoutShutdown, cfg.TimeoutClientRead, cfg.TimeoutClientWrite, cfg.JournalSync,
+		cfg.TimeoutConnect, cfg.TimeoutFirstByte, cfg.TimeoutIdle, cfg.TimeoutCall, cfg.ShutdownDelay, cfg.TimeoutShutdown, cfg.TimeoutClientRead, cfg.TimeoutClientWrite, cfg.JournalSync,
 	}
 	want := []any{
 		":3000", "./data", "", "auto", "", slog.LevelInfo, "auto", "https://api.openai.com",
 		int64(64 << 20), int64(128 << 20), int64(16 << 20), int64(4096),
-		10 * time.Second, 5 * time.Minute, 2 * time.Minute, time.Hour, 30 * time.Second, 30 * time.Second, time.Minute, 100 * time.Millisecond,
+		10 * time.Second, 5 * time.Minute, 2 * time.Minute, time.Hour, time.Duration(0), 30 * time.Second, 30 * time.Second, time.Minute, 100 * time.Millisecond,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

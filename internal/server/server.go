@@ -28,6 +28,7 @@ type Options struct {
 	Ready          func(context.Context) error
 	MaxHeaderBytes int
 	ClientRead     time.Duration // for the header of a request to come, and again for its body
+	Delay          time.Duration // from not being ready to taking no connections, so that load balancers notice
 	Shutdown       time.Duration // for running calls to finish
 	Log            *slog.Logger
 }
@@ -37,6 +38,7 @@ type Server struct {
 	opts    Options
 	http    *http.Server
 	abort   context.CancelCauseFunc // of every running call
+	after   func(time.Duration) <-chan time.Time
 	closing atomic.Bool
 	running atomic.Int64 // handlers
 }
@@ -44,7 +46,7 @@ type Server struct {
 // New returns a server that does not listen yet.
 func New(o Options) *Server {
 	base, abort := context.WithCancelCause(context.Background())
-	s := &Server{opts: o, abort: abort}
+	s := &Server{opts: o, abort: abort, after: time.After}
 	protocols := http.Protocols{}
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -74,8 +76,9 @@ func New(o Options) *Server {
 // Handler returns what the server serves, for tests.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
-// Serve answers on ln until ctx is done; then it takes no new connections and lets running calls
-// finish for the time that the options allow. It returns nil after an orderly shutdown.
+// Serve answers on ln until ctx is done; then it is not ready any more, serves on for the delay of the
+// options, takes no new connections, and lets running calls finish for the time that the options allow. It
+// returns nil after an orderly shutdown.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.http.Serve(&listener{Listener: ln}) }()
@@ -85,6 +88,14 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.closing.Store(true)
+	if s.opts.Delay > 0 {
+		s.opts.Log.LogAttrs(ctx, slog.LevelInfo, "shutting down: not ready any more, calls are still taken", slog.Duration("for", s.opts.Delay))
+		select {
+		case err := <-stopped:
+			return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+		case <-s.after(s.opts.Delay):
+		}
+	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Shutdown)
 	defer cancel()
 	err := s.http.Shutdown(grace)
@@ -110,6 +121,9 @@ func (s *Server) guarded(next http.Handler, calls map[string]http.Handler) http.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.running.Add(1)
 		defer s.running.Add(-1)
+		if s.closing.Load() { // so that clients move over: a connection that is closed idle may lose the next request
+			w.Header()["Connection"] = closing
+		}
 		if len(r.TransferEncoding) > 0 {
 			// There may have been a Content-Length too, which net/http has dropped by now; then what follows
 			// on the connection is not to be trusted (RFC 9112, 6.1).

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/netip"
 	"strings"
 	"testing"
@@ -200,19 +201,25 @@ func TestMethodNotAllowed(t *testing.T) {
 // running is a server on a port of this machine.
 type running struct {
 	url    string
+	ln     net.Listener
 	stop   context.CancelFunc
 	result chan error
 }
 
 func start(t *testing.T, o Options) *running {
 	t.Helper()
+	return startServer(t, New(o))
+}
+
+func startServer(t *testing.T, s *Server) *running {
+	t.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &running{url: "http://" + ln.Addr().String(), stop: cancel, result: make(chan error, 1)}
-	go func() { r.result <- New(o).Serve(ctx, ln) }()
+	r := &running{url: "http://" + ln.Addr().String(), ln: ln, stop: cancel, result: make(chan error, 1)}
+	go func() { r.result <- s.Serve(ctx, ln) }()
 	t.Cleanup(cancel)
 	return r
 }
@@ -249,7 +256,12 @@ func TestShutdownWaits(t *testing.T) {
 			t.Error(err)
 		}
 	})}
-	r := start(t, o)
+	s := New(o)
+	s.after = func(time.Duration) <-chan time.Time {
+		t.Error("a delay that nobody asked for")
+		return time.After(0)
+	}
+	r := startServer(t, s)
 	answered := make(chan string, 1)
 	req := r.request(t, "GET", "/slow", nil)
 	go func() {
@@ -276,6 +288,137 @@ func TestShutdownWaits(t *testing.T) {
 		t.Error(got)
 	}
 	if err := <-r.result; err != nil {
+		t.Error(err)
+	}
+}
+
+// delayed is a server whose delay lasts until over is closed; asked tells that it has begun.
+func delayed(t *testing.T, o Options) (r *running, asked <-chan time.Duration, over chan time.Time) {
+	t.Helper()
+	began := make(chan time.Duration, 1)
+	over = make(chan time.Time)
+	s := New(o)
+	s.after = func(d time.Duration) <-chan time.Time {
+		began <- d
+		return over
+	}
+	return startServer(t, s), began, over
+}
+
+// While load balancers see that the gateway goes, it serves: on new connections, and on those that are kept,
+// which end with the next answer.
+func TestShutdownDelay(t *testing.T) {
+	o := options()
+	o.Delay = 7 * time.Second
+	began, release := make(chan struct{}), make(chan struct{})
+	o.Routes = map[string]http.Handler{
+		"POST /call": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "served") }),
+		"GET /slow": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			close(began)
+			<-release
+			_, _ = io.WriteString(w, "whole")
+		}),
+	}
+	r, asked, over := delayed(t, o)
+	h2 := http.Protocols{}
+	h2.SetUnencryptedHTTP2(true)
+	kept := map[string]*http.Transport{"HTTP/1.1": {}, "HTTP/2.0": {Protocols: &h2}}
+	call := func(proto string) (reused, ends bool) {
+		t.Helper()
+		req := r.request(t, "POST", "/call", nil)
+		trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }}
+		resp, err := kept[proto].RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+		if err != nil {
+			t.Fatal(proto, err)
+		}
+		raw, err := io.ReadAll(resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil || resp.StatusCode != 200 || string(raw) != "served" || resp.Proto != proto {
+			t.Fatalf("%s: %d %s over %s, %v", proto, resp.StatusCode, raw, resp.Proto, err)
+		}
+		return reused, resp.Close
+	}
+	for proto, tr := range kept {
+		defer tr.CloseIdleConnections()
+		if _, ends := call(proto); ends {
+			t.Errorf("%s: the connection ends before the shutdown", proto)
+		}
+	}
+	answered := make(chan string, 1)
+	slow := r.request(t, "GET", "/slow", nil)
+	go func() {
+		_, body, _, err := r.do(slow)
+		if err != nil {
+			body = err.Error()
+		}
+		answered <- body
+	}()
+	<-began
+
+	r.stop()
+	select {
+	case d := <-asked:
+		if d != o.Delay {
+			t.Errorf("it is to take %v", d)
+		}
+	case err := <-r.result:
+		t.Fatalf("it ended at once: %v", err)
+	}
+	if status, body, _, err := r.do(r.request(t, "GET", "/readyz", nil)); status != 503 || !strings.Contains(body, `"closing"`) {
+		t.Errorf("/readyz: %d %s, %v", status, body, err)
+	}
+	if status, body, _, err := r.do(r.request(t, "POST", "/call", nil)); status != 200 || body != "served" {
+		t.Errorf("a call on a new connection: %d %s, %v", status, body, err)
+	}
+	if reused, ends := call("HTTP/1.1"); !reused || !ends {
+		t.Errorf("a call on a connection that was kept: reused %v, ends %v", reused, ends)
+	}
+	if reused, _ := call("HTTP/2.0"); !reused {
+		t.Error("a call over HTTP/2 did not use the connection that was kept")
+	}
+	for end := time.Now().Add(30 * time.Second); ; { // until the client has seen the GOAWAY
+		if reused, _ := call("HTTP/2.0"); !reused {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("calls over HTTP/2 stay on the connection that was kept")
+		}
+	}
+	select {
+	case err := <-r.result:
+		t.Fatalf("it ended within the delay: %v", err)
+	default:
+	}
+
+	close(over)
+	for { // until no new connection is taken
+		if _, _, _, err := r.do(r.request(t, "GET", "/healthz", nil)); err != nil {
+			break
+		}
+	}
+	select {
+	case err := <-r.result:
+		t.Fatalf("it ended while a call ran: %v", err)
+	default:
+	}
+	close(release)
+	if got := <-answered; got != "whole" {
+		t.Error(got)
+	}
+	if err := <-r.result; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShutdownDelayEndsWithTheListener(t *testing.T) {
+	o := options()
+	o.Delay = time.Hour
+	r, asked, _ := delayed(t, o)
+	r.stop()
+	<-asked
+	if err := r.ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-r.result; !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
 }
