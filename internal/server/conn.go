@@ -20,7 +20,7 @@ type listener struct {
 func (l *listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok {
-		return &conn{TCPConn: tcp, rooms: &l.rooms}, nil
+		return &conn{tcp: tcp, rooms: &l.rooms}, nil
 	}
 	return c, err
 }
@@ -29,7 +29,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // newBufioWriterSize, Go 1.26); Gather and Release make one write of several. Only the goroutine that
 // writes the answer may call them.
 type conn struct {
-	*net.TCPConn
+	tcp   *net.TCPConn // not embedded: its WriteTo, SyscallConn and File would pass by what is below
 	rooms *sync.Pool
 	held  *[]byte // what was gathered; nil: nothing is
 	err   error   // a part of an answer got lost, so that nothing may follow it
@@ -39,6 +39,22 @@ type conn struct {
 	setBy   time.Time // the one that holds, as far as nobody reads
 	reading int
 }
+
+// LocalAddr is the address of this end.
+func (c *conn) LocalAddr() net.Addr { return c.tcp.LocalAddr() }
+
+// RemoteAddr is the address of the client's end.
+func (c *conn) RemoteAddr() net.Addr { return c.tcp.RemoteAddr() }
+
+// Close closes both ways.
+func (c *conn) Close() error { return c.tcp.Close() }
+
+// CloseWrite closes the way to the client. net/http does so before it closes with bytes of the client unread, which
+// would reset the connection under the answer (conn.closeWriteAndWait, Go 1.26).
+func (c *conn) CloseWrite() error { return c.tcp.CloseWrite() }
+
+// SetWriteDeadline sets the deadline of writes.
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.tcp.SetWriteDeadline(t) }
 
 // SetDeadline is both of the others.
 func (c *conn) SetDeadline(t time.Time) error {
@@ -58,14 +74,14 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 		return nil
 	}
 	c.setBy = t
-	return c.TCPConn.SetReadDeadline(t)
+	return c.tcp.SetReadDeadline(t)
 }
 
 // Read reads what has come.
 func (c *conn) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	if !c.setBy.Equal(c.readBy) {
-		if err := c.TCPConn.SetReadDeadline(c.readBy); err != nil {
+		if err := c.tcp.SetReadDeadline(c.readBy); err != nil {
 			c.mu.Unlock()
 			return 0, err
 		}
@@ -73,7 +89,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	c.reading++
 	c.mu.Unlock()
-	n, err := c.TCPConn.Read(p)
+	n, err := c.tcp.Read(p)
 	c.mu.Lock()
 	c.reading--
 	c.mu.Unlock()
@@ -100,7 +116,7 @@ func (c *conn) Release() error {
 	room := c.held
 	c.held = nil
 	if c.err == nil && len(*room) > 0 {
-		_, c.err = c.TCPConn.Write(*room)
+		_, c.err = c.tcp.Write(*room)
 	}
 	*room = (*room)[:0]
 	c.rooms.Put(room)
@@ -115,7 +131,7 @@ func (c *conn) Write(p []byte) (int, error) {
 		}
 		c.Gather()
 		if len(p) > maxGathered {
-			return c.TCPConn.Write(p)
+			return c.tcp.Write(p)
 		}
 	}
 	switch {
@@ -125,13 +141,13 @@ func (c *conn) Write(p []byte) (int, error) {
 		*c.held = append(*c.held, p...)
 		return len(p), nil
 	}
-	return c.TCPConn.Write(p)
+	return c.tcp.Write(p)
 }
 
-// ReadFrom writes what it reads from r.
+// ReadFrom writes what it reads from r, a file without copying it.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	if c.held != nil || c.err != nil {
 		return io.Copy(struct{ io.Writer }{c}, r)
 	}
-	return c.TCPConn.ReadFrom(r)
+	return c.tcp.ReadFrom(r)
 }

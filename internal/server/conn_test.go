@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -202,4 +203,42 @@ func TestConnReadDeadlines(t *testing.T) {
 	timedOut(err)
 	_, err = c.Write([]byte("x"))
 	timedOut(err)
+}
+
+// TestConnHasNoOtherWay pins that nothing reads from the socket past the deadlines that are asked for, or writes to
+// it past what is gathered; and that net/http finds what it looks for.
+func TestConnHasNoOtherWay(t *testing.T) {
+	c, client := pair(t)
+	var all any = c
+	if _, ok := all.(io.WriterTo); ok {
+		t.Error("WriteTo reads in another way than Read")
+	}
+	if _, ok := all.(syscall.Conn); ok {
+		t.Error("SyscallConn gives the socket away")
+	}
+	if _, ok := all.(interface{ File() (*os.File, error) }); ok {
+		t.Error("File gives the socket away")
+	}
+	if _, err := client.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(client.(*net.TCPConn).CloseWrite(), c.SetReadDeadline(time.Unix(1, 0))); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, c); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d bytes were copied after the deadline: %v", n, err)
+	}
+	if _, ok := all.(io.ReaderFrom); !ok {
+		t.Error("files do not go out by sendfile")
+	}
+	half, ok := all.(interface{ CloseWrite() error }) // closeWriteAndWait, so that what was sent arrives before a reset
+	if !ok {
+		t.Fatal("it can't be closed by half")
+	}
+	if err := half.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := client.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("closed by half: read %d, %v", n, err)
+	}
 }
