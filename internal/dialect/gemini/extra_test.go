@@ -114,6 +114,33 @@ func TestForeignPartsOfEmbeddings(t *testing.T) {
 	}
 }
 
+// What adds to a part stands with a part of its own text, whatever the text before ended with.
+func TestNotesOfEmbeddings(t *testing.T) {
+	const body = `{"requests":[{"content":{"parts":[{"text":"a"}]}},{"content":{"parts":[{"videoMetadata":{"fps":5}},{"text":"b"}]}}]}`
+	const want = `{"requests":[{"model":"models/m","content":{"parts":[{"text":"a"}]}},{"model":"models/m","content":{"parts":[{"videoMetadata":{"fps":5}},{"text":"b"}]}}]}`
+	req, err := gemini.New().ReadRequest(canon.OpBatchEmbed, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, lost, cerr := gemini.New().WriteRequest(req, dialect.Target{Op: canon.OpBatchEmbed, Model: "m"}); cerr != nil || len(lost) > 0 || string(out) != want {
+		t.Errorf("%s, %v, %v", out, lost, cerr)
+	}
+}
+
+// Calls and what they gave have no vector: they are refused, not left out.
+func TestCallsAreNotEmbedded(t *testing.T) {
+	for _, part := range []string{`{"functionCall":{"name":"f","args":{}}}`, `{"functionResponse":{"name":"f","response":{"output":"x"}}}`} {
+		req, err := gemini.New().ReadRequest(canon.OpEmbed, []byte(`{"content":{"parts":[{"text":"a"},`+part+`]}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _, cerr := gemini.New().WriteRequest(req, dialect.Target{Op: canon.OpEmbed, Model: "m"})
+		if cerr == nil || cerr.Kind != canon.KindInvalid || cerr.Param != "content.parts[1]" {
+			t.Errorf("%s: %s, %v", part, out, cerr)
+		}
+	}
+}
+
 // Signatures that another vendor's model may have made are found in either spelling, where parts stand alone.
 func TestMixedSpellings(t *testing.T) {
 	mark := base64.StdEncoding.EncodeToString([]byte("tollgate-seal-1.anthropic.c2ln"))

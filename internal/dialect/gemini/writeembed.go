@@ -34,11 +34,14 @@ func (o *outgoing) embed() {
 	}
 }
 
+const noText = "is nothing that a Gemini model can embed; send text"
+
 // embedded writes what is embedded, and how.
 func (o *outgoing) embedded(i int) {
 	t := &o.req.Turns[i]
 	o.name("content")
 	o.b = append(o.b, `{"parts":[`...)
+	o.kind = "" // of another text's last part
 	for n, b := range t.Blocks {
 		switch b := b.(type) {
 		case canon.Text:
@@ -47,10 +50,13 @@ func (o *outgoing) embedded(i int) {
 			o.media(b, t.Path(n))
 		case canon.Foreign:
 			if b.Dialect != canon.Gemini {
-				o.fail(t.Path(n), "is nothing that a Gemini model can embed; send text")
+				o.fail(t.Path(n), noText)
 				return
 			}
 			o.rest(b, t.Path(n))
+		case canon.ToolUse, canon.ToolResult:
+			o.fail(t.Path(n), noText)
+			return
 		default:
 			o.rest(b, t.Path(n))
 		}
