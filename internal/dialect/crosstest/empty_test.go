@@ -33,3 +33,13 @@ func TestCachePointBehindThoughtsIsTold(t *testing.T) {
 		t.Errorf("%v, lost %v", err, lost)
 	}
 }
+
+// A batch of nothing has no vector: it is refused before an upstream hears of it.
+func TestNothingToEmbedIsRefused(t *testing.T) {
+	to := crosstest.Target(false)
+	to.Op = canon.OpEmbed
+	out, _, err := openaichat.New().WriteRequest(&canon.Request{Origin: canon.Gemini, Model: "m"}, to)
+	if err == nil || err.Kind != canon.KindInvalid || err.Message == "" {
+		t.Errorf("%v, %s", err, out)
+	}
+}

@@ -127,6 +127,9 @@ func Invalid(param, format string, args ...any) *canon.Error {
 
 // kindOf names the type of a JSON value.
 func kindOf(v []byte) string {
+	if len(v) == 0 { // of what is no JSON
+		return "nothing"
+	}
 	switch v[0] {
 	case '{':
 		return "an object"

@@ -378,6 +378,10 @@ func (w *requestWriter) hasNested(path string) bool {
 // embed writes a request for embeddings, one input for each turn.
 func (w *requestWriter) embed() {
 	req := w.req
+	if len(req.Turns) == 0 {
+		w.fail(canon.KindInvalid, "", "There is no text to embed.")
+		return
+	}
 	w.str("model", w.to.Model)
 	w.b = append(key(w.b, "input"), '[')
 	for n := range req.Turns {
