@@ -14,10 +14,21 @@ type Framer interface {
 	Fail(dst []byte, e *canon.Error) []byte
 }
 
+// OwnFramer is a Serving whose streams end in words that depend on what was passed on before.
+type OwnFramer interface {
+	Serving
+
+	// NewFramer returns a framer of server-sent events.
+	NewFramer(head Head) Framer
+}
+
 // NewFramer returns the framer of a call.
 func NewFramer(p Serving, head Head) Framer {
 	if head.Framing == FramingJSONArray {
 		return &arrayFramer{p: p, head: head}
+	}
+	if own, ok := p.(OwnFramer); ok {
+		return own.NewFramer(head)
 	}
 	return sseFramer{p: p, head: head}
 }
@@ -28,7 +39,7 @@ type sseFramer struct {
 	head Head
 }
 
-func (sseFramer) ContentType() []string            { return eventStream }
+func (sseFramer) ContentType() []string            { return EventStream() }
 func (sseFramer) Append(dst, raw, _ []byte) []byte { return append(dst, raw...) }
 func (sseFramer) Close(dst []byte) []byte          { return dst }
 func (f sseFramer) Fail(dst []byte, e *canon.Error) []byte {
@@ -83,6 +94,9 @@ func Ping(d canon.Dialect, framing Framing) string {
 		return ": ping\n\n"
 	}
 }
+
+// EventStream is the Content-Type of server-sent events.
+func EventStream() []string { return eventStream }
 
 var (
 	eventStream = []string{"text/event-stream; charset=utf-8"}

@@ -223,7 +223,7 @@ func (*Protocol) WriteError(w http.ResponseWriter, e *canon.Error) { openai.Writ
 // are there. Recorded 2025-11-18: vercel/ai, packages/openai/src/responses/__fixtures__/openai-error.1.chunks.txt.
 type errorEvent struct {
 	Type     string           `json:"type"`
-	Sequence int              `json:"sequence_number"`
+	Sequence int64            `json:"sequence_number"`
 	Code     *string          `json:"code"`
 	Message  string           `json:"message"`
 	Param    *string          `json:"param"`
@@ -235,7 +235,7 @@ type errorEvent struct {
 // https://github.com/openai/codex, codex-rs/codex-api/src/sse/responses.rs, read 2026-11-20.
 type failedEvent struct {
 	Type     string         `json:"type"`
-	Sequence int            `json:"sequence_number"`
+	Sequence int64          `json:"sequence_number"`
 	Response failedResponse `json:"response"`
 }
 
@@ -263,17 +263,21 @@ func failedCode(e *canon.Error, b openai.ErrorBody) string {
 	return *b.Code
 }
 
-// AppendStreamError appends e as the two events with which OpenAI itself breaks off. Their sequence
-// numbers begin at 0, and the id is empty unless the client named it: what was passed on before is not
-// kept here, and after an error no client continues by it.
+// AppendStreamError appends e as the two events with which OpenAI itself breaks off, numbered from 0.
 func (*Protocol) AppendStreamError(dst []byte, head dialect.Head, e *canon.Error) []byte {
+	return appendStreamError(dst, head, 0, e)
+}
+
+// appendStreamError appends e as two events, numbered from seq. The id is empty unless the client named it: after an
+// error no client continues by it.
+func appendStreamError(dst []byte, head dialect.Head, seq int64, e *canon.Error) []byte {
 	b := openai.Body(e)
 	dst = append(dst, "event: error\n"...)
-	dst = openai.AppendData(dst, errorEvent{Type: "error", Code: b.Code, Message: b.Message, Param: b.Param, Error: b})
+	dst = openai.AppendData(dst, errorEvent{Type: "error", Sequence: seq, Code: b.Code, Message: b.Message, Param: b.Param, Error: b})
 	failed := failedResponse{ID: head.StoredID, Object: "response", Status: "failed", Output: []struct{}{}}
 	failed.Error = responseError{Code: failedCode(e, b), Message: b.Message}
 	dst = append(dst, "event: response.failed\n"...)
-	return openai.AppendData(dst, failedEvent{Type: "response.failed", Sequence: 1, Response: failed})
+	return openai.AppendData(dst, failedEvent{Type: "response.failed", Sequence: seq + 1, Response: failed})
 }
 
 // WriteModels writes the list of models.

@@ -124,7 +124,7 @@ func (w *writer) Fail(dst []byte, e *canon.Error) []byte {
 	w.over = true
 	b := openai.Body(e)
 	dst = append(dst, "event: error\n"...)
-	dst = openai.AppendData(dst, errorEvent{Type: "error", Sequence: int(w.seq), Code: b.Code, Message: b.Message, Param: b.Param, Error: b})
+	dst = openai.AppendData(dst, errorEvent{Type: "error", Sequence: w.seq, Code: b.Code, Message: b.Message, Param: b.Param, Error: b})
 	w.seq++
 	dst = w.begin(dst, "response.failed")
 	dst = append(dst, `,"response":`...)
