@@ -112,6 +112,12 @@ func (r *reader) Read(event string, data []byte, out []canon.Event) ([]canon.Eve
 	if f.kind == "" {
 		f.kind = event
 	}
+	if !r.stream && f.kind != "" && f.kind != "message" && f.kind != "error" {
+		if f.err == "" {
+			return out, fmt.Errorf("an event of a stream where a message was due: %.60q", text)
+		}
+		f.kind = "error"
+	}
 	switch {
 	case f.kind == "content_block_delta":
 		return r.blockDelta(&f, out)

@@ -1,9 +1,7 @@
 package anthropic
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -95,52 +93,18 @@ func BenchmarkReader(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(data)), "ns/event")
 }
 
-// FuzzReader checks that no bytes of an upstream trip the reader, and that what it reads is sane.
-func FuzzReader(f *testing.F) {
-	names, data := stream()
-	for i := range data {
-		f.Add(names[i], string(data[i]))
+// TestEventsAreNoMessage checks that where a whole message was due, nothing else passes for one.
+func TestEventsAreNoMessage(t *testing.T) {
+	for _, body := range []string{
+		`{"type":"ping"}`, `{"type":"message_stop"}`, `{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":1}}`,
+		`{"type":"message_start","message":{"id":"m","content":[],"usage":{"input_tokens":1}}}`, `{"type":"content_block_stop","index":0}`, `{"type":"new_in_2027"}`,
+	} {
+		if events, err := New().NewReader(dialect.Head{Op: canon.OpGenerate}).Read("", []byte(body), nil); err == nil {
+			t.Errorf("%s reads as %v", body, events)
+		}
 	}
-	f.Add("", `{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"a","name":"b","input":{}}}`+"\n"+`{"type":"content_block_stop","index":1}`)
-	f.Add("error", `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`)
-	f.Add("", `{"input_tokens":5}`)
-	f.Fuzz(func(t *testing.T, event, lines string) {
-		for _, stream := range []bool{false, true} {
-			r := New().NewReader(dialect.Head{Stream: stream})
-			for line := range strings.SplitSeq(lines, "\n") {
-				events, err := r.Read(event, []byte(line), nil)
-				for _, e := range events {
-					switch e := e.(type) {
-					case canon.Used:
-						if u := e.Usage; min(u.Input, u.CacheRead, u.CacheWrite5m, u.CacheWrite1h, u.Output, u.Reasoning, u.WebSearches) < 0 || u.In() < 0 || u.Out() < 0 {
-							t.Fatalf("%q: %+v", line, u)
-						}
-					case canon.Failed:
-						if e.Err == nil || e.Err.Kind == "" || e.Err.Message == "" {
-							t.Fatalf("%q: %+v", line, e.Err)
-						}
-					}
-				}
-				if err != nil {
-					break
-				}
-			}
-		}
-	})
-}
-
-// FuzzReadRequest checks that no body trips ReadRequest, scanned or not.
-func FuzzReadRequest(f *testing.F) {
-	f.Add(`{"model":"m","max_tokens":5,"system":"s","messages":[{"role":"user","content":"x"}]}`)
-	f.Add(`{"system":[{"type":"text","text":"x","cache_control":{"type":"ephemeral","ttl":"1h"}}],"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"h","signature":"c"},{"type":"tool_use","id":"a","name":"b","input":{}}]}]}`)
-	f.Add(`{"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aa"}}]}]}],"tools":[{"name":"f","input_schema":{}}],"tool_choice":{"type":"any"},"thinking":{"type":"adaptive"},"output_config":{"effort":"high","format":{"type":"json_schema","schema":{}}}}`)
-	f.Fuzz(func(t *testing.T, body string) {
-		req, err := New().ReadRequest(canon.OpGenerate, []byte(body))
-		if (req == nil) == (err == nil) {
-			t.Fatalf("%q: %v, %v", body, req, err)
-		}
-		if e, ok := errors.AsType[*canon.Error](err); err != nil && (!ok || e.Kind != canon.KindInvalid) {
-			t.Fatalf("%q: %v is not the client's fault", body, err)
-		}
-	})
+	events, err := New().NewReader(dialect.Head{Op: canon.OpGenerate}).Read("", []byte(`{"type":"message_delta","error":{"type":"api_error","message":"x"}}`), nil)
+	if _, failed := events[len(events)-1].(canon.Failed); err != nil || !failed {
+		t.Errorf("an error reads as %v, %v", events, err)
+	}
 }

@@ -2,7 +2,6 @@ package gemini
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,7 +10,6 @@ import (
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
-	"tollgate/internal/jsonedit"
 )
 
 // TestUsageOfLies feeds figures that no answer can have: the frame is refused, so that a call is never
@@ -117,89 +115,6 @@ func BenchmarkReader(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(data)), "ns/event")
-}
-
-// FuzzReader checks that no bytes of an upstream trip the reader, and that what it reads is sane.
-func FuzzReader(f *testing.F) {
-	for _, d := range stream()[98:] {
-		f.Add(string(d))
-	}
-	f.Add(`{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"a":1}},"thoughtSignature":"x"},{"inlineData":{"mimeType":"image/png","data":"aa"}},{"executableCode":{}}]},"index":1,"groundingMetadata":{"webSearchQueries":["q"]}}]}`)
-	f.Add(`[{"error":{"code":429,"message":"x","status":"RESOURCE_EXHAUSTED","details":[{"@type":"google.rpc.RetryInfo","retryDelay":"3s"}]}}]`)
-	f.Add(`{"embeddings":[{"values":[1],"statistics":{"tokenCount":3}}]}` + "\n" + `{"totalTokens":3}`)
-	f.Add(`{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":1,"cacheTokensDetails":[{"modality":"AUDIO","tokenCount":9}]}}`)
-	f.Fuzz(func(t *testing.T, lines string) {
-		for _, stream := range []bool{false, true} {
-			r := New().NewReader(dialect.Head{Op: canon.OpGenerate, Stream: stream})
-			for line := range strings.SplitSeq(lines, "\n") {
-				events, err := r.Read("", []byte(line), nil)
-				for _, e := range events {
-					switch e := e.(type) {
-					case canon.Used:
-						if u := e.Usage; min(u.Input, u.CacheRead, u.InputImage, u.InputAudio, u.InputVideo, u.Output, u.Reasoning, u.OutputImage, u.OutputAudio, u.WebSearches) < 0 {
-							t.Fatalf("%q: %+v", line, u)
-						}
-					case canon.Failed:
-						if e.Err == nil || e.Err.Kind == "" || e.Err.Message == "" {
-							t.Fatalf("%q: %+v", line, e.Err)
-						}
-					case canon.Ended:
-						t.Fatalf("%q: this dialect has no end mark", line)
-					}
-				}
-				if err != nil {
-					break
-				}
-			}
-		}
-	})
-}
-
-// FuzzReadRequest checks that no body trips ReadRequest, and that what Head takes can be edited into
-// strict JSON that names the new model.
-func FuzzReadRequest(f *testing.F) {
-	f.Add(`{"contents":[{"parts":[{"text":"x"}]}],"generation_config":{"max_output_tokens":"5"},"system_instruction":"s"}`)
-	f.Add(`{"model":"models/m","requests":[{"model":"m","content":{"parts":{"text":"x"}}},{"model":"models/m"}]}`)
-	f.Add(`{"generateContentRequest":{"model":"m","tools":[{"functionDeclarations":[{"name":"f","parameters":{"type":"OBJECT","properties":{"a":{"type":"STRING","nullable":true}}}}]}]}}`)
-	f.Add(`{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f"}},{"text":"h","thought":true,"thoughtSignature":"s"}]}],"toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f"]}}}`)
-	f.Fuzz(func(t *testing.T, body string) {
-		req, err := New().ReadRequest(canon.OpGenerate, []byte(body))
-		if (req == nil) == (err == nil) {
-			t.Fatalf("%q: %v, %v", body, req, err)
-		}
-		if e, ok := errors.AsType[*canon.Error](err); err != nil && (!ok || e.Kind != canon.KindInvalid) {
-			t.Fatalf("%q: %v is not the client's fault", body, err)
-		}
-		o, err := jsonedit.Scan([]byte(body), 100)
-		if err != nil {
-			return
-		}
-		refs, bad := modelRefs(o)
-		if bad != nil {
-			return
-		}
-		edits, err := New().Edits(dialect.Head{Model: "m"}, o, "mapped")
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := jsonedit.Apply([]byte(body), edits...)
-		if err != nil {
-			t.Fatalf("%q: %v", body, err)
-		}
-		again, err := jsonedit.Scan(out, 100)
-		if err != nil {
-			t.Fatalf("%q became %q: %v", body, out, err)
-		}
-		now, bad := modelRefs(again)
-		if bad != nil || len(now) != len(refs) {
-			t.Fatalf("%q became %q: %v", body, out, bad)
-		}
-		for _, ref := range now {
-			if strings.TrimPrefix(ref.model, "models/") != "mapped" {
-				t.Fatalf("%q became %q: %s is %q", body, out, ref.path, ref.model)
-			}
-		}
-	})
 }
 
 // TestUsageComesBack writes usage as Google counts it and reads it again: all that Google can say is there.

@@ -9,10 +9,29 @@ import (
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
 	"tollgate/internal/dialect/anthropic"
+	"tollgate/internal/dialect/dialecttest"
 	"tollgate/internal/dialect/gemini"
 	"tollgate/internal/dialect/openaichat"
 	"tollgate/internal/jsonedit"
 )
+
+// FuzzReadRequest adds to the golden files what they spell in one way alone.
+func FuzzReadRequest(f *testing.F) {
+	const generate, count, batch = "POST /v1beta/models/m:generateContent", "POST /v1beta/models/m:countTokens", "POST /v1beta/models/m:batchEmbedContents"
+	for _, seed := range [...][2]string{
+		{generate, `{"contents":[{"parts":[{"text":"x"}]}],"generation_config":{"max_output_tokens":"5"},"system_instruction":"s"}`},
+		{batch, `{"model":"models/m","requests":[{"model":"m","content":{"parts":{"text":"x"}}},{"model":"models/m"}]}`},
+		{count, `{"generateContentRequest":{"model":"m","tools":[{"functionDeclarations":[{"name":"f","parameters":{"type":"OBJECT","properties":{"a":{"type":"STRING","nullable":true}}}}]}]}}`},
+		{generate, `{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f"}},{"text":"h","thought":true,"thoughtSignature":"s"}]}],"toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f"]}}}`},
+	} {
+		f.Add(seed[0], []byte(seed[1]))
+	}
+	dialecttest.FuzzRequest(f, gemini.New(), os.DirFS("testdata"))
+}
+
+func FuzzReader(f *testing.F) {
+	dialecttest.FuzzReader(f, gemini.New(), os.DirFS("testdata"))
+}
 
 // FuzzWriteRequest checks that whatever a client of any dialect sends becomes strict JSON that reads back,
 // or an error that says why not.

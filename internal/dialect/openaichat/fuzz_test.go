@@ -16,7 +16,7 @@ import (
 )
 
 func FuzzReadRequest(f *testing.F) {
-	dialecttest.FuzzRequest(f, openaichat.New(), canon.OpGenerate, os.DirFS("testdata"))
+	dialecttest.FuzzRequest(f, openaichat.New(), os.DirFS("testdata"))
 }
 
 func FuzzReader(f *testing.F) {

@@ -4,13 +4,12 @@ import (
 	"os"
 	"testing"
 
-	"tollgate/internal/canon"
 	"tollgate/internal/dialect/dialecttest"
 	"tollgate/internal/dialect/openairesponses"
 )
 
 func FuzzReadRequest(f *testing.F) {
-	dialecttest.FuzzRequest(f, openairesponses.New(), canon.OpGenerate, os.DirFS("testdata"))
+	dialecttest.FuzzRequest(f, openairesponses.New(), os.DirFS("testdata"))
 }
 
 func FuzzReader(f *testing.F) {
