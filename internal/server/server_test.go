@@ -332,7 +332,7 @@ func TestShutdownDelay(t *testing.T) {
 			t.Fatal(proto, err)
 		}
 		raw, err := io.ReadAll(resp.Body)
-		if err = errors.Join(err, resp.Body.Close()); err != nil || resp.StatusCode != 200 || string(raw) != "served" || resp.Proto != proto {
+		if err = errors.Join(err, resp.Body.Close()); err != nil || resp.StatusCode != http.StatusOK || string(raw) != "served" || resp.Proto != proto {
 			t.Fatalf("%s: %d %s over %s, %v", proto, resp.StatusCode, raw, resp.Proto, err)
 		}
 		return reused, resp.Close
