@@ -102,6 +102,7 @@ type chunk struct {
 	candidates, usage bool
 	feedback, fault   string
 	start             canon.Start
+	embeds            bool
 	embedded          int64 // tokens of what was embedded, as Vertex says
 	others            []aside
 }
@@ -155,10 +156,10 @@ func (r *reader) chunk(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, er
 		case "createTime":
 			c.start.Created = seconds(p.String())
 		case "embedding":
-			r.answered = true
+			r.answered, c.embeds = true, true
 			out, err = r.embedding(p, &c, 0, out)
 		case "embeddings":
-			r.answered = true
+			r.answered, c.embeds = true, true
 			var number int
 			for in := p.Array(); err == nil && in && p.Element(); number++ {
 				out, err = r.embedding(p, &c, number, out)
@@ -211,6 +212,9 @@ func (r *reader) chunk(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, er
 			out = append(out, block)
 		}
 	}
+	if c.embeds && !slices.ContainsFunc(out[from:], isVector) {
+		out = append(out, canon.Other{Name: string(r.op), Content: true})
+	}
 	out = r.beside(c.others, out)
 	if c.usage && r.usage.said || r.searched.count != searched {
 		u := r.usage.usage()
@@ -218,6 +222,11 @@ func (r *reader) chunk(p *jsonpull.Parser, out []canon.Event) ([]canon.Event, er
 		out = append(out, canon.Used{Usage: u, Beside: r.usage.beside})
 	}
 	return out, nil
+}
+
+func isVector(e canon.Event) bool {
+	_, ok := e.(canon.Embedding)
+	return ok
 }
 
 // embedding reads one embedding, and what Vertex says of the tokens of its text.

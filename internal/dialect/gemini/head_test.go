@@ -148,10 +148,40 @@ func TestReadRequestSaysWhere(t *testing.T) {
 		`{"generateContentRequest":{"contents":[{"parts":[{"text":[]}]}]}}`:                           "generateContentRequest.contents[0].parts[0].text must be a string",
 		`{"requests":[{"content":{"parts":[{"text":{}}]}}]}`:                                          "requests[0].content.parts[0].text must be a string",
 	} {
-		_, err := New().ReadRequest(canon.OpGenerate, []byte(body))
+		op := canon.OpGenerate
+		switch {
+		case strings.HasPrefix(body, `{"generateContentRequest"`):
+			op = canon.OpCountTokens
+		case strings.HasPrefix(body, `{"requests"`):
+			op = canon.OpBatchEmbed
+		}
+		_, err := New().ReadRequest(op, []byte(body))
 		e, ok := errors.AsType[*canon.Error](err)
 		if !ok || e.Kind != canon.KindInvalid || !strings.HasPrefix(e.Message, want) || !strings.HasPrefix(e.Message, e.Param+" ") {
 			t.Errorf("%s\n got %v\nwant %s", body, err, want)
+		}
+	}
+}
+
+// TestMembersOfOtherCalls checks that the limits of a request stand nowhere but where they are held for: what another
+// operation has members for is refused, not read.
+func TestMembersOfOtherCalls(t *testing.T) {
+	for body, at := range map[string]string{
+		`{"generateContentRequest":{"generationConfig":{"candidateCount":8}}}`:                           "generateContentRequest",
+		`{"generate_content_request":{"generationConfig":{"maxOutputTokens":99}}}`:                       "generateContentRequest",
+		`{"requests":[{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"candidateCount":8}}]}`: "requests",
+	} {
+		req, err := New().ReadRequest(canon.OpGenerate, []byte(body))
+		if e, ok := errors.AsType[*canon.Error](err); !ok || e.Kind != canon.KindInvalid || e.Param != at {
+			t.Errorf("%s: %+v, %v", body, req, err)
+		}
+	}
+	for op, body := range map[canon.Op]string{
+		canon.OpCountTokens: `{"generateContentRequest":{"generateContentRequest":{"contents":[{"parts":[{"text":"x"}]}]}}}`,
+		canon.OpBatchEmbed:  `{"requests":[{"requests":[{"content":{"parts":[{"text":"x"}]}}]}]}`,
+	} {
+		if req, err := New().ReadRequest(op, []byte(body)); err == nil {
+			t.Errorf("%s: %+v", body, req)
 		}
 	}
 }

@@ -46,9 +46,15 @@ func readMember(req *canon.Request, op canon.Op, m jsonfield.Member, path string
 		err = readContents(req, m.Raw, path+"contents")
 	case "content": // embedContent
 		err = readTurn(req, m.Raw, path+"content")
-	case "requests": // batchEmbedContents
+	case "requests":
+		if op != canon.OpBatchEmbed || path != "" {
+			return canon.Errorf(canon.KindInvalid, "has its place in a call of batchEmbedContents alone")
+		}
 		err = readRequests(req, op, m.Raw)
-	case "generateContentRequest": // countTokens
+	case "generateContentRequest": // of another call nobody looks at the limits in it
+		if op != canon.OpCountTokens || path != "" {
+			return canon.Errorf(canon.KindInvalid, "has its place in a call of countTokens alone")
+		}
 		err = readBody(req, op, m.Raw, "generateContentRequest.")
 	case "systemInstruction":
 		err = readSystem(req, m.Raw, path+"systemInstruction")

@@ -15,6 +15,10 @@ func (o *outgoing) embed() {
 		o.embedded(0)
 		o.extrasIn("")
 	} else {
+		if len(o.req.Turns) == 0 {
+			o.bad = canon.Errorf(canon.KindInvalid, "there is no text to embed")
+			return
+		}
 		o.b = append(o.b, `{"requests":[`...)
 		for i := range o.req.Turns {
 			o.comma()
