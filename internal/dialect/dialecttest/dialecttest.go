@@ -76,7 +76,7 @@ func Run(t *testing.T, p dialect.Protocol, testdata fs.FS) {
 		})
 	}
 	t.Run("contract", func(t *testing.T) { contract(t, p) })
-	t.Run("hostile", func(t *testing.T) { hostile(t, p) })
+	t.Run("hostile", func(t *testing.T) { hostile(t, p, testdata) })
 }
 
 // golden is one file under test.

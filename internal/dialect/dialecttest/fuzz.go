@@ -23,10 +23,10 @@ import (
 
 // someOf is how few of the many odd inputs are seeds: every one is run before anything new is tried, and what it
 // teaches the fuzzer is in one of so many as well.
-const someOf = 31
+const someOf = 47
 
 // archives returns the golden files, as seeds for fuzzing.
-func archives(f *testing.F, testdata fs.FS) (out []*txtar.Archive) {
+func archives(f testing.TB, testdata fs.FS) (out []*txtar.Archive) {
 	f.Helper()
 	files, err := fs.Glob(testdata, "*.txtar")
 	if err != nil {
@@ -118,7 +118,7 @@ func calls(p dialect.Protocol, files []*txtar.Archive) (out []string) {
 }
 
 // operations returns a call for every operation that the calls stand for.
-func operations(f *testing.F, p dialect.Protocol, calls []string) map[canon.Op]string {
+func operations(f testing.TB, p dialect.Protocol, calls []string) map[canon.Op]string {
 	f.Helper()
 	front := newFront(p)
 	body, err := jsonedit.Scan([]byte(`{"model":"m"}`), maxDepth)

@@ -1,8 +1,7 @@
 package dialecttest
 
 import (
-	"net/http"
-	"net/http/httptest"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -34,11 +33,14 @@ func oddBodies() []string {
 		`[{}]`, `{}`, `{"":""}`, `{"type":null}`, `[{"type":1}]`, `[{"type":"text"}]`, `[{"role":1,"content":{}}]`, `[{"role":"user","content":[1,null,{}]}]`,
 		`[{"role":"assistant","tool_calls":{}}]`, `[{"role":"assistant","tool_calls":[null,1,{"function":[]}]}]`, `[{"role":"tool","content":[[]]}]`,
 		`[{"type":"function_call","arguments":{}}]`, `[{"type":"reasoning","summary":1}]`, `[{"parts":1}]`, `[{"parts":[{"inlineData":[]}]}]`,
+		`{"maxOutputTokens":"7","candidateCount":3}`, `{"generationConfig":{"max_output_tokens":9,"candidate_count":4}}`, `[{"generationConfig":{"candidateCount":4},"model":"m"}]`,
 	}
 	names := []string{
 		"model", "Model", "stream", "STREAM", "messages", "input", "prompt", "n", "max_tokens", "max_completion_tokens", "max_output_tokens",
 		"stream_options", "tools", "tool_choice", "response_format", "text", "reasoning", "stop", "store", "background", "previous_response_id",
 		"instructions", "system", "thinking", "contents", "generationConfig", "systemInstruction", "user", "best_of", "seed", "temperature", "metadata", "functions",
+		"content", "requests", "generateContentRequest", "outputDimensionality", "dimensions", "encoding_format", "echo", "suffix", "logprobs", "top_logprobs",
+		"conversation", "cachedContent", "labels", "container", "output_config", "reasoning_effort", "include_reasoning", "web_search_options", "include", "truncation",
 	}
 	var out []string
 	for _, name := range names {
@@ -77,9 +79,11 @@ func oddAnswers() []string {
 }
 
 // hostile feeds p bytes that a client or an upstream must not be able to trip it with.
-func hostile(t *testing.T, p dialect.Protocol) {
-	for _, ep := range p.Endpoints() {
-		if ep.Method != http.MethodPost {
+func hostile(t *testing.T, p dialect.Protocol, testdata fs.FS) {
+	front := newFront(p)
+	for _, call := range operations(t, p, calls(p, archives(t, testdata))) {
+		ep, r := front.route(call)
+		if !takesBody(ep) {
 			continue
 		}
 		for _, raw := range badBodies() {
@@ -94,31 +98,15 @@ func hostile(t *testing.T, p dialect.Protocol) {
 			if err != nil {
 				continue
 			}
-			r := httptest.NewRequest(ep.Method, "/", nil)
-			head, refused := p.Head(ep, r, body)
-			if refused != nil && refused.Message == "" {
-				t.Errorf("%s is refused without a word", raw)
-			}
-			req, err := p.ReadRequest(ep.Op, []byte(raw))
-			if err == nil && req == nil {
-				t.Errorf("%s: neither a request nor an error", raw)
-			}
-			if refused != nil {
-				continue
-			}
-			if head.Choices < 1 {
-				t.Errorf("%s: %d choices, want at least 1", raw, head.Choices)
-			}
-			edits, err := p.Edits(head, body, "mapped")
-			if err != nil {
-				continue
-			}
-			out, err := jsonedit.Apply([]byte(raw), edits...)
-			if err != nil {
-				t.Errorf("%s: %v", raw, err)
-			} else if _, err := jsonedit.Scan(out, maxDepth); err != nil {
-				t.Errorf("%s was edited into %s: %v", raw, out, err)
-			}
+			t.Run("", func(t *testing.T) {
+				defer func() {
+					if t.Failed() {
+						t.Logf("%s %s", call, raw)
+					}
+				}()
+				c := fuzzed{t: t, p: p, front: front, ep: ep, r: r}
+				c.request([]byte(raw), body)
+			})
 		}
 	}
 	for _, op := range []canon.Op{canon.OpGenerate, canon.OpComplete, canon.OpEmbed, canon.OpModerate, canon.OpCountTokens} {
