@@ -1,7 +1,6 @@
 package openairesponses
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -257,17 +256,24 @@ func (k *Kept) ListItems(id string, query url.Values) ([]byte, *canon.Error) {
 	return append(b, '}'), nil
 }
 
-// withID puts an id in front of an item.
+// withID gives an item an id, in the place of one that says nothing (null), or else in front.
 func withID(item json.RawMessage, id string) json.RawMessage {
-	inner := bytes.TrimSpace(item)
-	if len(inner) < 2 || inner[0] != '{' {
-		return item
+	o, err := jsonedit.Scan(item, maxDepth)
+	if err != nil {
+		return item // no object
+	}
+	if _, ok := o.Find("id"); ok {
+		out, err := jsonedit.Apply(item, o.Set("id", jsonedit.Quote(id)))
+		if err != nil {
+			return item
+		}
+		return out
 	}
 	b := append([]byte(`{"id":`), jsonedit.Quote(id)...)
-	if rest := bytes.TrimSpace(inner[1:]); rest[0] != '}' {
+	if len(o.Members()) > 0 {
 		b = append(b, ',')
 	}
-	return append(b, inner[1:]...)
+	return append(b, o.Raw()[1:]...)
 }
 
 // Deleted returns the answer to a call that has deleted the response id.

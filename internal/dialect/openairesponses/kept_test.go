@@ -182,6 +182,21 @@ func TestListItems(t *testing.T) {
 	}
 }
 
+// An item whose id says nothing, as SDKs write it, is listed with one, and only one.
+func TestListedItemsHaveOneID(t *testing.T) {
+	for _, id := range []string{`null`, `""`, `5`} {
+		k, e := openairesponses.Keep([]byte(`{"model":"m","input":[{"role":"user","id":`+id+`,"content":"a"}]}`), nil, []byte(`{"output":[]}`))
+		if e != nil {
+			t.Fatal(e)
+		}
+		raw, e := k.ListItems("r", url.Values{})
+		want := `{"object":"list","data":[{"role":"user","id":"item_r00","content":"a"}],"first_id":"item_r00","last_id":"item_r00","has_more":false}`
+		if e != nil || string(raw) != want {
+			t.Errorf("%s, %v", raw, e)
+		}
+	}
+}
+
 // A conversation of so many items can be kept and continued, and one more can't.
 func TestKeptItemsAreBounded(t *testing.T) {
 	const most = 1 << 14
