@@ -185,7 +185,7 @@ func (a *App) openServer(ctx context.Context) error {
 	}
 	deps := relay.Deps{
 		Settings: relay.Settings{
-			MaxBody: c.MaxBodyBytes, MaxAnswer: c.MaxAnswerBytes, MaxEvent: int(c.MaxEventBytes),
+			MaxBody: c.MaxBodyBytes, MaxAnswer: c.MaxAnswerBytes, MaxEvent: int(c.MaxEventBytes), Memory: a.memory(ctx),
 			FirstByte: c.TimeoutFirstByte, Idle: c.TimeoutIdle, Ping: c.PingAfter, Call: c.TimeoutCall, Route: c.TimeoutRoute,
 			ClientRead: c.TimeoutClientRead, ClientWrite: c.TimeoutClientWrite, Connect: c.TimeoutConnect, DefaultOutput: c.DefaultOutput, SharedObjects: c.SharedObjects == "on",
 		},

@@ -138,3 +138,50 @@ func TestSlowClientIsNotASlowProvider(t *testing.T) {
 		t.Errorf("%d bytes, %v, …%s", len(raw), err, fmt.Sprintf("%.300s", raw[max(0, len(raw)-300):]))
 	}
 }
+
+// Some providers send blanks while a model thinks, for longer than a first byte may take. They show life; an answer
+// that has begun and stops is another thing, and one of blanks alone has to begin in time.
+func TestBlanksBeforeAWholeAnswer(t *testing.T) {
+	blanks := func(w http.ResponseWriter, r *http.Request, n int) {
+		for range n {
+			if r.Context().Err() != nil || !send(w, "\n") {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		env    []string
+		behave func(w http.ResponseWriter, r *http.Request, say wire)
+		status int
+		says   string
+	}{
+		{"then an answer", []string{"TIMEOUT_FIRST_BYTE=1s", "TIMEOUT_IDLE=1m"}, func(w http.ResponseWriter, r *http.Request, say wire) {
+			blanks(w, r, 15)
+			_, _ = io.WriteString(w, say.plain)
+		}, 200, ""},
+		{"then half of one", []string{"TIMEOUT_FIRST_BYTE=1m", "TIMEOUT_IDLE=300ms"}, func(w http.ResponseWriter, r *http.Request, say wire) {
+			send(w, "\n", say.plain[:len(say.plain)/2])
+			<-r.Context().Done()
+		}, 504, "the answer stalled"},
+		{"and nothing else", []string{"TIMEOUT_ROUTE=500ms"}, func(w http.ResponseWriter, r *http.Request, _ wire) { blanks(w, r, 600) }, 504, "nothing came in time"},
+		{"then letters without end", []string{"TIMEOUT_CALL=1s", "TIMEOUT_ROUTE=900ms"}, func(w http.ResponseWriter, r *http.Request, _ wire) {
+			for send(w, " x") && r.Context().Err() == nil {
+				time.Sleep(20 * time.Millisecond)
+			}
+		}, 504, "the call took too long"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := attack(t, bad(t, c.behave), c.env...)
+			for _, d := range dialects() {
+				a := h.post(t, d.path, strings.NewReader(d.request()), d.key(userKey)...)
+				if a.status != c.status {
+					t.Errorf("%s: %d %.300s", d.name, a.status, a.body)
+				} else if c.status != 200 && !strings.Contains(d.fault(t, a), c.says) {
+					t.Errorf("%s: %.300s", d.name, a.body)
+				}
+			}
+		})
+	}
+}

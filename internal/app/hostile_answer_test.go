@@ -323,7 +323,7 @@ func TestHostileAnswers(t *testing.T) {
 		}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := attack(t, bad(t, c.behave), "MAX_ANSWER_BYTES=1MiB", "TIMEOUT_FIRST_BYTE="+patience(c.says), "TIMEOUT_IDLE="+patience(c.says))
+			h := attack(t, bad(t, c.behave), "MAX_ANSWER_BYTES=1MiB", "TIMEOUT_FIRST_BYTE="+patience(c.says), "TIMEOUT_IDLE="+patience(c.says), "TIMEOUT_ROUTE="+patience(c.says))
 			for _, d := range dialects() {
 				a := h.post(t, d.path, strings.NewReader(d.request()), d.key(userKey)...)
 				if a.status < 400 {

@@ -158,6 +158,16 @@ func (a *attempt) ring() {
 // idle gives an upstream whose answer has begun d from now, or until the end of the call.
 func (a *attempt) idle(d time.Duration) { a.timer.Reset(a.patience(d)) }
 
+// await gives an upstream whose answer has yet to begin d from now, or until begin.
+func (a *attempt) await(d time.Duration, begin time.Time) {
+	d = a.patience(d)
+	if left := time.Until(begin); left < d {
+		d = left
+		a.expire.Store(&errFirstByte)
+	}
+	a.timer.Reset(d)
+}
+
 // patience returns the smaller of d and what is left of the call, which the attempt ends after.
 func (a *attempt) patience(d time.Duration) time.Duration {
 	cause := &errIdle

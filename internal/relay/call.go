@@ -30,14 +30,16 @@ type call struct {
 	id    string
 	began time.Time
 
-	from   netip.Addr // the client's address
-	caller account.Caller
-	head   dialect.Head
-	body   []byte           // as the client sent it, decompressed; nil when the endpoint takes none
-	lent   *buffer          // what body stands in, if it is to go back
-	obj    *jsonedit.Object // body, scanned
-	model  string           // head.Model after the gateway's mapping
-	pools  []string
+	from    netip.Addr // the client's address
+	caller  account.Caller
+	head    dialect.Head
+	body    []byte           // as the client sent it, decompressed; nil when the endpoint takes none
+	lent    *buffer          // what body stands in, if it is to go back
+	share   share            // what body takes of memory, with what was fetched for it
+	fetched int64            // bytes that were
+	obj     *jsonedit.Object // body, scanned
+	model   string           // head.Model after the gateway's mapping
+	pools   []string
 
 	standing *account.Standing // what holds for the caller
 	unbilled bool              // metered, and not charged
@@ -231,7 +233,7 @@ func worse(last, none *canon.Error) *canon.Error {
 // public returns what a client may know of an upstream's error. What is wrong with the request is
 // told as the upstream told it; the rest is between the operator and the provider.
 func public(e *canon.Error) *canon.Error {
-	if errors.Is(e.Cause, ErrShutdown) {
+	if errors.Is(e.Cause, ErrShutdown) || errors.Is(e.Cause, errNoMemory) {
 		return e
 	}
 	p := &canon.Error{Kind: e.Kind, RetryAfter: e.RetryAfter, Cause: e}

@@ -49,6 +49,9 @@ func (c *call) resume() *canon.Error {
 
 // replace puts body in place of what the client sent. broken says what is wrong if it is no request, which is our fault.
 func (c *call) replace(body []byte, broken string) (err *canon.Error) {
+	if !c.share.grow(int64(len(body))) {
+		return noMemory()
+	}
 	obj, serr := jsonedit.Scan(body, maxDepth)
 	if serr != nil {
 		return &canon.Error{Kind: canon.KindInternal, Message: broken, Cause: serr}

@@ -83,6 +83,10 @@ func (m *mediaWalk) fetch(b canon.Media, path string) (canon.Media, *canon.Error
 	}
 	got, err := m.c.h.Fetch(m.ctx, b)
 	if err == nil {
+		m.c.fetched += int64(len(got.Data))
+		if !m.c.share.grow(translated * (int64(len(m.c.body)) + m.c.fetched)) {
+			return b, noMemory()
+		}
 		if m.room -= int64(len(got.Data)); m.room >= 0 {
 			return got, nil
 		}

@@ -133,7 +133,7 @@ func (c *call) readBody() *canon.Error {
 	if c.lent = c.h.takeBody(c.r.ContentLength); c.lent != nil {
 		into = c.lent.bytes
 	}
-	c.body, err = readAll(into, body, c.r.ContentLength, limit)
+	c.body, err = readAll(into, body, c.r.ContentLength, limit, &c.share)
 	if c.lent != nil {
 		c.lent.bytes = c.body
 	}
@@ -154,6 +154,9 @@ func (c *call) bodyError(err error, limit int64) *canon.Error {
 	var big *http.MaxBytesError
 	if errors.As(err, &big) || errors.Is(err, errTooLarge) {
 		return tooLarge(limit)
+	}
+	if errors.Is(err, errNoMemory) {
+		return noMemory()
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &canon.Error{Kind: canon.KindInvalid, Status: http.StatusRequestTimeout, Message: "the body did not come in time; send the request again", Cause: err}
@@ -208,13 +211,17 @@ func (p *paced) Close() error { return p.body.Close() }
 const maxPrealloc = 1 << 20
 
 // readAll reads r to its end, at most limit bytes, into buf if there is room. size is the expected size
-// or -1.
-func readAll(buf []byte, r io.Reader, size, limit int64) ([]byte, error) {
+// or -1. It takes what it needs of memory as bytes come: what is only announced takes little.
+func readAll(buf []byte, r io.Reader, size, limit int64, memory interface{ take(int64) error }) ([]byte, error) {
 	if size < 0 {
 		size = 4 << 10
 	}
 	// One byte more, so that the end is seen without growing.
-	if want := min(size, maxPrealloc) + 1; int64(cap(buf)) < want {
+	want := min(size, maxPrealloc) + 1
+	if err := memory.take(want); err != nil {
+		return nil, err
+	}
+	if int64(cap(buf)) < want {
 		buf = make([]byte, 0, want)
 	}
 	for {
@@ -224,17 +231,33 @@ func readAll(buf []byte, r io.Reader, size, limit int64) ([]byte, error) {
 			return nil, fmt.Errorf("over %d bytes: %w", limit, errTooLarge)
 		}
 		if err == io.EOF {
+			if err := memory.take(int64(len(buf))); err != nil { // a buffer that was lent may have had room for more
+				return nil, err
+			}
 			return buf, nil
 		}
 		if err != nil {
 			return nil, err
 		}
 		if len(buf) == cap(buf) {
-			grow := cap(buf)
-			if left := size + 1 - int64(cap(buf)); left > int64(grow) {
-				grow = int(min(left, int64(cap(buf))*4)) // towards the announced size, as bytes really come
+			next := grown(int64(cap(buf)), size, limit)
+			if err := memory.take(next); err != nil {
+				return nil, err
 			}
-			buf = append(make([]byte, 0, cap(buf)+grow), buf...)
+			buf = append(make([]byte, 0, next), buf...)
 		}
 	}
+}
+
+// grown returns the capacity that follows n: a large buffer grows by half, and one with an announced size towards that,
+// as bytes really come.
+func grown(n, size, limit int64) int64 {
+	next := 2 * n
+	if n >= 16<<20 {
+		next = n + n/2
+	}
+	if size >= next {
+		next = min(size+1, 5*n)
+	}
+	return min(next, limit+1)
 }

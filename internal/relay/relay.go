@@ -32,6 +32,7 @@ type Settings struct {
 	MaxBody       int64 // bytes of a request, after decompression
 	MaxAnswer     int64 // bytes of an answer that is not streamed
 	MaxEvent      int   // bytes of one event of a stream
+	Memory        int64 // bytes that bodies may take at once; one of MaxBody always fits
 	FirstByte     time.Duration
 	Idle          time.Duration // between two events
 	Ping          time.Duration // of an upstream's silence after which a stream's client gets a sign of life; 0: it gets none
@@ -89,6 +90,7 @@ type Handler struct {
 	bodies    sync.Pool                  // *buffer
 	frames    sse.Pool
 	rooms     rooms
+	memory    *memory
 	reading   chan struct{} // a place for each document that is read at once
 	ending    chan struct{} // closed by Cut
 	cut       sync.Once
@@ -96,7 +98,10 @@ type Handler struct {
 
 // New returns a Handler.
 func New(d Deps) *Handler {
-	h := &Handler{Deps: d, transport: newTransport(d.Settings), allow: map[canon.Dialect][]string{}, reading: make(chan struct{}, maxReading()), ending: make(chan struct{})}
+	h := &Handler{
+		Deps: d, transport: newTransport(d.Settings), allow: map[canon.Dialect][]string{}, memory: newMemory(max(d.Settings.Memory, largest*d.Settings.MaxBody)),
+		reading: make(chan struct{}, maxReading()), ending: make(chan struct{}),
+	}
 	for name, p := range d.Protocols {
 		h.allow[name] = p.RequestHeaders()
 	}
@@ -114,7 +119,7 @@ func (h *Handler) Close() { h.transport.CloseIdleConnections() }
 func (h *Handler) Endpoint(ep dialect.Endpoint) http.Handler {
 	proto := h.Protocols[ep.Dialect]
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{h: h, w: w, r: r, proto: proto, ep: ep, began: time.Now()}
+		c := &call{h: h, w: w, r: r, proto: proto, ep: ep, share: share{of: h.memory}, began: time.Now()}
 		c.serve()
 	})
 }

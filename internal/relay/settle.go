@@ -204,6 +204,7 @@ func (c *call) finish() {
 		c.grant.Release()
 	}
 	c.leave(0) // nothing, if it was settled
+	c.share.free()
 	for _, b := range [...]*buffer{c.lent, c.sentFrom} {
 		if b != nil {
 			b.release()

@@ -77,7 +77,7 @@ func TestBothClientsFailAlike(t *testing.T) {
 		"reset":             {to: serve("", true), want: "the connection to the upstream broke"},
 		"no HTTP":           {to: serve("SSH-2.0-OpenSSH_9.2\r\n", false), want: "the connection to the upstream broke"},
 		"no answer in time": {to: held.URL + "/head", cause: errFirstByte, want: "the upstream did not answer in time: nothing came in time"},
-		"a stalled answer":  {to: held.URL + "/body", cause: errIdle, want: "the upstream did not answer in time: the stream stalled"},
+		"a stalled answer":  {to: held.URL + "/body", cause: errIdle, want: "the upstream did not answer in time: the answer stalled"},
 		"the client left":   {to: held.URL + "/head", cause: errClientGone, want: "the client closed the request"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -185,14 +185,23 @@ func renamed(s, name, other string) string {
 func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Reader) *canon.Error {
 	buf := c.h.takeBuffer()
 	defer c.h.putBuffer(buf)
-	a.idle(c.h.Settings.FirstByte) // no bytes flow to the client that could show life
-	if err := readLimited(buf, body, c.h.Settings.MaxAnswer); err != nil {
+	if resp.ContentLength > c.h.Settings.MaxAnswer {
+		return c.answerTooLarge()
+	}
+	s := &c.h.Settings
+	begin := c.began.Add(s.Route)
+	a.await(s.FirstByte, begin)
+	in := &lively{share: share{of: c.h.memory}, body: body, a: a, idle: s.Idle, begin: begin}
+	defer in.share.free()
+	whole, err := readAll(buf.AvailableBuffer(), in, resp.ContentLength, s.MaxAnswer, in)
+	if err != nil {
 		if errors.Is(err, errTooLarge) {
-			return canon.Errorf(canon.KindUpstream, "the upstream's answer is over the limit of %d bytes", c.h.Settings.MaxAnswer)
+			return c.answerTooLarge()
 		}
 		return transportError(a.Cause(), err)
 	}
-	data := bytes.TrimSpace(buf.Bytes())
+	*buf = *bytes.NewBuffer(whole) // it may have moved
+	data := bytes.TrimSpace(whole)
 	if len(data) == 0 && c.head.Op != canon.OpStoredDelete {
 		return canon.Errorf(canon.KindUpstream, "the upstream's answer is empty")
 	}
@@ -201,6 +210,11 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 		return c.inBand(data)
 	}
 	var events []canon.Event
+	if c.translated {
+		if err := in.take(answerAnew * int64(len(whole))); err != nil {
+			return transportError(a.Cause(), err)
+		}
+	}
 	if len(data) > 0 {
 		var err error
 		events, err = c.far.NewReader(c.farHead).Read("", data, c.meter.room[:0])
@@ -215,15 +229,18 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 	c.firstAt = time.Now()
 	c.status = resp.StatusCode
 	h := c.w.Header()
-	answer := buf.Bytes()
+	answer := whole
 	if c.translated {
 		c.status = http.StatusOK
 		out := c.writer(l)
+		if buf.Cap() > maxPooled {
+			*buf = bytes.Buffer{} // the events are all that is needed of it; a large answer need not be there once more
+		}
 		if !c.meter.used && billed(c.head.Op) { // the client is told what it will be billed
 			u, _ := c.consumed()
 			events = append([]canon.Event{canon.Used{Usage: u}}, events...)
 		}
-		answer = out.Close(out.Append(make([]byte, 0, len(data)+len(data)/2+512), nil, nil, events))
+		answer = out.Close(out.Append(make([]byte, 0, len(data)+min(len(data)/2, 64<<10)+512), nil, nil, events))
 		h["Content-Type"] = out.ContentType()
 	}
 	if err := c.settle(); err != nil {
@@ -245,6 +262,10 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 		_, _ = c.w.Write(answer)
 	}
 	return nil
+}
+
+func (c *call) answerTooLarge() *canon.Error {
+	return canon.Errorf(canon.KindUpstream, "the upstream's answer is over the limit of %d bytes", c.h.Settings.MaxAnswer)
 }
 
 // smallAnswer is up to where net/http makes one write of head and body itself, in bytes

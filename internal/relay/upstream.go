@@ -1,11 +1,9 @@
 package relay
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -111,6 +109,14 @@ func (c *call) upstreamBody(ctx context.Context, l *pool.Lease) ([]byte, *canon.
 	if c.body == nil {
 		return nil, nil
 	}
+	copies := int64(rewritten)
+	if !l.Native {
+		copies = translated
+	}
+	if !c.share.grow(copies * (int64(len(c.body)) + c.fetched)) {
+		c.unfit = true
+		return nil, noMemory()
+	}
 	if !l.Native {
 		out, err := c.translatedBody(ctx, l)
 		if err != nil {
@@ -203,7 +209,7 @@ func suit(edits []jsonedit.Edit, o *jsonedit.Object, s provider.Spoken) []jsoned
 // reasons for which an attempt is cancelled.
 var (
 	errFirstByte  = errors.New("nothing came in time")
-	errIdle       = errors.New("the stream stalled")
+	errIdle       = errors.New("the answer stalled")
 	errCallTime   = errors.New("the call took too long")
 	errClientGone = errors.New("the client went away")
 
@@ -245,15 +251,6 @@ func decoded(resp *http.Response) (io.Reader, *canon.Error) {
 	default:
 		return nil, canon.Errorf(canon.KindUpstream, "the upstream answered in an encoding that was not asked for: %.20q", enc)
 	}
-}
-
-// readLimited reads all of r into buf, at most limit bytes.
-func readLimited(buf *bytes.Buffer, r io.Reader, limit int64) error {
-	n, err := buf.ReadFrom(io.LimitReader(r, limit+1))
-	if err == nil && n > limit {
-		return fmt.Errorf("answer over %d bytes: %w", limit, errTooLarge)
-	}
-	return err
 }
 
 var errTooLarge = errors.New("too large")

@@ -1,0 +1,113 @@
+package app_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// padded is a request of d of about n bytes.
+func padded(d spoken, n int) string {
+	return strings.Replace(d.request(), "{", "{"+strings.Repeat(" ", n), 1)
+}
+
+// What large requests take of memory together is bounded. One more is refused before it costs anything, small ones are
+// served, and there is room again when a large one ends.
+func TestMemoryForRequests(t *testing.T) {
+	for _, d := range dialects() {
+		t.Run(d.name, func(t *testing.T) {
+			overloaded := 503
+			if d.name == "anthropic" {
+				overloaded = 529
+			}
+			var calls atomic.Int32
+			hold := make(chan struct{})
+			url := bad(t, func(w http.ResponseWriter, r *http.Request, say wire) {
+				if calls.Add(1) <= 2 {
+					select {
+					case <-hold:
+					case <-r.Context().Done():
+					}
+				}
+				_, _ = io.WriteString(w, say.plain)
+			})
+			h := attack(t, url, "MAX_BODY_BYTES=1MiB", "MAX_BODIES_BYTES=1KiB") // two of the largest fit all the same
+			post := func(body io.Reader, headers ...string) answer {
+				return h.post(t, d.path, body, append(headers, d.key(userKey)...)...)
+			}
+			var wg sync.WaitGroup
+			for range 2 {
+				wg.Go(func() {
+					if a := post(strings.NewReader(padded(d, 1000<<10))); a.status != 200 {
+						t.Errorf("the first: %d %.300s", a.status, a.body)
+					}
+				})
+			}
+			waitFor(t, "the first calls", func() bool { return calls.Load() == 2 })
+			for name, a := range map[string]answer{
+				"announced": post(strings.NewReader(padded(d, 600<<10))),
+				"chunked":   post(io.MultiReader(strings.NewReader(padded(d, 600<<10)))),
+				"zipped":    post(strings.NewReader(zip(t, padded(d, 600<<10))), "Content-Encoding", "gzip"),
+			} {
+				refused(t, d, a, overloaded, "memory")
+				if a.header.Get("Retry-After") == "" {
+					t.Errorf("%s: no Retry-After: %v", name, a.header)
+				}
+			}
+			for _, n := range []int{0, 20 << 10} {
+				if a := post(strings.NewReader(padded(d, n))); a.status != 200 {
+					t.Errorf("%d bytes: %d %.300s", n, a.status, a.body)
+				}
+			}
+			close(hold)
+			wg.Wait()
+			h.idle(t)
+			if a := post(strings.NewReader(padded(d, 1000<<10))); a.status != 200 || calls.Load() != 5 {
+				t.Errorf("after the first: %d %.300s, %d calls", a.status, a.body, calls.Load())
+			}
+			for _, line := range h.lines("call") { // a channel has no part in it
+				if line["attempts"] != 1.0 {
+					t.Errorf("log: %v", line)
+				}
+			}
+		})
+	}
+}
+
+// Large answers share that memory. They have been paid for, so they wait for each other, and all of them arrive.
+func TestMemoryForAnswers(t *testing.T) {
+	const many = 8
+	var half sync.WaitGroup
+	half.Add(many)
+	all := make(chan struct{})
+	url := bad(t, func(w http.ResponseWriter, r *http.Request, say wire) {
+		body := strings.Replace(say.plain, "{", "{"+strings.Repeat(" ", 900<<10), 1)
+		send(w, body[:400<<10])
+		half.Done()
+		select { // all are under way before one can end
+		case <-all:
+		case <-r.Context().Done():
+		}
+		_, _ = io.WriteString(w, body[400<<10:])
+	})
+	// No more than the silence of its upstream counts as one.
+	h := attack(t, url, "MAX_BODY_BYTES=1MiB", "MAX_BODIES_BYTES=1KiB", "TIMEOUT_IDLE=20s", "TIMEOUT_FIRST_BYTE=20s")
+	var wg sync.WaitGroup
+	for i := range many {
+		d := dialects()[i%len(dialects())]
+		wg.Go(func() {
+			if a := h.post(t, d.path, strings.NewReader(d.request()), d.key(userKey)...); a.status != 200 || len(a.body) < 900<<10 {
+				t.Errorf("%s: %d, %d bytes, %.100s", d.name, a.status, len(a.body), fmt.Sprint(strings.TrimSpace(a.body)))
+			}
+		})
+	}
+	half.Wait()
+	time.Sleep(50 * time.Millisecond) // until they wait; if they do not yet, the test proves less
+	close(all)
+	wg.Wait()
+}
