@@ -21,7 +21,11 @@ type Entry struct {
 	prices
 	when   []condition
 	reason string // why there is no price; "": there is one
+	absent bool   // the catalogue has no such entry: see Snapshot.Entry
 }
+
+// Known reports whether e stands in a catalogue. If not, its name is whatever was asked for.
+func (e *Entry) Known() bool { return !e.absent }
 
 // Priced reports whether calls to e can be priced; if not, reason says what is missing.
 func (e *Entry) Priced() (ok bool, reason string) { return e.reason == "", e.reason }
@@ -128,7 +132,7 @@ func (s *Snapshot) Entry(name string) *Entry {
 	if e, ok := s.Lookup(name); ok {
 		return e
 	}
-	return &Entry{Model: Model{Name: name}, reason: "the catalogue has no such model; add one of that name, or a price rule that fits it"}
+	return &Entry{Model: Model{Name: name}, absent: true, reason: "the catalogue has no such model; add one of that name, or a price rule that fits it"}
 }
 
 // owners are prefixes by which gateways and hosts name the maker of a model. The rest of the name

@@ -16,11 +16,11 @@ import (
 	"tollgate/internal/ledger"
 )
 
-// maxModels bounds the values of the model label. Names come from clients (an unknown model is counted
-// too), and every value is memory here and in whatever scrapes us.
+// maxModels bounds the values of the model label that are not names of entries of the catalogue. They come from
+// clients, and every value is memory here and in whatever scrapes us.
 const maxModels = 200
 
-// maxModelName bounds a label's length in bytes.
+// maxModelName bounds the length of such a name in bytes.
 const maxModelName = 120
 
 // Other stands in labels for all values beyond their bound.
@@ -42,8 +42,8 @@ type Metrics struct {
 	firstByte *prometheus.HistogramVec
 	total     *prometheus.HistogramVec
 
-	mu          sync.Mutex // guards changes of what the pointers lead to
-	models      map[string]bool
+	mu          sync.Mutex      // guards changes of what the pointers lead to
+	models      map[string]bool // labels that are no entries of the catalogue
 	series      atomic.Pointer[map[seriesKey]*series]
 	attemptsFor atomic.Pointer[map[attemptKey]prometheus.Counter]
 }
@@ -115,10 +115,19 @@ func (m *Metrics) Begin() (done func()) {
 	return m.InFlight.Dec
 }
 
-// Settled counts a finished call. Its model becomes a label, but one that nobody could answer for only
-// if it is a label already: clients make names up.
-func (m *Metrics) Settled(rec ledger.Call) {
-	s := m.seriesFor(seriesKey{rec.Dialect, rec.Op, rec.Model}, rec.ErrorKind == "" || rec.ErrorKind == canon.KindUpstream || rec.Usage.In() > 0)
+// Settled counts a finished call. Its label is entry, the name or pattern of the catalogue's entry for its model:
+// the operator has written that, and no name that a client makes up takes its place. Where the catalogue has none,
+// entry is "" and the model becomes a label while there is room, but one that nobody could answer for only if it is
+// a label already.
+func (m *Metrics) Settled(rec ledger.Call, entry string) {
+	k, from := seriesKey{rec.Dialect, rec.Op, rec.Model}, nobody
+	switch {
+	case entry != "":
+		k.model, from = entry, operator
+	case rec.ErrorKind == "" || rec.ErrorKind == canon.KindUpstream || rec.Usage.In() > 0:
+		from = client
+	}
+	s := m.seriesFor(k, from)
 	s.results.count(m, s, resultKey{statusClass(rec.Status), rec.ErrorKind})
 	for i, n := range buckets(rec.Usage) {
 		if n > 0 {
@@ -139,7 +148,7 @@ func (m *Metrics) Shared(banned bool) { m.shared.WithLabelValues(strconv.FormatB
 
 // Refused counts a call that was turned away before anything was tried or charged. It has no model.
 func (m *Metrics) Refused(dialect, op string, kind canon.Kind) {
-	s := m.seriesFor(seriesKey{canon.Dialect(dialect), canon.Op(op), ""}, true)
+	s := m.seriesFor(seriesKey{canon.Dialect(dialect), canon.Op(op), ""}, operator)
 	s.results.count(m, s, resultKey{"refused", kind})
 }
 
@@ -206,20 +215,29 @@ func (r *results) count(m *Metrics, s *series, k resultKey) {
 	insert(&r.m, k, c)
 }
 
-// seriesFor finds or makes the series of k. A model that is no label yet becomes one if mayName says
-// so and there is room; otherwise it counts as Other.
-func (m *Metrics) seriesFor(k seriesKey, mayName bool) *series {
+// origin is where the name of a model comes from.
+type origin int
+
+const (
+	nobody   origin = iota // a client, and nobody could answer for it
+	client                 // a client; an upstream has answered for it
+	operator               // the catalogue
+)
+
+// seriesFor finds or makes the series of k. A client's model that is no label yet becomes one if an upstream has
+// answered for it and there is room; otherwise it counts as Other.
+func (m *Metrics) seriesFor(k seriesKey, from origin) *series {
 	if s, ok := (*m.series.Load())[k]; ok {
 		return s
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.models[k.model] && k.model != "" && k.model != Other {
-		if !mayName || len(m.models) >= maxModels || len(k.model) > maxModelName || !utf8.ValidString(k.model) {
-			k.model = Other
-		} else {
-			m.models[strings.Clone(k.model)] = true
-		}
+	switch {
+	case k.model == "", m.models[k.model]:
+	case !utf8.ValidString(k.model), from == nobody, from == client && (len(k.model) > maxModelName || len(m.models) >= maxModels):
+		k.model = Other
+	case from == client && k.model != Other:
+		m.models[strings.Clone(k.model)] = true
 	}
 	if s, ok := (*m.series.Load())[k]; ok { // made meanwhile, or that of all the others
 		return s

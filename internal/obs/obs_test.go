@@ -163,8 +163,8 @@ func TestMetrics(t *testing.T) {
 		Dialect: canon.Anthropic, Op: canon.OpGenerate, Model: "m", Status: 200, FirstMs: 30, TotalMs: 90, Cost: 1_500_000_000,
 		Usage: canon.Usage{Input: 10, CacheRead: 20, Output: 5},
 	}
-	m.Settled(rec)
-	m.Settled(rec)
+	m.Settled(rec, "")
+	m.Settled(rec, "")
 	m.Refused("gemini", "generate", canon.KindAuth)
 	m.Attempt("openai", "")
 	m.Attempt("openai", canon.KindRateLimited)
@@ -203,16 +203,16 @@ func TestModelLabelIsBounded(t *testing.T) {
 	unknown := ledger.Call{Dialect: canon.Gemini, Op: canon.OpGenerate, Status: 404, ErrorKind: canon.KindNotFound}
 	for i := range 50 {
 		unknown.Model = fmt.Sprint("made-up-", i)
-		m.Settled(unknown)
+		m.Settled(unknown, "")
 	}
 	served := ledger.Call{Dialect: canon.Gemini, Op: canon.OpGenerate, Status: 200}
 	for _, name := range []string{"bad\xff", strings.Repeat("x", 500)} {
 		served.Model = name
-		m.Settled(served)
+		m.Settled(served, "")
 	}
 	for i := range maxModels + 30 {
 		served.Model = fmt.Sprint("served-", i)
-		m.Settled(served)
+		m.Settled(served, "")
 	}
 	got := scrape(t, m)
 	if strings.Contains(got, "made-up") {
@@ -226,14 +226,46 @@ func TestModelLabelIsBounded(t *testing.T) {
 	}
 }
 
+// However many names clients make up, those that the catalogue prices by a pattern are one label, and names of its
+// entries stay labels of their own.
+func TestCatalogueKeepsItsLabels(t *testing.T) {
+	m := NewMetrics("v1")
+	rec := ledger.Call{Dialect: canon.Gemini, Op: canon.OpGenerate, Status: 200}
+	settle := func(model, entry string) {
+		rec.Model = model
+		m.Settled(rec, entry)
+	}
+	const names = 10_000
+	for i := range names {
+		settle(fmt.Sprint("gpt-", i), "gpt-*")
+		settle(fmt.Sprint("made-up-", i), "")
+	}
+	settle("gpt-5-2026-01-01", "gpt-5")
+	rec.Status, rec.ErrorKind = 504, canon.KindTimeout // a first call that fails counts under its name all the same
+	settle("claude", "claude")
+	settle("x", strings.Repeat("x", 150))
+	settle("y", "bad\xff")
+	got := scrape(t, m)
+	if n := strings.Count(got, "tollgate_call_seconds_count{"); n != maxModels+5 {
+		t.Errorf("%d series, want %d of made-up names, four of the catalogue's and one for the rest", n, maxModels)
+	}
+	for model, n := range map[string]int{"gpt-*": names, "gpt-5": 1, "claude": 1, Other: names - maxModels + 1} {
+		if want := fmt.Sprintf(`tollgate_call_seconds_count{dialect="gemini",model=%q,op="generate"} %d`+"\n", model, n); !strings.Contains(got, want) {
+			t.Errorf("lacks %s", want)
+		}
+	}
+}
+
 // A call must cost little: relay counts every one.
 func TestSettledDoesNotAllocate(t *testing.T) {
 	m := NewMetrics("v1")
 	rec := ledger.Call{Dialect: canon.OpenAIChat, Op: canon.OpGenerate, Model: "m", Status: 200, TotalMs: 5, FirstMs: 1, Cost: 5, Usage: canon.Usage{Input: 1, Output: 1}}
-	m.Settled(rec)
-	m.Attempt("openai", "")
-	if n := testing.AllocsPerRun(100, func() { m.Settled(rec); m.Attempt("openai", "") }); n != 0 {
-		t.Errorf("%v allocations", n)
+	for _, entry := range []string{"", "gpt-*"} {
+		m.Settled(rec, entry)
+		m.Attempt("openai", "")
+		if n := testing.AllocsPerRun(100, func() { m.Settled(rec, entry); m.Attempt("openai", "") }); n != 0 {
+			t.Errorf("entry %q: %v allocations", entry, n)
+		}
 	}
 }
 
@@ -243,7 +275,7 @@ func TestMetricsTogether(t *testing.T) {
 	for g := range 8 {
 		wg.Go(func() {
 			for i := range 100 {
-				m.Settled(ledger.Call{Dialect: canon.Gemini, Op: canon.OpGenerate, Model: fmt.Sprint((i + g) % 20), Status: 200, Usage: canon.Usage{Input: 1}})
+				m.Settled(ledger.Call{Dialect: canon.Gemini, Op: canon.OpGenerate, Model: fmt.Sprint((i + g) % 20), Status: 200, Usage: canon.Usage{Input: 1}}, "")
 			}
 		})
 	}

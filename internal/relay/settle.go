@@ -58,9 +58,17 @@ func (c *call) settle() *canon.Error {
 		c.err = &canon.Error{Kind: canon.KindOverloaded, Message: "the call could not be recorded; its answer is withheld", Cause: err}
 		return c.err
 	}
-	c.h.Metrics.Settled(rec)
+	c.h.Metrics.Settled(rec, c.entry())
 	c.logLine(&rec)
 	return nil
+}
+
+// entry returns the name of the catalogue's entry for the model of the call, "" if it has none.
+func (c *call) entry() string {
+	if c.priced == nil || !c.priced.Known() {
+		return ""
+	}
+	return c.priced.Model.Name
 }
 
 // record states the call as it stands now.
