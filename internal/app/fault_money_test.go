@@ -144,7 +144,7 @@ func TestFaultClientStopsReading(t *testing.T) {
 		t.Fatalf("%q %v", line, err)
 	}
 	line := g.onlyCall() // the client holds the connection open and reads no more
-	if line["error"] != "canceled" || line["usage"] == "measured" || line["nanos"].(float64) <= 0 {
+	if line["error"] != "canceled" || line["client_gone"] != true || line["usage"] == "measured" || line["nanos"].(float64) <= 0 {
 		t.Errorf("log: %v", line)
 	}
 	if call := counted(t, sim)[0]; call.Complete {
@@ -197,7 +197,7 @@ func TestFaultShutdownCuts(t *testing.T) {
 				t.Errorf("%v …%s", err, all[max(0, len(all)-300):])
 			}
 			<-stopped
-			if line := g.onlyCall(); line["usage"] == "measured" || line["error"] != "overloaded" || line["out"].(float64) <= 0 || line["nanos"].(float64) <= 0 {
+			if line := g.onlyCall(); line["usage"] == "measured" || line["error"] != "overloaded" || line["client_gone"] != nil || line["out"].(float64) <= 0 || line["nanos"].(float64) <= 0 {
 				t.Errorf("log: %v", line)
 			}
 		})

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -82,6 +83,7 @@ type call struct {
 	settled  bool
 
 	unrecorded bool // settling failed: nothing of an answer may be given any more
+	hungUp     bool // a write to the client failed: see clientGone
 
 	rc            *http.ResponseController
 	deadlineMoved time.Time
@@ -316,6 +318,15 @@ func retryable(k canon.Kind) bool {
 		return true
 	}
 }
+
+// clientGone reports whether the client has left, as far as the gateway has been told: by its connection or by a write
+// that failed. That the gateway shuts down is not the client's doing.
+func (c *call) clientGone() bool {
+	return c.hungUp || c.r.Context().Err() != nil && !c.shutDown()
+}
+
+// shutDown reports whether the call is to end because the gateway does.
+func (c *call) shutDown() bool { return errors.Is(context.Cause(c.r.Context()), ErrShutdown) }
 
 // fail tells the client, in its own dialect, why there is no answer.
 func (c *call) fail(err *canon.Error) {

@@ -65,10 +65,10 @@ func TestLinesLikeSlog(t *testing.T) {
 			Usage: canon.Usage{Input: count("in"), CacheRead: count("cached"), Output: count("out")}, Source: canon.UsageSource(text("usage")),
 			Cost: catalog.Nanos(count("nanos")), FirstMs: count("first"), TotalMs: count("ms"), ClientIP: text("ip"),
 			ErrorKind: canon.Kind(text("error")), ErrorText: text("reason"), Spoken: canon.Dialect(text("spoken")),
-			Losses: make([]string, rapid.IntRange(0, 2).Draw(rt, "losses")), Quarantine: text("quarantine"),
+			Losses: make([]string, rapid.IntRange(0, 2).Draw(rt, "losses")), Quarantine: text("quarantine"), ClientGone: rapid.Bool().Draw(rt, "gone"),
 		}
 		c := &call{
-			h: &Handler{Deps: Deps{Metrics: obs.NewMetrics("v1")}}, r: &http.Request{}, id: rec.ID, status: rec.Status,
+			h: &Handler{Deps: Deps{Metrics: obs.NewMetrics("v1")}}, r: &http.Request{}, id: rec.ID, status: rec.Status, hungUp: rec.ClientGone,
 			ep: dialect.Endpoint{Dialect: canon.OpenAIChat, Op: canon.OpGenerate}, head: dialect.Head{Model: rec.Model},
 		}
 		if rapid.Bool().Draw(rt, "failed") {
@@ -133,6 +133,9 @@ func wideAttrs(c *call, r *ledger.Call) (slog.Level, []slog.Attr) {
 	if r.Quarantine != "" {
 		attrs = append(attrs, slog.String("quarantine", r.Quarantine))
 	}
+	if r.ClientGone {
+		attrs = append(attrs, slog.Bool("client_gone", true))
+	}
 	return level, attrs
 }
 
@@ -145,6 +148,9 @@ func refusedAttrs(c *call) []slog.Attr {
 	}
 	if c.caller.Account != nil {
 		attrs = append(attrs, slog.String("account", c.caller.Account.ID), slog.String("key", c.caller.Key.ID))
+	}
+	if c.hungUp {
+		attrs = append(attrs, slog.Bool("client_gone", true))
 	}
 	return attrs
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -81,6 +82,32 @@ func TestPublic(t *testing.T) {
 	}
 	if p := public(&canon.Error{Kind: canon.KindUpstream, Message: "our own words"}); p.Message != "our own words" {
 		t.Errorf("%+v", p)
+	}
+}
+
+// A client that left is told from one whose call ends because the gateway does.
+func TestClientGone(t *testing.T) {
+	ended := func(cause error) context.Context {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		return ctx
+	}
+	for name, c := range map[string]struct {
+		ctx    context.Context
+		hungUp bool
+		want   bool
+	}{
+		"here":                     {t.Context(), false, false},
+		"disconnected":             {ended(context.Canceled), false, true},
+		"takes no bytes":           {t.Context(), true, true},
+		"shut down":                {ended(ErrShutdown), false, false},
+		"gone, and then shut down": {ended(ErrShutdown), true, true},
+		"gone with its connection": {ended(nil), true, true},
+	} {
+		one := &call{r: (&http.Request{}).WithContext(c.ctx), hungUp: c.hungUp}
+		if got := one.clientGone(); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 

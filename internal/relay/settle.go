@@ -80,6 +80,7 @@ func (c *call) record() ledger.Call {
 		Dialect: c.ep.Dialect, Op: c.head.Op, Model: c.head.Model, Stream: c.head.Stream,
 		Status: c.status, Stop: c.meter.stop, Attempts: c.attempts,
 		TotalMs: (now.Sub(c.began) + time.Millisecond - 1).Milliseconds(), ClientIP: c.ip(),
+		ClientGone: c.clientGone(),
 	}
 	if t := c.trying; t != nil && len(rec.Attempts) < maxAttempts { // settled before the attempt is over
 		done := *t
@@ -271,6 +272,9 @@ func (c *call) logLine(r *ledger.Call) {
 	if r.Quarantine != "" {
 		l.Text("quarantine", r.Quarantine)
 	}
+	if r.ClientGone {
+		l.Bool("client_gone", true)
+	}
 	l.End(c.r.Context())
 }
 
@@ -293,6 +297,9 @@ func (c *call) refusedLine() {
 	}
 	if c.caller.Key != nil {
 		l.Text("key", c.caller.Key.ID)
+	}
+	if c.clientGone() {
+		l.Bool("client_gone", true)
 	}
 	l.End(c.r.Context())
 }

@@ -319,7 +319,7 @@ func (f *flow) push() {
 
 // lost notes that the client takes no more bytes.
 func (f *flow) lost() {
-	f.mute = true
+	f.mute, f.c.hungUp = true, !f.c.shutDown()
 	if f.c.drains(f.lease) {
 		f.a.gone.Store(true)
 		return
