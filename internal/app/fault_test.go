@@ -467,7 +467,7 @@ func TestFaultWholePool(t *testing.T) {
 	}
 }
 
-// Nothing is tried again once content has left.
+// Nothing is tried again once content has left, and the client is told that it has a part and may try again itself.
 func TestFaultNoRetryAfterContent(t *testing.T) {
 	for _, a := range streamedAsks() {
 		for _, how := range []string{"cut=7", "garble=7", "inband=7", "hang=7"} {
@@ -476,7 +476,7 @@ func TestFaultNoRetryAfterContent(t *testing.T) {
 				sim, url := simulate(t)
 				g := startGateway(t, channels(url, "sk-up-1", "sk-up-2", "sk-up-3"), "TIMEOUT_IDLE="+silence(how))
 				got := a.words("+events=20+"+how).of(g, userKey)
-				if got.status != 200 || !strings.Contains(got.body, a.fault) {
+				if got.status != 200 || !strings.Contains(got.body, a.fault) || !strings.Contains(got.body, "what came is incomplete, and the call may be sent again") {
 					t.Errorf("%d …%s", got.status, got.body[max(0, len(got.body)-300):])
 				}
 				if n := len(counted(t, sim)); n != 1 {

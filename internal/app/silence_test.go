@@ -125,7 +125,8 @@ func TestSilenceEnds(t *testing.T) {
 			path, body := c.ask(upstream+"-model", "think first", true, "")
 			got := g.send("POST", path, body)
 			events, err := crosstest.ReadAnswer(c.side, true, []byte(got.body), 0)
-			if told := crosstest.Collect(events); got.status != http.StatusOK || err == nil && told.Failed == nil || told.Ended || told.Text() != begun {
+			if told := crosstest.Collect(events); got.status != http.StatusOK || err == nil && told.Failed == nil || told.Ended || told.Text() != begun ||
+				!strings.Contains(got.body, "the call may be sent again") || strings.Contains(got.body, "what came is incomplete") != (begun != "") {
 				t.Errorf("%d, %q, failed %v: %s", got.status, told.Text(), told.Failed, got.body)
 			}
 			if name != "gemini" && (begun != "" || name != "claude" || upstream != "gemini") && strings.Count(got.body, sign[name]) < 2 {

@@ -257,6 +257,32 @@ func public(e *canon.Error) *canon.Error {
 	return p
 }
 
+// brokenOff returns what a client may know of the error that ended its stream. No other channel was tried then, and
+// trying again is up to the client; content says whether a part of the answer has reached it.
+func brokenOff(e *canon.Error, content bool) *canon.Error {
+	p := public(e)
+	if !retryable(p.Kind) || p.Kind == canon.KindNotFound {
+		return p // sent again, the call would fare no better
+	}
+	told := *p
+	upstream, part := "the upstream broke off before the answer had begun", ""
+	if content {
+		upstream, part = "the upstream broke off after the answer had begun", "what came is incomplete, and "
+	}
+	later := ""
+	switch {
+	case errors.Is(e.Cause, ErrShutdown), e.Kind == canon.KindTimeout:
+	case e.Kind == canon.KindRateLimited:
+		told.Message, later = upstream+", as it limits the rate of calls to this model", " later"
+	case e.Kind == canon.KindOverloaded:
+		told.Message, later = upstream+", as it is overloaded", " later"
+	case e.Kind != canon.KindUpstream, e.Status != 0: // else our own words, they say what broke
+		told.Message = upstream
+	}
+	told.Message += "; " + part + "the call may be sent again" + later
+	return &told
+}
+
 // pin limits the call to the one channel that keeps what it refers to.
 func (c *call) pin(want *pool.Want) *canon.Error {
 	if err := c.pinStored(want); err != nil {

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -82,6 +83,50 @@ func TestPublic(t *testing.T) {
 	}
 	if p := public(&canon.Error{Kind: canon.KindUpstream, Message: "our own words"}); p.Message != "our own words" {
 		t.Errorf("%+v", p)
+	}
+}
+
+// After a part of an answer has left no other channel is tried: the client is told that it has a part, and may send the
+// call again where that may help. What the upstream says of itself is not told.
+func TestBrokenOff(t *testing.T) {
+	const (
+		before = "the upstream broke off before the answer had begun"
+		after  = "the upstream broke off after the answer had begun"
+		none   = "; the call may be sent again"
+		part   = "; what came is incomplete, and the call may be sent again"
+	)
+	said := func(k canon.Kind) *canon.Error {
+		return &canon.Error{Kind: k, Message: "canary", Code: "canary", Status: 502, RetryAfter: time.Minute}
+	}
+	for _, c := range []struct {
+		name        string
+		err         *canon.Error
+		kind        canon.Kind
+		begun, bare string
+	}{
+		{"an error event", said(canon.KindUpstream), canon.KindUpstream, after + part, before + none},
+		{"a refused key", said(canon.KindAuth), canon.KindOverloaded, after + part, before + none},
+		{"no quota", said(canon.KindQuota), canon.KindOverloaded, after + part, before + none},
+		{"limited", said(canon.KindRateLimited), canon.KindRateLimited, after + ", as it limits the rate of calls to this model" + part + " later", before + ", as it limits the rate of calls to this model" + none + " later"},
+		{"overloaded", said(canon.KindOverloaded), canon.KindOverloaded, after + ", as it is overloaded" + part + " later", before + ", as it is overloaded" + none + " later"},
+		{"closed", transportError(nil, io.ErrUnexpectedEOF), canon.KindUpstream, "the upstream closed the connection before the answer was complete" + part, "the upstream closed the connection before the answer was complete" + none},
+		{"late", transportError(errCallTime, nil), canon.KindTimeout, "the upstream did not answer in time: the call took too long" + part, "the upstream did not answer in time: the call took too long" + none},
+		{"shut down", transportError(ErrShutdown, nil), canon.KindOverloaded, "the gateway is shutting down" + part, "the gateway is shutting down" + none},
+		{"a wrong request", said(canon.KindInvalid), canon.KindInvalid, "canary", "canary"},
+		{"a client that left", transportError(errClientGone, nil), canon.KindCanceled, "the client closed the request", "the client closed the request"},
+	} {
+		for content, want := range map[bool]string{true: c.begun, false: c.bare} {
+			told := brokenOff(c.err, content)
+			if told.Kind != c.kind || told.Message != want || told.RetryAfter != c.err.RetryAfter {
+				t.Errorf("%s, content %v: %+v", c.name, content, told)
+			}
+			if c.kind != canon.KindInvalid && told.Code != "" {
+				t.Errorf("%s: the upstream's words are told: %+v", c.name, told)
+			}
+			if c.err.Cause != nil && !errors.Is(told, c.err.Cause) {
+				t.Errorf("%s: the log does not learn the cause", c.name)
+			}
+		}
 	}
 }
 

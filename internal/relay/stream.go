@@ -243,7 +243,7 @@ func (f *flow) finish(rerr error) *canon.Error {
 func (f *flow) breakOff(err *canon.Error) *canon.Error {
 	c := f.c
 	if !c.unrecorded { // else err is our own already
-		c.err = c.foreign(public(err))
+		c.err = c.foreign(brokenOff(err, f.said()))
 	}
 	c.status = http.StatusOK // what the client saw
 	if serr := c.settle(); serr != nil {
