@@ -25,7 +25,8 @@ type Call struct {
 	Model      string            `json:"model,omitempty"`    // as the client asked
 	Upstream   string            `json:"upstream,omitempty"` // as sent to the channel
 	Stream     bool              `json:"stream,omitempty"`
-	Status     int               `json:"status"` // HTTP status that the client got
+	ClientGone bool              `json:"client_gone,omitempty"` // the client had left when the call was settled, before the last byte; all may have gone well
+	Status     int               `json:"status"`                // HTTP status that the client got
 	ErrorKind  canon.Kind        `json:"error,omitempty"`
 	ErrorText  string            `json:"error_text,omitempty"` // bounded, no secrets
 	Stop       canon.Stop        `json:"stop,omitempty"`
@@ -43,10 +44,6 @@ type Call struct {
 	Objects    []string          `json:"objects,omitempty"`    // what else the answer names that ChannelID keeps: containers, files, items
 	Spoken     canon.Dialect     `json:"spoken,omitempty"`     // dialect of the channel, where the call was translated
 	Losses     []string          `json:"losses,omitempty"`     // what translation lost or changed: "path: feature kind"
-
-	// ClientGone: the client had left when the call was settled, before the last byte of its answer. The call may have
-	// gone well all the same, where an answer is read to its end because it is billed.
-	ClientGone bool `json:"client_gone,omitempty"`
 
 	// Document is what AppendRecord writes, where whoever made the call has that already; nil otherwise.
 	Document json.RawMessage `json:"-"`
