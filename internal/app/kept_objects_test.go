@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -104,5 +105,42 @@ accounts:
 		if a := g.send("POST", "/v1/responses", `{"model":"gpt-5",`+both+`,"user":"both"}`); a.status != http.StatusBadRequest || !strings.Contains(a.body, "another upstream") {
 			t.Errorf("objects of two upstreams: %d %s", a.status, a.body)
 		}
+	}
+}
+
+// That an object is not there says nothing of the model, even if nobody has been answered by it yet: other calls
+// go on. That the model is not there does.
+func TestObjectsThatAreGoneRestNoModel(t *testing.T) {
+	const chat, file = "/v1/chat/completions", `{"model":"m-%s","messages":[{"role":"user","content":[{"type":"text","text":"hi"},{"type":"file","file":{"file_id":"file-gone"}}]}]}`
+	const cache = `{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"cachedContent":"cachedContents/gone"}`
+	for _, c := range []struct {
+		name, provider, path, body, plain string
+		status                            int
+		says                              string
+		again                             bool // the next call, which names no object, is tried
+	}{
+		{"file", "openai", chat, fmt.Sprintf(file, "x"), `{"model":"m-x","messages":[{"role":"user","content":"hi"}]}`, 404, `{"error":{"message":"No such File object: file-gone","type":"invalid_request_error"}}`, true},
+		{"cache", "gemini", "/v1beta/models/m-x:generateContent", cache, `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`, 403, `{"error":{"code":403,"message":"CachedContent not found (or permission denied)","status":"PERMISSION_DENIED"}}`, true},
+		{"model", "openai", chat, fmt.Sprintf(file, "x"), `{"model":"m-x","messages":[{"role":"user","content":"hi"}]}`, 404, `{"error":{"message":"The model does not exist","type":"invalid_request_error","code":"model_not_found"}}`, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var asked atomic.Int64
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				asked.Add(1)
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, c.says)
+			}))
+			t.Cleanup(srv.Close)
+			g := startGateway(t, fmt.Sprintf("channels:\n  - {name: one, provider: %s, base_url: %q, key: sk-one, models: [\"m-*\"]}\nmodels:\n  - {name: \"m-*\", price: {input: \"1\", output: \"2\"}}\n", c.provider, srv.URL)+alice("10"), "SHARED_OBJECTS=on")
+			if a := g.send("POST", c.path, c.body); a.status < 400 || asked.Load() == 0 {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+			before := asked.Load()
+			g.send("POST", c.path, c.plain)
+			if again := asked.Load() > before; again != c.again {
+				t.Errorf("the next call is tried: %v", again)
+			}
+		})
 	}
 }

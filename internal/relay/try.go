@@ -47,7 +47,7 @@ func (c *call) report(l *pool.Lease, err *canon.Error) (again bool) {
 		if c.spent > 0 {
 			l.Rest(c.spent, time.Now())
 		}
-	case c.unrecorded, c.unfit, stored(c.head.Op) && err.Kind == canon.KindNotFound:
+	case c.unrecorded, c.unfit, c.ofObject(err):
 		c.trying.Kind = err.Kind
 		l.Dropped() // our own journal failed, or the object is gone; not the channel
 	default:
@@ -101,6 +101,19 @@ func (c *call) send(a *attempt, l *pool.Lease) *canon.Error {
 		return canon.Errorf(canon.KindUpstream, "the upstream streamed though no stream was asked for")
 	}
 	return c.whole(a, l, resp, body)
+}
+
+// ofObject reports whether an upstream's error may be about an object that the call names, and so says
+// nothing of the channel or the model: it is gone, or another account's.
+func (c *call) ofObject(err *canon.Error) bool {
+	switch err.Kind {
+	case canon.KindNotFound:
+		return stored(c.head.Op) || !err.NoModel && (c.head.PreviousID != "" || len(c.head.Refs) > 0)
+	case canon.KindDenied: // Gemini's word for a file or cache that is not there
+		return len(c.head.Refs) > 0
+	default:
+		return false
+	}
 }
 
 // stored reports the operations on an object that an upstream keeps.
