@@ -150,8 +150,8 @@ type Model struct {
 	Name          string
 	Title         string
 	Owner         string
-	CreatedUnix   int64 // seconds; when the catalogue first knew it
-	ContextTokens int64 // 0: unknown
-	OutputTokens  int64 // 0: unknown
-	Ops           []canon.Op
+	CreatedUnix   int64      // seconds; when the catalogue first knew it
+	ContextTokens int64      // 0: unknown
+	OutputTokens  int64      // 0: unknown
+	Ops           []canon.Op // what it can be asked for; empty: generate
 }

@@ -75,8 +75,13 @@ func toWire(m dialect.Model) wireModel {
 		InputTokenLimit: m.ContextTokens, OutputTokenLimit: m.OutputTokens,
 		Methods: []string{},
 	}
+	ops := m.Ops
+	if len(ops) == 0 {
+		ops = []canon.Op{canon.OpGenerate}
+	}
 	for _, a := range actions {
-		if slices.Contains(m.Ops, a.op) {
+		// Where nobody counts the tokens of what a model is asked, the gateway estimates them.
+		if slices.Contains(ops, a.op) || a.op == canon.OpCountTokens && slices.Contains(ops, canon.OpGenerate) {
 			wire.Methods = append(wire.Methods, a.name)
 		}
 	}

@@ -2,11 +2,13 @@ package gemini
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
 
+	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
 )
 
@@ -61,6 +63,31 @@ func TestModelPages(t *testing.T) {
 	for _, query := range []string{"", "pageSize=0", "page_size=5000"} {
 		if p, code := getModels(t, query, models); code != 200 || len(p.Models) != len(models) || p.NextPageToken != "" {
 			t.Errorf("%s: %d %+v", query, code, p)
+		}
+	}
+}
+
+// TestModelMethods: clients offer what supportedGenerationMethods names. Models of other vendors generate here too,
+// and so do those of which the catalogue says nothing.
+func TestModelMethods(t *testing.T) {
+	const talks, embeds = "[generateContent streamGenerateContent countTokens]", "[embedContent batchEmbedContents]"
+	for want, all := range map[string][][]canon.Op{
+		talks:  {nil, {canon.OpGenerate}, {canon.OpGenerate, canon.OpCountTokens}, {canon.OpComplete, canon.OpGenerate}},
+		embeds: {{canon.OpEmbed, canon.OpBatchEmbed}},
+		"[]":   {{canon.OpModerate}},
+	} {
+		for _, ops := range all {
+			rec := httptest.NewRecorder()
+			New().WriteModel(rec, dialect.Model{Name: "m", Ops: ops})
+			var m struct {
+				Methods []string `json:"supportedGenerationMethods"`
+			}
+			if err := json.Unmarshal(rec.Body.Bytes(), &m); err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(m.Methods); m.Methods == nil || got != want {
+				t.Errorf("%v: %s, want %s", ops, rec.Body, want)
+			}
 		}
 	}
 }
