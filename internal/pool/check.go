@@ -26,7 +26,7 @@ func (p *Pool) CheckNow(ctx context.Context, id string, check Checker) (verdict 
 		case verdict.Kind == canon.KindAuth || verdict.Kind == canon.KindQuota:
 			reason := bound("a check found that the provider refuses the key: " + verdict.Message)
 			if e.health.retire(reason, p.now()) {
-				p.changed(id, e.health, true, reason)
+				p.changed(e.channel, e.health, true, reason)
 			}
 		}
 		return verdict, nil

@@ -436,7 +436,7 @@ func TestLateProofs(t *testing.T) {
 	if d, _ := b.rests("a"); d != 2*minCool {
 		t.Errorf("after slow answers it rests for %s", d)
 	}
-	if got := said.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "channel=a model=gpt-5 op=generate reason=no") {
+	if got := said.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "channel=a name=\"\" model=gpt-5 op=generate reason=no") {
 		t.Errorf("the operator is told: %s", got)
 	}
 }

@@ -199,12 +199,12 @@ func (l *Lease) Succeeded() {
 	p := l.walk.p
 	l.model.succeed(l.Op)
 	if l.health.restore() {
-		p.changed(l.Channel.ID, l.health, false, "")
+		p.changed(l.Channel, l.health, false, "")
 	}
 	for _, f := range l.walk.refused {
 		if f.by.model.disprove(f, p.now()) {
 			p.log.LogAttrs(context.Background(), slog.LevelWarn, "channel rests for an operation: it goes on refusing calls that others answer",
-				slog.String("channel", f.by.Channel.ID), slog.String("model", shown(f.by.Upstream)), slog.String("op", string(f.by.Op)), slog.String("reason", bound(f.said)))
+				slog.String("channel", f.by.Channel.ID), slog.String("name", f.by.Channel.Name), slog.String("model", shown(f.by.Upstream)), slog.String("op", string(f.by.Op)), slog.String("reason", bound(f.said)))
 		}
 	}
 }
@@ -222,7 +222,7 @@ func (l *Lease) Failed(e *canon.Error, now time.Time) {
 			reason = "the key is out of quota: " + e.Message
 		}
 		if l.health.retire(reason, now) {
-			l.walk.p.changed(l.Channel.ID, l.health, true, reason)
+			l.walk.p.changed(l.Channel, l.health, true, reason)
 		}
 	case canon.KindDenied, canon.KindNotFound:
 		if among, rests := l.model.refuse(l.Op, e, now); among != nil {

@@ -58,8 +58,8 @@ func (p *Pool) recheckAll(ctx context.Context, check Checker) {
 
 // changed notes that a channel retired or came back. What a call learns of a credential that was
 // replaced or removed meanwhile (h is not its health any more) is nobody's business.
-func (p *Pool) changed(id string, h *health, retired bool, reason string) {
-	at := p.now()
+func (p *Pool) changed(c Channel, h *health, retired bool, reason string) {
+	id, at := c.ID, p.now()
 	p.mu.Lock()
 	current := p.health[id] == h
 	if current {
@@ -74,9 +74,11 @@ func (p *Pool) changed(id string, h *health, retired bool, reason string) {
 	default:
 	}
 	if retired {
-		p.log.LogAttrs(context.Background(), slog.LevelWarn, "channel retired", slog.String("channel", id), slog.String("reason", reason))
+		p.log.LogAttrs(context.Background(), slog.LevelWarn, "channel retired",
+			slog.String("channel", id), slog.String("name", c.Name), slog.String("provider", c.Provider), slog.String("reason", reason))
 	} else {
-		p.log.LogAttrs(context.Background(), slog.LevelInfo, "channel is back", slog.String("channel", id))
+		p.log.LogAttrs(context.Background(), slog.LevelInfo, "channel is back",
+			slog.String("channel", id), slog.String("name", c.Name), slog.String("provider", c.Provider))
 	}
 }
 

@@ -141,6 +141,23 @@ func TestIntervalBeginsAnewAfterLongService(t *testing.T) {
 	}
 }
 
+// An id alone tells an operator of channels in the environment and the file nothing.
+func TestRetirementIsToldByName(t *testing.T) {
+	b := newBench(t, nil, channel("a", func(c *Channel) { c.Name = "main" }))
+	var said strings.Builder
+	b.log = slog.New(slog.NewTextHandler(&said, nil))
+	b.next(want).Failed(failure(canon.KindAuth), b.clock)
+	valid := func(context.Context, Channel, provider.Provider) *canon.Error { return nil }
+	if verdict, err := b.CheckNow(t.Context(), "a", valid); verdict != nil || err != nil {
+		t.Fatal(verdict, err)
+	}
+	b.next(want).Succeeded()
+	retired, back, _ := strings.Cut(said.String(), "\n")
+	if !strings.Contains(retired, `"channel retired" channel=a name=main provider=any reason=`) || !strings.Contains(back, `"channel is back" channel=a name=main provider=any`) {
+		t.Error(said.String())
+	}
+}
+
 // Providers that hang keep neither the checks of others nor what is known from the store.
 func TestChecksDoNotWaitForOneAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -89,18 +89,19 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	s.closing.Store(true)
 	if s.opts.Delay > 0 {
-		s.opts.Log.LogAttrs(ctx, slog.LevelInfo, "shutting down: not ready any more, calls are still taken", slog.Duration("for", s.opts.Delay))
+		s.opts.Log.LogAttrs(ctx, slog.LevelInfo, "shutting down: not ready any more, calls are still taken", slog.String("for", s.opts.Delay.String()))
 		select {
 		case err := <-stopped:
 			return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 		case <-s.after(s.opts.Delay):
 		}
 	}
+	s.opts.Log.LogAttrs(ctx, slog.LevelInfo, "shutting down: no connection is taken any more, running calls may finish", slog.String("for", s.opts.Shutdown.String()))
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Shutdown)
 	defer cancel()
 	err := s.http.Shutdown(grace)
 	if errors.Is(err, context.DeadlineExceeded) {
-		s.opts.Log.LogAttrs(ctx, slog.LevelWarn, "calls are cut: they did not finish in time", slog.Duration("after", s.opts.Shutdown))
+		s.opts.Log.LogAttrs(ctx, slog.LevelWarn, "calls are cut: they did not finish in time", slog.String("after", s.opts.Shutdown.String()))
 		s.abort(relay.ErrShutdown)
 		s.opts.Relay.Cut()
 		cut, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

@@ -425,7 +425,8 @@ func TestShutdownDelayEndsWithTheListener(t *testing.T) {
 
 func TestShutdownCutsWhatIsTooSlow(t *testing.T) {
 	o := options()
-	o.Shutdown = 20 * time.Millisecond
+	var said strings.Builder
+	o.Shutdown, o.Delay, o.Log = 20*time.Millisecond, time.Millisecond, slog.New(slog.NewJSONHandler(&said, nil))
 	began, cause := make(chan struct{}), make(chan error, 1)
 	o.Routes = map[string]http.Handler{"GET /slow": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(began)
@@ -453,6 +454,14 @@ func TestShutdownCutsWhatIsTooSlow(t *testing.T) {
 	}
 	if err := <-r.result; err != nil {
 		t.Error(err)
+	}
+	log := said.String()
+	for _, want := range []string{`calls are still taken","for":"1ms"}`, `running calls may finish","for":"20ms"}`, `did not finish in time","after":"20ms"}`} {
+		if before, after, ok := strings.Cut(log, want); !ok {
+			t.Errorf("the log does not go on with %s:\n%s%s", want, before, after)
+		} else {
+			log = after
+		}
 	}
 }
 
