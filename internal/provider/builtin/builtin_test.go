@@ -1,6 +1,7 @@
 package builtin_test
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
 	"strings"
@@ -44,6 +45,26 @@ func TestEveryFileIsInTheList(t *testing.T) {
 			t.Errorf("%s is missing", name)
 		}
 	}
+}
+
+// The example that a new file begins as passes what every file has to.
+func TestDocumentedExample(t *testing.T) {
+	doc, err := os.ReadFile("../../../docs/adding-a-provider.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(doc), "```json\n")
+	example, _, found := strings.Cut(example, "```\n")
+	if !found {
+		t.Fatal("no example")
+	}
+	dec := json.NewDecoder(strings.NewReader(example))
+	dec.DisallowUnknownFields()
+	var p provider.Provider
+	if err := dec.Decode(&p); err != nil {
+		t.Fatal(err)
+	}
+	providertest.Run(t, []provider.Provider{p})
 }
 
 func TestByURL(t *testing.T) {
