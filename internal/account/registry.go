@@ -50,7 +50,7 @@ func (r *Registry) CreateAccount(ctx context.Context, a Account) (Account, error
 		return Account{}, fmt.Errorf("make an id: %w", err)
 	}
 	a.ID = id.String()
-	if err := a.check(); err != nil {
+	if err := a.Check(); err != nil {
 		return Account{}, err
 	}
 	parent, err := r.roomBelow(a.ParentID, 1)
@@ -140,7 +140,7 @@ func (r *Registry) UpdateAccountBy(ctx context.Context, id string, change func(*
 	if a.ID == RootID && (!a.Enabled || a.Role != RoleManager || a.Name != old.Name) {
 		return Account{}, bad("enabled", "root can't be disabled, renamed or lose its role")
 	}
-	if err := a.check(); err != nil {
+	if err := a.Check(); err != nil {
 		return Account{}, err
 	}
 	if a.ID != RootID {
@@ -291,7 +291,7 @@ func (r *Registry) ImportKey(ctx context.Context, k Key, plain secret.Secret) (K
 	case !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(r.now()):
 		return Key{}, bad("expires_at", "is in the past")
 	}
-	if err := k.check(); err != nil {
+	if err := k.Check(); err != nil {
 		return Key{}, err
 	}
 	if k.ID == "" {
@@ -347,7 +347,7 @@ func (r *Registry) UpdateKey(ctx context.Context, id string, change func(*Key) e
 	}
 	k.ID, k.AccountID, k.CreatedAt, k.Version = old.ID, old.AccountID, old.CreatedAt, old.Version
 	k.Hash, k.Hint, k.Tail, k.OldHash, k.OldUntil = old.Hash, old.Hint, old.Tail, old.OldHash, old.OldUntil
-	if err := k.check(); err != nil {
+	if err := k.Check(); err != nil {
 		return Key{}, err
 	}
 	return r.put(ctx, k)

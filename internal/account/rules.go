@@ -54,8 +54,8 @@ func bad(field, reason string, args ...any) error {
 	return &InputError{Field: field, Reason: fmt.Sprintf(reason, args...)}
 }
 
-// check reports what is wrong with an account by itself.
-func (a *Account) check() error {
+// Check reports what is wrong with an account by itself, as an InputError.
+func (a *Account) Check() error {
 	n := utf8.RuneCountInString(a.Name)
 	switch {
 	case n < minName || n > maxName:
@@ -248,7 +248,8 @@ func checkLimits(field string, l Limits) error {
 	return nil
 }
 
-func (k *Key) check() error {
+// Check reports what is wrong with a key by itself, as an InputError.
+func (k *Key) Check() error {
 	if utf8.RuneCountInString(k.Name) > maxName {
 		return bad("name", "must have at most %d characters", maxName)
 	}

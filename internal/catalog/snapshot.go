@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/internal/canon"
 	"tollgate/internal/wildcard"
 )
 
@@ -184,10 +185,28 @@ func lower(s string) string { return strings.ToLower(s) }
 // Check reports what is wrong with m, all of it, so that a person can mend it.
 func (m *Model) Check() error {
 	_, err := compile(*m)
-	return err
+	return errors.Join(err, among("ops", m.Ops, ops[:]), among("abilities", m.Abilities, abilities[:]))
 }
 
 const maxName = 200
+
+// ops are the operations that a model can be asked for.
+var ops = [...]canon.Op{canon.OpGenerate, canon.OpComplete, canon.OpEmbed, canon.OpBatchEmbed, canon.OpModerate, canon.OpCountTokens}
+
+var abilities = [...]Ability{
+	AbilityTools, AbilityVision, AbilityFiles, AbilityAudio, AbilityVideo, AbilityReasoning, AbilityFormat, AbilityImageOut, AbilityAudioOut,
+}
+
+// among reports those of words that are none of known.
+func among[S ~string](field string, words, known []S) error {
+	var errs []error
+	for _, w := range words {
+		if !slices.Contains(known, w) {
+			errs = append(errs, fmt.Errorf("%s: %.40q is none of %q", field, w, known))
+		}
+	}
+	return errors.Join(errs...)
+}
 
 func compile(m Model) (*Entry, error) {
 	var errs []error

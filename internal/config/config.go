@@ -103,7 +103,7 @@ type Config struct {
 	ServiceMail string        `env:"XAI_MAIL" old:"XAI_INFO" doc:"Address of the operator: shown in mails, and told what concerns root."`
 
 	Channels []Channel       // from the file, in its order
-	Models   []catalog.Model // from the file, in its order; prices are checked by catalog when it takes them
+	Models   []catalog.Model // from the file, in its order
 	Accounts []Account       // from the file, in its order
 
 	// ProviderKeys are the key variables of built-in providers that are set, by the variable's name. The

@@ -279,7 +279,7 @@ models:
     price:
       input: 0.10
       output: "2.5"
-      tiers: [{above_input: 200000, input: 0.2}]
+      tiers: [{above_input: 200000, input: 0.2, output: "3"}]
 accounts:
   - name: acme
     email: ops@acme.example
@@ -369,6 +369,44 @@ accounts:
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What the parts of the gateway would refuse at the start is a fault of the file, with all the others.
+func TestFileFaultsOfMeaning(t *testing.T) {
+	got := faults(t, Source{File: file(t, "t.yaml", `models:
+  - {name: m, price: {input: "-1", output: abc}}
+  - {name: n, free: true, price: {input: "1"}}
+  - {name: o, free: true, ops: [generate, genrate], abilities: [tools, sight]}
+accounts:
+  - {name: one, role: king}
+  - {name: two, time_zone: Mars/Olympus, credit: "1"}
+  - {name: three, paths: [v1]}
+  - {name: four, rates: "0.5"}
+  - {name: five, email: nobody, role: king}
+  - name: six
+    keys: [{name: k, key: sk-six, models: ["gpt-[4]"], limits: {rpm: -1}}]
+`)})
+	want := []string{
+		`models[0] (t.yaml:2): price.input: "-1" is not a plain decimal number like 0.25 (digits and at most one point; no sign, exponent or currency)`,
+		`models[0] (t.yaml:2): price.output: "abc" is not a plain decimal number like 0.25 (digits and at most one point; no sign, exponent or currency)`,
+		"models[0] (t.yaml:2): price: neither input nor per_request is said; a model that costs nothing says free instead",
+		"models[1] (t.yaml:3): free: a model that is free has no price",
+		`models[2] (t.yaml:4): ops: "genrate" is none of ["generate" "complete" "embed" "batch_embed" "moderate" "count_tokens"]`,
+		`models[2] (t.yaml:4): abilities: "sight" is none of ["tools" "vision" "files" "audio" "video" "reasoning" "format" "image_out" "audio_out"]`,
+		"accounts[0].role (t.yaml:6): must be manager or caller",
+		"accounts[1].time_zone (t.yaml:7): is not a time zone like Europe/Berlin or UTC",
+		`accounts[2].paths (t.yaml:8): "v1" must begin with a slash`,
+		"accounts[3].rates (t.yaml:9): must be between 1 and 1000000",
+		`accounts[4].email (t.yaml:10): "nobody" is not an email address`,
+		"accounts[5].keys[0].limits.rpm (t.yaml:11): must not be negative (is -1); 0 is no limit",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	got = faults(t, Source{File: file(t, "t.yaml", "models:\n  - {name: m, free: true}\n  - {name: M, free: true}\n")})
+	if want := []string{`models (t.yaml): model "M" stands there twice`}; !cmp.Equal(got, want) {
+		t.Error(got)
 	}
 }
 

@@ -1,8 +1,12 @@
 package config
 
 import (
+	"cmp"
+	"errors"
+
 	"tollgate/internal/account"
 	"tollgate/internal/catalog"
+	"tollgate/internal/mapping"
 	"tollgate/internal/secret"
 )
 
@@ -69,4 +73,23 @@ type AccountKey struct {
 	Limits  account.Limits `json:"limits"`
 	Quota   account.Quota  `json:"quota"`
 	Strict  bool           `json:"strict"`
+}
+
+// AsAccount is the account that the entry asks for; its place in the tree is the caller's to say.
+func (a *Account) AsAccount() (account.Account, error) {
+	ips, err1 := account.ParseIPs(a.IPs)
+	models, err2 := mapping.ParseModels(a.ModelMapper)
+	levels, err3 := mapping.ParseLevels(a.LevelMapper)
+	return account.Account{
+		Name: a.Name, Email: a.Email, Alias: a.Alias, BillingEmail: a.BillingEmail, Enabled: true, Role: cmp.Or(a.Role, account.RoleCaller),
+		Limits: a.Limits, ModelLimits: a.ModelLimits, LimitRatio: a.LimitRatio, ChildLimit: a.ChildLimit,
+		Models: a.Models, Paths: a.Paths, IPs: ips, Pools: a.Pools, Level: a.Level, AllowLevels: a.AllowLevels, Mapping: models, Levels: levels,
+		Rates: a.Rates, Prices: a.Prices, Unbilled: a.Unbilled, HardLimit: a.HardLimit, SoftLimit: a.SoftLimit, TimeZone: a.TimeZone,
+	}, errors.Join(err1, err2, err3)
+}
+
+// AsKey is the key that the entry asks for, without its secret and its account.
+func (k *AccountKey) AsKey() (account.Key, error) {
+	ips, err := account.ParseIPs(k.IPs)
+	return account.Key{Name: k.Name, Enabled: true, Models: k.Models, Paths: k.Paths, IPs: ips, Limits: k.Limits, Quota: k.Quota, Strict: k.Strict}, err
 }

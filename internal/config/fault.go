@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +35,24 @@ func (fs Faults) Error() string {
 
 func (fs *Faults) add(where, name, format string, args ...any) {
 	*fs = append(*fs, Fault{Where: where, Name: name, Why: fmt.Sprintf(format, args...)})
+}
+
+// addAll adds each line of err, which may be nil.
+func (fs *Faults) addAll(where, name string, err error) {
+	if err == nil {
+		return
+	}
+	for line := range strings.Lines(err.Error()) {
+		fs.add(where, name, "%s", strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// within reports whether there is a fault at path or below it.
+func (fs Faults) within(path string) bool {
+	return slices.ContainsFunc(fs, func(f Fault) bool {
+		rest, ok := strings.CutPrefix(f.Name, path)
+		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
 }
 
 // nearest returns " (did you mean X?)" for the name that is most like the given one, or "".

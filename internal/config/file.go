@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"tollgate/internal/account"
+	"tollgate/internal/catalog"
 	"tollgate/internal/mapping"
 	"tollgate/internal/provider/builtin"
 	"tollgate/internal/secret"
@@ -81,6 +82,9 @@ func (l *loader) readDocument(d decoder, root *yaml.Node, all []setting) {
 			}
 		case "models":
 			d.decode(value, reflect.ValueOf(&l.cfg.Models).Elem(), name)
+			for _, n := range value.Content {
+				l.modelLines = append(l.modelLines, n.Line)
+			}
 		case "accounts":
 			d.decode(value, reflect.ValueOf(&l.cfg.Accounts).Elem(), name)
 			for i := range min(len(value.Content), len(l.cfg.Accounts)) {
@@ -223,6 +227,26 @@ func (l *loader) resolve(key *secret.Secret, env, file string, optional bool, wh
 	}
 }
 
+// checkModels has the catalogue look at each model, and at all of them beside one another.
+func (l *loader) checkModels() {
+	file := filepath.Base(l.cfg.File)
+	sound := true
+	for i := range min(len(l.cfg.Models), len(l.modelLines)) {
+		path := fmt.Sprintf("models[%d]", i)
+		err := l.cfg.Models[i].Check()
+		if l.faults.within(path) {
+			sound = false
+			continue // what could not be read is missing now
+		}
+		l.faults.addAll(fmt.Sprintf("%s:%d", file, l.modelLines[i]), path, err)
+		sound = sound && err == nil
+	}
+	if sound {
+		_, err := catalog.NewSnapshot(l.cfg.Models)
+		l.faults.addAll(file, "models", err)
+	}
+}
+
 func (l *loader) checkAccounts() {
 	file := filepath.Base(l.cfg.File)
 	names := map[string]bool{"root": true}
@@ -259,6 +283,24 @@ func (l *loader) checkAccounts() {
 				l.faults.add(where, fmt.Sprintf("%s.keys[%d].ips", path, j), "%v", err)
 			}
 			l.resolve(&k.Key, k.KeyEnv, k.KeyFile, false, where, fmt.Sprintf("%s.keys[%d]", path, j))
+			if key, err := k.AsKey(); err == nil {
+				l.unsound(where, fmt.Sprintf("%s.keys[%d]", path, j), key.Check())
+			}
 		}
+		if l.faults.within(path) {
+			continue // what could not be read is missing now
+		}
+		if acc, err := a.AsAccount(); err == nil {
+			l.unsound(where, path, acc.Check())
+		}
+	}
+}
+
+// unsound notes what account finds wrong with an entry.
+func (l *loader) unsound(where, path string, err error) {
+	if input, ok := errors.AsType[*account.InputError](err); ok {
+		l.faults.add(where, path+"."+input.Field, "%s", input.Reason)
+	} else if err != nil {
+		l.faults.add(where, path, "%v", err)
 	}
 }

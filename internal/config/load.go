@@ -42,6 +42,8 @@ type loader struct {
 	cfg    *Config
 	faults Faults
 	given  map[string]given // by the name in the environment
+
+	modelLines []int // of the entries of models: in the file
 }
 
 // given is the text of a setting and where it stands.
@@ -219,6 +221,7 @@ func (l *loader) check() {
 		l.faults.add(c.Origin("CALLS_KEEP_DAYS"), "CALLS_KEEP_DAYS", "must be at least %d, or 0 for ever: monthly limits are counted anew from records", least)
 	}
 	l.checkChannels()
+	l.checkModels()
 	l.checkAccounts()
 }
 
