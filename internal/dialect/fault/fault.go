@@ -17,23 +17,25 @@ import (
 // ByStatus sorts an error by its HTTP status alone; ok is false below 400.
 func ByStatus(status int) (kind canon.Kind, ok bool) {
 	switch status {
-	case 401:
+	case http.StatusUnauthorized:
 		return canon.KindAuth, true
-	case 402:
+	case http.StatusPaymentRequired:
 		return canon.KindQuota, true
-	case 403:
+	case http.StatusForbidden, http.StatusUnavailableForLegalReasons:
 		return canon.KindDenied, true
-	case 404:
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
 		return canon.KindNotFound, true
-	case 408, 504:
-		return canon.KindTimeout, true
-	case 413:
-		return canon.KindTooLarge, true
-	case 415, 501:
+	case http.StatusNotAcceptable, http.StatusUnsupportedMediaType:
 		return canon.KindUnsupported, true
-	case 429:
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout, 524: // 524: Cloudflare waited in vain
+		return canon.KindTimeout, true
+	case http.StatusConflict, http.StatusFailedDependency, http.StatusTooEarly, 499:
+		return canon.KindUpstream, true
+	case http.StatusRequestEntityTooLarge:
+		return canon.KindTooLarge, true
+	case http.StatusTooManyRequests:
 		return canon.KindRateLimited, true
-	case 503, 529: // 529 is Anthropic's "overloaded"
+	case 498, http.StatusServiceUnavailable, 529: // 498: Groq's flex tier has no capacity; 529: Anthropic's "overloaded"
 		return canon.KindOverloaded, true
 	}
 	switch {

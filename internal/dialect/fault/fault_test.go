@@ -74,6 +74,8 @@ func TestByStatus(t *testing.T) {
 		400: canon.KindInvalid, 422: canon.KindInvalid, 401: canon.KindAuth, 402: canon.KindQuota, 403: canon.KindDenied, 404: canon.KindNotFound,
 		413: canon.KindTooLarge, 415: canon.KindUnsupported, 429: canon.KindRateLimited, 500: canon.KindUpstream, 502: canon.KindUpstream,
 		503: canon.KindOverloaded, 504: canon.KindTimeout, 529: canon.KindOverloaded, 200: "", 0: "",
+		405: canon.KindNotFound, 406: canon.KindUnsupported, 408: canon.KindTimeout, 409: canon.KindUpstream, 425: canon.KindUpstream,
+		451: canon.KindDenied, 499: canon.KindUpstream, 501: canon.KindUpstream, 524: canon.KindTimeout,
 	} {
 		if got, ok := ByStatus(status); got != want || ok != (want != "") {
 			t.Errorf("%d: %q, want %q", status, got, want)

@@ -89,8 +89,12 @@ func readError(status int, text string) *canon.Error {
 		return true
 	})
 	kind, known := kindOf(v, reason, e.Message)
-	if !known {
-		if kind, known = fault.ByStatus(status); !known {
+	if !known || status >= 400 && blames(kind) { // a status that is not the caller's fault counts for more than such a word
+		byStatus, ok := fault.ByStatus(status)
+		switch {
+		case ok && (byStatus != canon.KindInvalid || !known):
+			kind = byStatus
+		case !known:
 			kind = canon.KindUpstream
 		}
 	}
@@ -102,6 +106,9 @@ func readError(status int, text string) *canon.Error {
 	e.Message, e.Code = fault.Clean(e.Message), fault.Clean(e.Code)
 	return e
 }
+
+// blames reports whether an error of the kind is the caller's, for what it asked.
+func blames(k canon.Kind) bool { return k == canon.KindInvalid || k == canon.KindUnsupported }
 
 // kindOf sorts an error by its own words: the reason in its details, its message where only that
 // tells, and its status word.

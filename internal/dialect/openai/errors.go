@@ -86,37 +86,8 @@ func (f Fault) kind(status int) canon.Kind {
 		}
 		return canon.KindUpstream
 	}
-	return byStatus(status)
-}
-
-// byStatus is the meaning of a status without words.
-func byStatus(status int) canon.Kind {
-	switch status {
-	case http.StatusUnauthorized:
-		return canon.KindAuth
-	case http.StatusPaymentRequired:
-		return canon.KindQuota
-	case http.StatusForbidden, http.StatusUnavailableForLegalReasons:
-		return canon.KindDenied
-	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
-		return canon.KindNotFound
-	case http.StatusNotAcceptable, http.StatusUnsupportedMediaType:
-		return canon.KindUnsupported
-	case http.StatusRequestTimeout, http.StatusGatewayTimeout, 524: // 524: Cloudflare waited in vain
-		return canon.KindTimeout
-	case http.StatusConflict, http.StatusFailedDependency, http.StatusTooEarly, 499:
-		return canon.KindUpstream
-	case http.StatusRequestEntityTooLarge:
-		return canon.KindTooLarge
-	case http.StatusTooManyRequests:
-		return canon.KindRateLimited
-	case 498, http.StatusServiceUnavailable, 529: // 498: Groq's flex tier has no capacity
-		return canon.KindOverloaded
-	}
-	if status >= 500 {
-		return canon.KindUpstream
-	}
-	return canon.KindInvalid
+	kind, _ := fault.ByStatus(status)
+	return kind
 }
 
 // parse finds the error in a body. ok is false if the body is no JSON or says nothing.
