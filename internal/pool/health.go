@@ -313,8 +313,12 @@ func (m *modelHealth) fail(op canon.Op, e *canon.Error, now time.Time) {
 		return
 	}
 	m.errorRate += errorDecay * (1 - m.errorRate)
+	wait := min(retryAfter, maxProviderCool)
 	if m.failures >= failuresToCool {
-		m.cool(backoff(m.failures-failuresToCool+1), kind, now)
+		wait = max(wait, backoff(m.failures-failuresToCool+1))
+	}
+	if wait > 0 {
+		m.cool(wait, kind, now)
 	}
 }
 

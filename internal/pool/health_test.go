@@ -101,6 +101,24 @@ func TestRetryAfterBarsUntilThen(t *testing.T) {
 	}
 }
 
+// A provider that is broken and says for how long is left alone as long as another channel is there.
+func TestRetryAfterOfABrokenProviderRestsIt(t *testing.T) {
+	for _, kind := range []canon.Kind{canon.KindUpstream, canon.KindTimeout} {
+		b := newBench(t, nil, channel("a"), channel("b", at(-1)))
+		b.next(only("a")).Failed(&canon.Error{Kind: kind, RetryAfter: 10 * time.Second}, b.clock)
+		if d, firm := b.rests("a"); d != 10*time.Second || firm {
+			t.Errorf("%s: it rests for %s, firmly %v", kind, d, firm)
+		}
+		if got := b.counts(3); got["b"] != 3 {
+			t.Errorf("%s: while it rests, calls go to %v", kind, got)
+		}
+		b.next(only("a")).Failed(&canon.Error{Kind: kind, RetryAfter: 48 * time.Hour}, b.clock)
+		if d, _ := b.rests("a"); d != maxProviderCool {
+			t.Errorf("%s: two days rest it for %s", kind, d)
+		}
+	}
+}
+
 // Calls that ran when the provider named a time end in their own ways; none of them lifts the bar.
 func TestOlderCallsDoNotLiftABar(t *testing.T) {
 	for what, end := range map[string]func(l *Lease, now time.Time){
