@@ -282,6 +282,29 @@ func TestBudgetsThatCannotBe(t *testing.T) {
 	}
 }
 
+// TestBudgetLearnedOfACallUnderWay begins to watch a budget while a call of it is in the journal and in the
+// store, but not yet counted in memory: it counts once.
+func TestBudgetLearnedOfACallUnderWay(t *testing.T) {
+	d := newDesk(t)
+	release := d.HoldUp("a")
+	settled := make(chan error)
+	go func() { settled <- d.Settle(nil, call("1", "a", 5, start)) }()
+	for deadline := time.Now().Add(time.Minute); d.journal.Bytes(journal.Position{}) == 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	err := d.Watch(t.Context(), start, month("a", 1000))
+	release()
+	if err := errors.Join(err, <-settled); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Settle(nil, call("2", "a", 1, start)); err != nil {
+		t.Fatal(err)
+	}
+	if u, ok := d.Used(month("a", 1000), start); u.Spent != 6 || !ok {
+		t.Errorf("%+v, %v", u, ok)
+	}
+}
+
 // TestBudgetOfTheStore begins to watch a budget when much was spent already, while calls go on and the
 // store is away at first.
 func TestBudgetOfTheStore(t *testing.T) {

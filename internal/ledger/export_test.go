@@ -19,3 +19,10 @@ func (b *Book) Recent() int {
 	defer b.recent.mu.Unlock()
 	return len(b.recent.byID)
 }
+
+// HoldUp keeps calls of an account between the journal and the money of it until release is called.
+func (b *Book) HoldUp(accountID string) (release func()) {
+	p := b.purse(accountID)
+	p.mu.Lock()
+	return p.mu.Unlock
+}

@@ -250,6 +250,9 @@ func TestFullDiskRefusesCallsUntilThereIsRoom(t *testing.T) {
 	if d.Healthy() == nil {
 		t.Error("healthy on a full disk")
 	}
+	if n := d.Recent(); n != 0 {
+		t.Errorf("%d calls that the journal did not take are kept for the drain", n)
+	}
 	disk.set(1 << 30)
 	if err := d.journal.Probe(); err != nil {
 		t.Fatal(err)
