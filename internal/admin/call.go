@@ -71,7 +71,7 @@ type Receipt struct {
 	Recomputed string        `json:"recomputed" doc:"Dollars, as the quantities and rates of the items give them now."`
 	Rates      string        `json:"rates,omitempty" doc:"What the account was shown prices multiplied with; missing: they were as they are."`
 	Face       string        `json:"face" doc:"Dollars, as the account sees them: charged, times rates."`
-	Equal      bool          `json:"equal" doc:"All three are the same, and so is every item."`
+	Equal      bool          `json:"equal" doc:"All three are the same, and every item is what was used at its rate."`
 	Fault      string        `json:"fault,omitempty" doc:"What is not the same."`
 	Quarantine string        `json:"quarantine,omitempty"`
 }
@@ -117,7 +117,10 @@ func viewReceipt(c ledger.Call) Receipt {
 			v.Items = append(v.Items, ReceiptItem{What: it.What, Quantity: it.Quantity, Rate: it.Rate.String(), Amount: it.Amount.String()})
 		}
 		var err error
-		if total, err = catalog.Recompute(*r); err != nil {
+		if total, err = catalog.Recompute(*r); err == nil {
+			err = r.Covers(c.Usage)
+		}
+		if err != nil {
 			v.Fault = err.Error()
 		}
 	}

@@ -722,7 +722,7 @@ func TestReceipt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	call := ledger.Call{ID: "c", AccountID: g.ids["leaf"], AtMillis: 1, Receipt: &r, Cost: r.Total}
+	call := ledger.Call{ID: "c", AccountID: g.ids["leaf"], AtMillis: 1, Usage: canon.Usage{Input: 1000, Output: 500}, Receipt: &r, Cost: r.Total}
 	g.memory.calls = []ledger.Call{call}
 	m := g.must(200, g.do("leaf", "GET", "/receipts/c", ""))
 	if m["total"] != "0.007" || m["recomputed"] != "0.007" || m["charged"] != "0.007" || m["equal"] != true || len(m["items"].([]any)) != 2 {
@@ -750,6 +750,12 @@ func TestReceipt(t *testing.T) {
 	g.memory.calls = []ledger.Call{call}
 	if m := g.must(200, g.do("leaf", "GET", "/receipts/c", "")); m["equal"] != false || m["fault"] == nil {
 		t.Errorf("another quantity: %v", m)
+	}
+	call.Receipt = &r
+	call.Usage.Output++
+	g.memory.calls = []ledger.Call{call}
+	if m := g.must(200, g.do("leaf", "GET", "/receipts/c", "")); m["equal"] != false || m["fault"] == nil {
+		t.Errorf("another usage: %v", m)
 	}
 }
 

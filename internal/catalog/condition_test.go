@@ -8,6 +8,28 @@ import (
 	"tollgate/internal/canon"
 )
 
+// TestHours: the last minute of a part of the day is no longer in it, whether it goes over midnight or not.
+func TestHours(t *testing.T) {
+	for hours, want := range map[string][4]bool{ // at 08:59:59, 09:00:00, 16:59:59, 17:00:00
+		"09:00-17:00": {false, true, true, false},
+		"17:00-09:00": {true, false, false, true},
+		"00:00-09:00": {true, false, false, false},
+		"17:00-00:00": {false, false, false, true},
+	} {
+		s, err := NewSnapshot([]Model{{Name: "m", Price: &Price{Rates: Rates{Input: "2", Output: "2"}, When: []Condition{{Hours: hours, Percent: 50}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		day := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+		for i, at := range []time.Duration{9*time.Hour - time.Second, 9 * time.Hour, 17*time.Hour - time.Second, 17 * time.Hour} {
+			r, err := s.Entry("m").PriceIn(Case{Began: day.Add(at)}, canon.Usage{Input: 1000})
+			if err != nil || (r.Total == 1000e3) != want[i] {
+				t.Errorf("%s at %v: %s, %v", hours, at, r.Total, err)
+			}
+		}
+	}
+}
+
 func TestConditions(t *testing.T) {
 	s, err := NewSnapshot([]Model{{Name: "m", Price: &Price{
 		Rates: Rates{Input: "2", Output: "10"}, Tiers: []Tier{{AboveInput: 1000, Rates: Rates{Input: "4", Output: "20"}}},

@@ -60,6 +60,9 @@ func TestOverride(t *testing.T) {
 			if total, err := Recompute(r); err != nil || total != c.want || r.Version == c.e.Version && c.e.Version != "free" {
 				t.Errorf("%s: recomputed %s, %v, version %s", c.what, total, err, r.Version)
 			}
+			if err := r.Covers(c.u); err != nil {
+				t.Errorf("%s: %v", c.what, err)
+			}
 		}
 		if after, err := c.e.Price(c.u); after.Total != before.Total || (err == nil) != (beforeErr == nil) {
 			t.Errorf("%s: the catalogue's own entry has changed", c.what)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"tollgate/internal/canon"
@@ -180,6 +181,37 @@ func Recompute(r Receipt) (Nanos, error) {
 		return total, fmt.Errorf("the items sum to %s, the receipt says %s", total, r.Total)
 	}
 	return total, nil
+}
+
+// Covers returns nil if r charges for u, and for nothing else; what a call used then gives the quantities that
+// Recompute goes by. A price per request alone charges for no tokens.
+func (r *Receipt) Covers(u canon.Usage) error {
+	counts, _, err := countsOf(&u)
+	if err != nil {
+		return err
+	}
+	var seen [buckets]bool
+	for _, it := range r.Items {
+		i := slices.Index(bucketNames[:], it.What)
+		switch {
+		case i < 0:
+			return fmt.Errorf("item %.40s: nothing that a call uses", it.What)
+		case seen[i]:
+			return fmt.Errorf("item %s: charged twice", it.What)
+		case it.Quantity != counts[i]:
+			return fmt.Errorf("item %s: the receipt charges %d, used was %d", it.What, it.Quantity, counts[i])
+		}
+		seen[i] = true
+	}
+	if len(r.Items) == 1 && seen[requests] {
+		return nil
+	}
+	for b, n := range counts {
+		if n > 0 && bucket(b) != requests && !seen[b] {
+			return fmt.Errorf("item %s: missing, used was %d", bucket(b), n)
+		}
+	}
+	return nil
 }
 
 // times returns n × r ÷ 1e6, rounded half up. Neither is negative.

@@ -63,6 +63,9 @@ func TestPriceByHand(t *testing.T) {
 			Output: 1000, Reasoning: 1000, OutputImage: 1000, OutputAudio: 1000, WebSearches: 1,
 		}, "0.20405", 0, false},
 		{"exactly at the tier is below it", canon.Usage{Input: 200_000}, "0.605", 0, false},
+		{"all input buckets together are long", canon.Usage{
+			Input: 28_572, CacheRead: 28_572, CacheWrite5m: 28_572, CacheWrite1h: 28_572, InputImage: 28_572, InputAudio: 28_572, InputVideo: 28_572,
+		}, "3.0936332", 200_000, false},
 		{"above the tier all of it costs more", canon.Usage{Input: 1, CacheRead: 200_000, Output: 2_000}, "0.170006", 200_000, false},
 		{"half price, but not for the call", canon.Usage{Input: 10_000, Output: 10_000, Tier: "Batch"}, "0.095", 0, false},
 		{"half price of long inputs", canon.Usage{Input: 300_000, Tier: "batch"}, "0.905", 200_000, false},
@@ -78,6 +81,9 @@ func TestPriceByHand(t *testing.T) {
 			}
 			if again, err := catalog.Recompute(r); err != nil || again != r.Total {
 				t.Errorf("recomputed %s, %v", again, err)
+			}
+			if err := r.Covers(c.usage); err != nil {
+				t.Error(err)
 			}
 		})
 	}
@@ -227,6 +233,30 @@ func TestRecomputeFindsForgery(t *testing.T) {
 			t.Errorf("%s is not found: %s", what, got)
 		}
 	}
+	// Nor do items stand for another usage, though they add up.
+	for what, u := range map[string]canon.Usage{
+		"more output":       {Input: 12_345, Output: 679},
+		"less input":        {Input: 12_344, Output: 678},
+		"something beside":  {Input: 12_345, Output: 678, CacheRead: 1},
+		"less than charged": {Input: 12_345},
+		"a negative":        {Input: 12_345, Output: -678},
+	} {
+		if err := good.Covers(u); err == nil {
+			t.Errorf("a usage with %s is not found", what)
+		}
+	}
+	for what, forge := range map[string]func(r *catalog.Receipt){
+		"no tokens":       func(r *catalog.Receipt) { r.Items = nil },
+		"an item twice":   func(r *catalog.Receipt) { r.Items = append(r.Items, r.Items[0]) },
+		"an unknown item": func(r *catalog.Receipt) { r.Items[0].What = "goodwill" },
+	} {
+		r := good
+		r.Items = slices.Clone(good.Items)
+		forge(&r)
+		if err := r.Covers(canon.Usage{Input: 12_345, Output: 678}); err == nil {
+			t.Errorf("%s is not found", what)
+		}
+	}
 	// A receipt survives storage.
 	raw, err := json.Marshal(good)
 	if err != nil {
@@ -260,6 +290,9 @@ func TestReceiptsAddUp(t *testing.T) {
 		}
 		if cost, err := e.CostIn(catalog.Case{}, u); err != nil || cost != r.Total {
 			t.Fatalf("without a receipt it costs %d, %v; with one %d", cost, err, r.Total)
+		}
+		if err := r.Covers(u); err != nil {
+			t.Fatal(err)
 		}
 		var sum catalog.Nanos
 		for _, it := range r.Items {
