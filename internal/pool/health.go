@@ -16,6 +16,7 @@ const (
 	maxCool         = time.Minute      // longest rest without the provider's word
 	maxProviderCool = time.Hour        // longest rest on the provider's word
 	denyCool        = 10 * time.Minute // a model that the key may not use, or a dialect that is not there
+	maxTest         = time.Minute      // after a rest one call goes first for so long, if it does not end before
 	firstRecheck    = time.Minute
 	maxRecheck      = 6 * time.Hour
 	recheckFactor   = 4
@@ -44,7 +45,7 @@ type modelHealth struct {
 	coolUntil time.Time
 	firm      bool       // the provider named the time: not tried before it
 	why       canon.Kind // of the failure that the rest is about
-	trying    bool       // one call is testing it after a rest
+	testing   time.Time  // one call is testing it after a rest, and others wait for it until then; zero: none is
 	answered  bool       // it has answered before
 	noModel   bool       // barred because the model is not there, in whatever dialect
 	refused   map[canon.Op]*refusals
@@ -57,7 +58,7 @@ type modelHealth struct {
 type refusals struct {
 	disproved int // without an answer between them
 	until     time.Time
-	trying    bool // one call is testing it after a rest
+	testing   time.Time // as modelHealth's
 }
 
 // rests is how often the operation was sent to rest since it last answered.
@@ -167,10 +168,10 @@ func (m *modelHealth) look(op canon.Op, now time.Time) (state, time.Time) {
 			return barred, m.coolUntil
 		}
 		return resting, m.coolUntil
-	case m.trying:
+	case now.Before(m.testing):
 		return resting, m.coolUntil
 	}
-	if r := m.refused[op]; r != nil && (now.Before(r.until) || r.trying) {
+	if r := m.refused[op]; r != nil && (now.Before(r.until) || now.Before(r.testing)) {
 		return resting, r.until
 	}
 	return ready, time.Time{}
@@ -181,10 +182,10 @@ func (m *modelHealth) take(op canon.Op, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.coolUntil.IsZero() && !now.Before(m.coolUntil) {
-		m.trying = true
+		m.testing = now.Add(maxTest)
 	}
 	if r := m.refused[op]; r != nil && r.rests() > 0 && !now.Before(r.until) {
-		r.trying = true
+		r.testing = now.Add(maxTest)
 	}
 }
 
@@ -208,10 +209,10 @@ func (m *modelHealth) succeed(op canon.Op) {
 	m.failures, m.answered = 0, true
 	delete(m.refused, op)
 	m.errorRate *= 1 - errorDecay
-	if m.firm && !m.trying && (m.why == canon.KindRateLimited || m.why == canon.KindOverloaded) {
+	if m.firm && m.testing.IsZero() && (m.why == canon.KindRateLimited || m.why == canon.KindOverloaded) {
 		return // a call from before the provider named the time; its word still holds
 	}
-	m.coolUntil, m.firm, m.why, m.trying = time.Time{}, false, "", false
+	m.coolUntil, m.firm, m.why, m.testing = time.Time{}, false, "", time.Time{}
 }
 
 // rest bars the model for a time that is known: the provider named it, or it follows from the channel's limits.
@@ -247,9 +248,9 @@ func (m *modelHealth) settleTrial(op canon.Op) {
 }
 
 func (m *modelHealth) settle(op canon.Op) {
-	m.trying = false
+	m.testing = time.Time{}
 	if r := m.refused[op]; r != nil {
-		r.trying = false
+		r.testing = time.Time{}
 	}
 }
 
@@ -273,7 +274,7 @@ func (m *modelHealth) refuse(op canon.Op, e *canon.Error, now time.Time) (among 
 		r = &refusals{}
 		m.refused[op] = r
 	}
-	if r.trying { // it has not come back; should this be disproved, it rests longer
+	if !r.testing.IsZero() { // it has not come back; should this be disproved, it rests longer
 		r.until = now.Add(backoff(r.rests()))
 	}
 	m.settle(op)

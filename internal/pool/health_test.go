@@ -178,6 +178,40 @@ func TestOneCallTestsAfterARest(t *testing.T) {
 	}
 }
 
+// A test may be a stream of an hour. Others do not wait for its end: before long the next call is one, too.
+func TestLongTestsKeepNobodyAway(t *testing.T) {
+	for name, rest := range map[string]func(b *bench){
+		"failures": func(b *bench) {
+			for range failuresToCool {
+				b.next(only("a")).Failed(failure(canon.KindUpstream), b.clock)
+			}
+		},
+		"refusals": func(b *bench) {
+			for range refusalsToCool {
+				b.disproved(want, "a", "b", canon.KindDenied)
+			}
+		},
+	} {
+		b := newRefusing(t)
+		rest(b)
+		b.clock = b.clock.Add(minCool)
+		for range 3 {
+			if l := b.next(want); l.Channel.ID != "a" {
+				t.Fatalf("%s: the test went to %s", name, l.Channel.ID)
+			}
+			if l := b.next(want); l.Channel.ID != "b" {
+				t.Errorf("%s: while one call tests it, others go there too", name)
+			}
+			b.clock = b.clock.Add(maxTest)
+		}
+		l := b.next(want)
+		l.Succeeded()
+		if got := b.counts(10); l.Channel.ID != "a" || got["a"] != 10 {
+			t.Errorf("%s: %s answered, and calls go to %v", name, l.Channel.ID, got)
+		}
+	}
+}
+
 // A 404 or 403 bars a model that never answered. Of one that has, it speaks of the call: it neither
 // rests nor counts, as long as nobody else answers that call.
 func TestRefusalsOfAModel(t *testing.T) {
