@@ -75,6 +75,11 @@ type refusal struct {
 // maxModelsPerChannel bounds the models remembered of one channel.
 const maxModelsPerChannel = 2048
 
+// spoken is what experience says of a model in a dialect: each may be missing on its own.
+func (h *health) spoken(d canon.Dialect, upstream string) *modelHealth {
+	return h.model(string(d) + " " + upstream)
+}
+
 func (h *health) model(name string) *modelHealth {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -216,10 +221,10 @@ func (m *modelHealth) succeed(op canon.Op) {
 }
 
 // rest bars the model for a time that is known: the provider named it, or it follows from the channel's limits.
-func (m *modelHealth) rest(wait time.Duration, now time.Time) {
+func (m *modelHealth) rest(wait time.Duration, why canon.Kind, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.bar(min(wait, maxProviderCool), canon.KindRateLimited, now)
+	m.bar(min(wait, maxProviderCool), why, now)
 }
 
 // bar sets a time before which the model is not tried. It never shortens another one: calls that ran

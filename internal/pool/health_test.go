@@ -101,6 +101,30 @@ func TestRetryAfterBarsUntilThen(t *testing.T) {
 	}
 }
 
+// A limit is one of the key and the model: in whatever dialect it was met, it holds in all that the vendor speaks.
+func TestALimitHoldsInEveryDialect(t *testing.T) {
+	messages := want
+	messages.Dialect = canon.Anthropic
+	for what, meet := range map[string]func(*Lease, time.Time){
+		"429": func(l *Lease, now time.Time) {
+			l.Failed(&canon.Error{Kind: canon.KindRateLimited, RetryAfter: 10 * time.Second}, now)
+		},
+		"headers": func(l *Lease, now time.Time) { l.Succeeded(); l.Rest(10*time.Second, now) },
+	} {
+		b := newBench(t, nil, channel("a", of("picky")))
+		b.next(messages).Succeeded()
+		meet(b.next(want), b.clock)
+		for _, w := range []Want{want, messages} {
+			if err := b.refused(w); err.Kind != canon.KindRateLimited || err.RetryAfter != 10*time.Second {
+				t.Errorf("%s, %s: %v, again in %s", what, w.Dialect, err, err.RetryAfter)
+			}
+		}
+		b.clock = b.clock.Add(10 * time.Second)
+		b.next(messages).Succeeded()
+		b.next(want).Succeeded()
+	}
+}
+
 // A provider that is broken and says for how long is left alone as long as another channel is there.
 func TestRetryAfterOfABrokenProviderRestsIt(t *testing.T) {
 	for _, kind := range []canon.Kind{canon.KindUpstream, canon.KindTimeout} {

@@ -295,7 +295,7 @@ func (e entry) candidates(w Want) []*Candidate {
 		}
 		c := &Candidate{
 			Channel: e.channel, Provider: e.provider, Spoken: s, Op: op, Native: s.Dialect == w.Dialect && op == w.Op, Upstream: up,
-			health: e.health, model: e.health.model(string(s.Dialect) + " " + up),
+			health: e.health, model: e.health.spoken(s.Dialect, up),
 		}
 		if c.Native {
 			native = append(native, c)

@@ -230,12 +230,28 @@ func (l *Lease) Failed(e *canon.Error, now time.Time) {
 		}
 	default:
 		l.model.fail(l.Op, e, now)
+		if e.RetryAfter > 0 && (e.Kind == canon.KindRateLimited || e.Kind == canon.KindOverloaded) {
+			l.restOthers(e.RetryAfter, e.Kind, now)
+		}
+	}
+}
+
+// restOthers bars the model in the other dialects that the vendor speaks too: its limits are of the key and the
+// model, however they are called.
+func (l *Lease) restOthers(wait time.Duration, why canon.Kind, now time.Time) {
+	for _, s := range l.Provider.Speaks {
+		if s.Dialect != l.Spoken.Dialect && s.Has(l.Upstream) {
+			l.health.spoken(s.Dialect, l.Upstream).rest(wait, why, now)
+		}
 	}
 }
 
 // Rest keeps the channel from more calls for the model until wait is over: nothing is left until then, as
 // its provider said in an answer that went well, or by the channel's own limits.
-func (l *Lease) Rest(wait time.Duration, now time.Time) { l.model.rest(wait, now) }
+func (l *Lease) Rest(wait time.Duration, now time.Time) {
+	l.model.rest(wait, canon.KindRateLimited, now)
+	l.restOthers(wait, canon.KindRateLimited, now)
+}
 
 // Dropped reports that the attempt ended without a verdict on the channel.
 func (l *Lease) Dropped() { l.model.settleTrial(l.Op) }
