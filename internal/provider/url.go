@@ -140,7 +140,8 @@ func (t Target) action() string {
 }
 
 // query returns the query string with its '?'. A key in it is the client's key with us and never
-// leaves. Gemini streams are always asked for as server-sent events: the gateway frames them anew.
+// leaves, nor does what would hide an answer's usage. Gemini streams are always asked for as server-sent
+// events: the gateway frames them anew.
 func (t Target) query(d canon.Dialect) (string, error) {
 	var kept []string
 	for pair := range strings.SplitSeq(t.Query, "&") {
@@ -148,7 +149,7 @@ func (t Target) query(d canon.Dialect) (string, error) {
 		if err != nil || strings.ContainsFunc(pair, func(r rune) bool { return r <= ' ' || r == '#' || r == ';' || r == 0x7f }) {
 			return "", errors.New("query string is not properly escaped")
 		}
-		if pair == "" || name == "key" || d == canon.Gemini && name == "alt" {
+		if pair == "" || name == "key" || d == canon.Gemini && ofAnswer(name) {
 			continue
 		}
 		kept = append(kept, pair)
@@ -160,6 +161,18 @@ func (t Target) query(d canon.Dialect) (string, error) {
 		return "", nil
 	}
 	return "?" + strings.Join(kept, "&"), nil
+}
+
+// ofAnswer reports Google's parameters that change the form of an answer, leave members out of it, such as its
+// usage, or say who asks.
+// Source: https://cloud.google.com/apis/docs/system-parameters, as known on 2026-11-21.
+func ofAnswer(name string) bool {
+	switch strings.TrimPrefix(name, "$") {
+	case "alt", "fields", "callback", "key", "access_token", "oauth_token":
+		return true
+	default:
+		return false
+	}
 }
 
 // splitPath returns the segments of a path, without empty ones.

@@ -32,6 +32,8 @@ func TestURL(t *testing.T) {
 		{"another version stands in", "https://h/api/v4", chat, provider.Target{Op: canon.OpGenerate}, "https://h/api/v4/chat/completions"},
 		{"v1 typed, Gemini wants v1beta", "https://h/v1", gem, provider.Target{Op: canon.OpGenerate, Model: "m"}, "https://h/v1beta/models/m:generateContent"},
 		{"stream", "https://h", gem, provider.Target{Op: canon.OpGenerate, Model: "models/m", Stream: true, Query: "alt=json&key=k&x=1"}, "https://h/v1beta/models/m:streamGenerateContent?x=1&alt=sse"},
+		{"usage cannot be left out", "https://h", gem, provider.Target{Op: canon.OpGenerate, Model: "m", Query: "fields=candidates&%24fields=candidates&$alt=proto&$callback=f&$key=k&access_token=t&prettyPrint=false"}, "https://h/v1beta/models/m:generateContent?prettyPrint=false"},
+		{"what another vendor calls so stays", "https://h", resp, provider.Target{Op: canon.OpStoredGet, ID: "r", Query: "fields=a"}, "https://h/v1/responses/r?fields=a"},
 		{"model cannot leave its segment", "https://h", gem, provider.Target{Op: canon.OpGenerate, Model: "../../x?y#z"}, "https://h/v1beta/models/..%2F..%2Fx%3Fy%23z:generateContent"},
 		{"key in disguise", "https://h", chat, provider.Target{Op: canon.OpGenerate, Query: "k%65y=sk-1&a"}, "https://h/v1/chat/completions?a"},
 		{"id", "https://h", resp, provider.Target{Op: canon.OpStoredGet, ID: "resp_1", Query: "include=a"}, "https://h/v1/responses/resp_1?include=a"},
