@@ -138,6 +138,7 @@ func TestBuiltinByHand(t *testing.T) {
 		{"models/gemini-2.5-pro", canon.Usage{Input: 250_000, Output: 1_000, Reasoning: 1_000}, "0.655"},
 		{"gemini-2.5-flash", canon.Usage{Input: 1_000, InputAudio: 1_000, Output: 1_000}, "0.0038"},
 		{"deepseek-flash", canon.Usage{Input: 1_000_000, CacheRead: 1_000_000, Output: 1_000_000}, "1.506"},
+		{"gpt-audio-2025-08-28", canon.Usage{Input: 1_000, InputAudio: 1_000, Output: 1_000, OutputAudio: 1_000}, "0.1085"},
 		{"text-embedding-3-small", canon.Usage{Input: 10}, "0.0000002"},
 		{"omni-moderation-latest", canon.Usage{Input: 1_000}, "0"},
 		{"sim-gpt+slow=20ms", canon.Usage{Input: 1_000_000, Output: 1_000_000}, "0.5"},
