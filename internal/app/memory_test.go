@@ -111,3 +111,27 @@ func TestMemoryForAnswers(t *testing.T) {
 	close(all)
 	wg.Wait()
 }
+
+// An answer that waits for memory until its call is over is not the fault of its channel.
+func TestMemoryForAnswersIsNoChannelsFault(t *testing.T) {
+	d := dialects()[0]
+	large := func(w http.ResponseWriter, _ *http.Request, say wire) {
+		_, _ = io.WriteString(w, strings.Replace(say.plain, "{", "{"+strings.Repeat(" ", 24<<20), 1))
+	}
+	first, second := bad(t, large), bad(t, func(w http.ResponseWriter, _ *http.Request, say wire) { _, _ = io.WriteString(w, say.plain) })
+	yaml := "channels:\n" + member("first", "openai", first, upKey, "priority: 1") + member("second", "openai", second, upKey, "") + alice("10")
+	h := attackOn(t, yaml, "MAX_BODY_BYTES=1KiB", "MAX_BODIES_BYTES=1KiB", "TIMEOUT_CALL=1s", "TIMEOUT_ROUTE=1s")
+	idle := h.dial(t) // it takes the one place without memory, and does not read
+	if _, err := fmt.Fprintf(idle, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", d.path, userKey, len(d.request()), d.request()); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the answer that nobody reads", func() bool { return len(h.lines("call")) == 1 })
+	for range 5 { // more than a channel may fail
+		if a := h.post(t, d.path, strings.NewReader(d.request()), d.key(userKey)...); a.status != 504 || !strings.Contains(d.fault(t, a), "memory") {
+			t.Errorf("%d %.300s", a.status, a.body) // 200: it rests, the second one has answered
+		}
+	}
+	if err := idle.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -3,7 +3,7 @@ package relay
 import (
 	"errors"
 	"io"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"tollgate/internal/canon"
@@ -14,14 +14,23 @@ import (
 // refused, before it has cost anything. An answer has been paid for, so it waits; one at a time may go on without, or
 // answers that are half read would wait for each other.
 type memory struct {
-	left atomic.Int64
 	last chan struct{} // holds the answer that goes on though nothing is left
+
+	mu    sync.Mutex
+	left  int64
+	freed chan struct{} // closed when there is more of it; nil: nobody waits
 }
 
-func newMemory(size int64) *memory {
-	m := &memory{last: make(chan struct{}, 1)}
-	m.left.Store(size)
-	return m
+func newMemory(size int64) *memory { return &memory{left: size, last: make(chan struct{}, 1)} }
+
+// more returns a channel that is closed when something is given back.
+func (m *memory) more() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.freed == nil {
+		m.freed = make(chan struct{})
+	}
+	return m.freed
 }
 
 const (
@@ -48,15 +57,32 @@ func (s *share) grow(size int64) bool {
 	if size < minCounted || size <= s.held || s.last {
 		return true
 	}
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
 	n := size - s.held
+	if s.of.left < n {
+		return false
+	}
+	s.of.left -= n
+	s.held = size
+	return true
+}
+
+// wait is grow for an answer: it waits until there is memory, or until no other goes on without. It reports
+// false if it has ended before.
+func (s *share) wait(size int64, ended <-chan struct{}) bool {
 	for {
-		left := s.of.left.Load()
-		if left < n {
-			return false
-		}
-		if s.of.left.CompareAndSwap(left, left-n) {
-			s.held = size
+		more := s.of.more() // before it looks, or it might miss what is given back now
+		if s.grow(size) {
 			return true
+		}
+		select {
+		case s.of.last <- struct{}{}:
+			s.last = true
+			return true
+		case <-more:
+		case <-ended:
+			return false
 		}
 	}
 }
@@ -72,12 +98,22 @@ func (s *share) take(size int64) error {
 // free gives back what the body took; it is gone.
 func (s *share) free() {
 	if s.held > 0 {
-		s.of.left.Add(s.held)
+		s.of.give(s.held)
 		s.held = 0
 	}
 	if s.last {
 		s.last = false
 		<-s.of.last
+	}
+}
+
+func (m *memory) give(n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.left += n
+	if m.freed != nil {
+		close(m.freed)
+		m.freed = nil
 	}
 }
 
@@ -122,11 +158,11 @@ func (r *lively) take(size int64) error {
 		return nil
 	}
 	r.a.idle(time.Until(r.a.end)) // it is not the upstream that makes us wait
-	select {
-	case r.share.of.last <- struct{}{}:
-		r.share.last = true
-	case <-r.a.Done():
-		return r.a.Cause()
+	if !r.share.wait(size, r.a.Done()) {
+		if cause := r.a.Cause(); !errors.Is(cause, errCallTime) {
+			return cause
+		}
+		return errNoMemory
 	}
 	r.a.idle(r.idle)
 	return nil

@@ -47,9 +47,9 @@ func (c *call) report(l *pool.Lease, err *canon.Error) (again bool) {
 		if c.spent > 0 {
 			l.Rest(c.spent, time.Now())
 		}
-	case c.unrecorded, c.unfit, c.ofObject(err):
+	case c.unrecorded, c.unfit, errors.Is(err.Cause, errNoMemory), c.ofObject(err):
 		c.trying.Kind = err.Kind
-		l.Dropped() // our own journal failed, or the object is gone; not the channel
+		l.Dropped() // our own journal failed, or our memory is used up, or the object is gone; not the channel
 	default:
 		c.trying.Kind = err.Kind
 		l.Failed(err, time.Now())

@@ -221,6 +221,8 @@ var (
 // transportError says what a failed round trip or read means. cause is why it was cancelled, nil if it was not.
 func transportError(cause, err error) *canon.Error {
 	switch {
+	case errors.Is(err, errNoMemory):
+		return &canon.Error{Kind: canon.KindTimeout, Message: "the gateway had no memory for the answer until the call's time was over", Cause: err}
 	case errors.Is(cause, errClientGone):
 		return &canon.Error{Kind: canon.KindCanceled, Message: "the client closed the request", Cause: cause}
 	case errors.Is(cause, ErrShutdown):
