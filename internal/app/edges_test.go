@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -183,5 +184,44 @@ func TestBlanksBeforeAWholeAnswer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// slowly is a request that takes d to come.
+func slowly(request string, d time.Duration) io.Reader {
+	body, pipe := io.Pipe()
+	go func() {
+		_, err := io.WriteString(pipe, request[:20])
+		if err == nil {
+			time.Sleep(d)
+			_, err = io.WriteString(pipe, request[20:])
+		}
+		_ = pipe.CloseWithError(err)
+	}()
+	return body
+}
+
+// A client that takes its time to send its request takes none from those who answer it.
+func TestSlowRequestLeavesTimeToAnswer(t *testing.T) {
+	h := attack(t, bad(t, func(w http.ResponseWriter, _ *http.Request, say wire) { _, _ = io.WriteString(w, say.plain) }), "TIMEOUT_ROUTE=2s")
+	var wg sync.WaitGroup
+	for _, d := range dialects() {
+		wg.Go(func() {
+			if a := h.post(t, d.path, slowly(d.request(), 2200*time.Millisecond), d.key(userKey)...); a.status != 200 {
+				t.Errorf("%s: %d %.300s", d.name, a.status, a.body)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A call whose time is over before anybody was asked says so, and no channel is held to blame.
+func TestSlowRequestTakesTheWholeCall(t *testing.T) {
+	h := attack(t, bad(t, func(http.ResponseWriter, *http.Request, wire) { t.Error("it is asked") }), "TIMEOUT_ROUTE=300ms", "TIMEOUT_CALL=300ms")
+	for _, d := range dialects() {
+		refused(t, d, h.post(t, d.path, slowly(d.request(), 400*time.Millisecond), d.key(userKey)...), 504, "before any upstream")
+	}
+	if tried := h.lines("call"); len(tried) != 0 {
+		t.Error(tried)
 	}
 }

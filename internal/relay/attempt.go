@@ -37,11 +37,11 @@ type attempt struct {
 var _ context.Context = (*attempt)(nil)
 
 // begin starts an attempt that must show a first byte within wait from now.
-func (c *call) begin(l *pool.Lease, now time.Time, wait time.Duration) *attempt {
+func (c *call) begin(l *pool.Lease, wait time.Duration) *attempt {
 	client := c.r.Context()
 	a := &attempt{values: context.WithoutCancel(client), end: c.began.Add(c.h.Settings.Call)}
 	a.expire.Store(&errFirstByte)
-	a.timer = time.AfterFunc(min(wait, a.end.Sub(now)), a.ring)
+	a.timer = time.AfterFunc(wait, a.ring)
 	drain := c.drains(l)
 	a.unhook = context.AfterFunc(client, func() {
 		if errors.Is(context.Cause(client), ErrShutdown) {
@@ -160,12 +160,8 @@ func (a *attempt) idle(d time.Duration) { a.timer.Reset(a.patience(d)) }
 
 // await gives an upstream whose answer has yet to begin d from now, or until begin.
 func (a *attempt) await(d time.Duration, begin time.Time) {
-	d = a.patience(d)
-	if left := time.Until(begin); left < d {
-		d = left
-		a.expire.Store(&errFirstByte)
-	}
-	a.timer.Reset(d)
+	a.expire.Store(&errFirstByte)
+	a.timer.Reset(min(d, time.Until(begin)))
 }
 
 // patience returns the smaller of d and what is left of the call, which the attempt ends after.

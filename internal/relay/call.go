@@ -69,6 +69,7 @@ type call struct {
 	lost     []canon.Loss // of the attempt's request, as written for its channel
 	unread   []canon.Loss // of documents that the gateway has turned into text
 
+	answerBy time.Time   // by when an answer must have begun; not after the end of the call
 	lease    *pool.Lease // the attempt that answers, or the last one
 	attempts []ledger.Attempt
 	trying   *ledger.Attempt // the attempt under way
@@ -173,12 +174,18 @@ func wantsStrict(h http.Header) bool {
 
 // walk tries one channel after the other until one answers, the pool is exhausted, or time is up.
 func (c *call) walk(walk *pool.Walk) *canon.Error {
-	deadline := c.began.Add(c.h.Settings.Route)
 	var last *canon.Error
 	unfit := false // last is
-	for {
-		now := time.Now()
-		if last != nil && !now.Before(deadline) {
+	now := time.Now()
+	c.answerBy = c.began.Add(c.h.Settings.Call)
+	if by := now.Add(c.h.Settings.Route); by.Before(c.answerBy) { // from now on: the client's time is not the upstreams'
+		c.answerBy = by
+	}
+	for ; ; now = time.Now() {
+		if !now.Before(c.answerBy) {
+			if last == nil {
+				return &canon.Error{Kind: canon.KindTimeout, Message: "the time of the call was over before any upstream could be asked", Cause: errCallTime}
+			}
 			c.unfit = unfit
 			return c.foreign(public(last))
 		}
@@ -197,7 +204,7 @@ func (c *call) walk(walk *pool.Walk) *canon.Error {
 			continue
 		}
 		c.lease = lease
-		again, err := c.try(lease, now, deadline)
+		again, err := c.try(lease, now)
 		if err == nil {
 			return nil
 		}

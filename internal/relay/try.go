@@ -19,10 +19,10 @@ const maxErrorBody = 64 << 10
 
 // try makes one attempt, now. Without an error the client has been answered; again says whether another
 // channel may be tried after the error.
-func (c *call) try(l *pool.Lease, now, deadline time.Time) (again bool, err *canon.Error) {
+func (c *call) try(l *pool.Lease, now time.Time) (again bool, err *canon.Error) {
 	c.tryBegan = now
 	c.meter.reset()
-	a := c.begin(l, now, min(c.h.Settings.FirstByte, deadline.Sub(now)))
+	a := c.begin(l, min(c.h.Settings.FirstByte, c.answerBy.Sub(now)))
 	defer a.close()
 
 	c.trying, c.accepted, c.unfit = &ledger.Attempt{ChannelID: l.Channel.ID}, false, false
@@ -202,9 +202,8 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 		return c.answerTooLarge()
 	}
 	s := &c.h.Settings
-	begin := c.began.Add(s.Route)
-	a.await(s.FirstByte, begin)
-	in := &lively{share: share{of: c.h.memory}, body: body, a: a, idle: s.Idle, begin: begin}
+	a.await(s.FirstByte, c.answerBy)
+	in := &lively{share: share{of: c.h.memory}, body: body, a: a, idle: s.Idle, begin: c.answerBy}
 	defer in.share.free()
 	whole, err := readAll(buf.AvailableBuffer(), in, resp.ContentLength, s.MaxAnswer, in)
 	if err != nil {
