@@ -135,3 +135,36 @@ func TestMemoryForAnswersIsNoChannelsFault(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// What the gateway reads itself, to count tokens for a client whose channel can't, takes memory as a translated request
+// does, and is refused before it does.
+func TestMemoryForEstimates(t *testing.T) {
+	d := dialects()[0]
+	hold, asked := make(chan struct{}), make(chan struct{}, 1)
+	url := bad(t, func(w http.ResponseWriter, r *http.Request, say wire) {
+		asked <- struct{}{}
+		select {
+		case <-hold:
+		case <-r.Context().Done():
+		}
+		_, _ = io.WriteString(w, say.plain)
+	})
+	h := attackOn(t, "channels:\n"+member("first", "groq", url, upKey, "")+alice("10"), "MAX_BODY_BYTES=1MiB", "MAX_BODIES_BYTES=1KiB")
+	count := func() answer {
+		return h.post(t, "/v1/messages/count_tokens", strings.NewReader(`{`+strings.Repeat(" ", 1000<<10)+`"model":"sim-gpt","messages":[{"role":"user","content":"hi"}]}`), d.key(userKey)...)
+	}
+	done := make(chan answer, 1)
+	go func() { done <- h.post(t, d.path, strings.NewReader(padded(d, 1000<<10)), d.key(userKey)...) }()
+	<-asked
+	if a := count(); a.status != 529 || a.header.Get("Retry-After") == "" {
+		t.Errorf("while a request is held: %d %s", a.status, a.body)
+	}
+	close(hold)
+	if a := <-done; a.status != 200 {
+		t.Errorf("the request: %d %s", a.status, a.body)
+	}
+	h.idle(t)
+	if a := count(); a.status != 200 || a.header.Get("X-Tollgate-Estimate") == "" {
+		t.Errorf("after it: %d %s", a.status, a.body)
+	}
+}

@@ -14,6 +14,7 @@ import (
 // refused, before it has cost anything. An answer has been paid for, so it waits; one at a time may go on without, or
 // answers that are half read would wait for each other.
 type memory struct {
+	size int64
 	last chan struct{} // holds the answer that goes on though nothing is left
 
 	mu    sync.Mutex
@@ -21,7 +22,9 @@ type memory struct {
 	freed chan struct{} // closed when there is more of it; nil: nobody waits
 }
 
-func newMemory(size int64) *memory { return &memory{left: size, last: make(chan struct{}, 1)} }
+func newMemory(size int64) *memory {
+	return &memory{size: size, left: size, last: make(chan struct{}, 1)}
+}
 
 // more returns a channel that is closed when something is given back.
 func (m *memory) more() <-chan struct{} {
@@ -118,6 +121,14 @@ func (m *memory) give(n int64) {
 }
 
 var errNoMemory = errors.New("no memory left")
+
+// takes notes that the request is there so many times, with what was fetched for it.
+func (c *call) takes(copies int64) *canon.Error {
+	if !c.share.grow(copies * (int64(len(c.body)) + c.fetched)) {
+		return noMemory()
+	}
+	return nil
+}
 
 // noMemory refuses a request.
 func noMemory() *canon.Error {

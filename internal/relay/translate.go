@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -80,6 +81,9 @@ type upstreamModel struct {
 
 // ask reads the client's request whole.
 func (c *call) ask() (*canon.Request, *canon.Error) {
+	if err := c.takes(translated); err != nil {
+		return nil, err
+	}
 	asked, err := c.proto.ReadRequest(c.head.Op, c.body)
 	if err != nil {
 		if e, ok := err.(*canon.Error); ok { //nolint:errorlint // what wraps it would be a mistake of the dialect
@@ -265,7 +269,11 @@ func (c *call) unmixed(l *pool.Lease) ([]byte, *canon.Error) {
 	}
 	return c.once(l, func() ([]byte, []canon.Loss, *canon.Error) {
 		asked, err := c.ask()
-		if err != nil {
+		switch {
+		case err == nil:
+		case errors.Is(err.Cause, errNoMemory):
+			return nil, nil, err
+		default:
 			return nil, nil, nil //nolint:nilerr // it passes as it is: the upstream may say what is wrong
 		}
 		out, lost, err := m.WriteRequest(asked, c.wanted(l))

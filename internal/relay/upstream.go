@@ -109,13 +109,9 @@ func (c *call) upstreamBody(ctx context.Context, l *pool.Lease) ([]byte, *canon.
 	if c.body == nil {
 		return nil, nil
 	}
-	copies := int64(rewritten)
-	if !l.Native {
-		copies = translated
-	}
-	if !c.share.grow(copies * (int64(len(c.body)) + c.fetched)) {
+	if err := c.takes(rewritten); err != nil {
 		c.unfit = true
-		return nil, noMemory()
+		return nil, err
 	}
 	if !l.Native {
 		out, err := c.translatedBody(ctx, l)
