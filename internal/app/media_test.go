@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"tollgate/internal/canon"
 )
@@ -291,5 +292,41 @@ func TestMediaTogetherAreBounded(t *testing.T) {
 	}
 	if n := len(counted(t, sim)); n > 2 { // one more for Google's own gateway for chats
 		t.Errorf("%d upstream calls", n)
+	}
+}
+
+// A request that never fits into memory with its files is too large for the gateway, which is no reason to come again.
+func TestMediaThatNeverFit(t *testing.T) {
+	port, _ := listening(t, "127.0.0.1:0", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("\x89PNG\r\n\x1a\n" + strings.Repeat("x", 40<<10)))
+	})
+	_, url := simulate(t)
+	g := startGateway(t, translated(url, ""), "FETCH_ALLOW=127.0.0.1/32", "MAX_BODY_BYTES=100KiB", "MAX_BODIES_BYTES=1KiB")
+	for pad, status := range map[int]int{10 << 10: http.StatusOK, 60 << 10: http.StatusRequestEntityTooLarge} {
+		a := g.send("POST", "/v1/chat/completions", `{`+strings.Repeat(" ", pad)+`"model":"gemini-model","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://127.0.0.1:`+port+`/a.png"}}]}]}`)
+		if a.status != status && (status == http.StatusOK || a.status != http.StatusBadRequest) || status != http.StatusOK && !strings.Contains(a.body, "together") {
+			t.Errorf("%d bytes: %d %s", pad, a.status, a.body)
+		}
+	}
+}
+
+// The time that fetching a file takes is not the upstream's.
+func TestSlowMediaLeaveTimeToAnswer(t *testing.T) {
+	t.Parallel()
+	const each = 2 * time.Second
+	port, _ := listening(t, "127.0.0.1:0", func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(each)
+		_, _ = w.Write([]byte("\x89PNG\r\n\x1a\n" + strings.Repeat("x", 100)))
+	})
+	sim, _ := simulate(t)
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(each)
+		sim.Handler().ServeHTTP(w, r)
+	}))
+	t.Cleanup(slow.Close)
+	g := startGateway(t, translated(slow.URL, ""), "FETCH_ALLOW=127.0.0.1/32", "TIMEOUT_FIRST_BYTE=3s")
+	a := g.send("POST", "/v1/chat/completions", `{"model":"gemini-model","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://127.0.0.1:`+port+`/a.png"}}]}]}`)
+	if a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 }

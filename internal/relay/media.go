@@ -8,13 +8,14 @@ import (
 )
 
 // maxFetches bounds the files that one request can have the gateway fetch. Together they may be as large as the
-// largest request.
+// largest request, and with it what there is memory for.
 const maxFetches = 20
 
 // media readies what the request names by URL for the far side: it fetches what that can take only as bytes, and
 // checks whose the rest is.
 func (c *call) media(ctx context.Context, far dialect.Translator) *canon.Error {
-	m := mediaWalk{c: c, ctx: ctx, far: far, files: maxFetches, room: c.h.Settings.MaxBody}
+	most := min(c.h.Settings.MaxBody, c.h.memory.size/translated-int64(len(c.body)))
+	m := mediaWalk{c: c, ctx: ctx, far: far, files: maxFetches, most: most, room: most - c.fetched}
 	for i := range c.tr.asked.Turns {
 		t := &c.tr.asked.Turns[i]
 		if err := m.visit(t.Blocks, t.Path); err != nil {
@@ -30,7 +31,8 @@ type mediaWalk struct {
 	ctx   context.Context
 	far   dialect.Translator
 	files int   // that may still be fetched
-	room  int64 // bytes that these may have
+	most  int64 // bytes that the files of the request may have together
+	room  int64 // what is left of them
 }
 
 func (m *mediaWalk) visit(blocks []canon.Block, path func(int) string) *canon.Error {
@@ -83,14 +85,16 @@ func (m *mediaWalk) fetch(b canon.Media, path string) (canon.Media, *canon.Error
 	}
 	got, err := m.c.h.Fetch(m.ctx, b)
 	if err == nil {
-		m.c.fetched += int64(len(got.Data))
-		if !m.c.share.grow(translated * (int64(len(m.c.body)) + m.c.fetched)) {
-			return b, noMemory()
-		}
-		if m.room -= int64(len(got.Data)); m.room >= 0 {
+		n := int64(len(got.Data))
+		if m.room -= n; m.room >= 0 {
+			m.c.fetched += n
+			if err := m.c.takes(translated); err != nil {
+				m.c.fetched -= n
+				return b, err
+			}
 			return got, nil
 		}
-		err = canon.Errorf(canon.KindTooLarge, "the files that the request names by their URL are together larger than the limit of %d bytes for a request", m.c.h.Settings.MaxBody)
+		err = canon.Errorf(canon.KindTooLarge, "the files that the request names by their URL are together larger than the limit of %d bytes for them", m.most)
 	}
 	e := *err
 	e.Param = path

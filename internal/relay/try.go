@@ -71,9 +71,13 @@ func (c *call) send(a *attempt, l *pool.Lease) *canon.Error {
 		c.unfit = true
 		return err
 	}
+	fetched := c.fetched
 	req, err := c.request(a, l)
 	if err != nil {
 		return err
+	}
+	if c.fetched > fetched { // the time that took is not the upstream's
+		a.await(c.h.Settings.FirstByte, c.answerBy)
 	}
 	resp, rerr := c.h.transport.RoundTrip(req)
 	if rerr != nil {
