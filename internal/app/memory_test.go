@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -166,5 +167,80 @@ func TestMemoryForEstimates(t *testing.T) {
 	h.idle(t)
 	if a := count(); a.status != 200 || a.header.Get("X-Tollgate-Estimate") == "" {
 		t.Errorf("after it: %d %s", a.status, a.body)
+	}
+}
+
+// However calls end, what they took of memory comes back: the largest request that is translated needs all there is.
+func TestMemoryComesBack(t *testing.T) {
+	var calls atomic.Int64
+	url := bad(t, func(w http.ResponseWriter, r *http.Request, say wire) {
+		large := strings.Replace(say.plain, "{", "{"+strings.Repeat(" ", 900<<10), 1)
+		switch calls.Add(1) % 9 {
+		case 0:
+			_, _ = io.WriteString(w, large)
+		case 1:
+			send(w, large[:500<<10])
+			panic(http.ErrAbortHandler)
+		case 2:
+			w.Header().Set("Content-Length", fmt.Sprint(len(large)))
+			send(w, large[:500<<10])
+			panic(http.ErrAbortHandler)
+		case 3:
+			_, _ = io.WriteString(w, large+strings.Repeat(" ", 2<<20)) // too large
+		case 4:
+			http.Error(w, "broken", http.StatusBadGateway)
+		case 5:
+			send(w, large[:300<<10])
+			select { // longer than the clients that leave
+			case <-r.Context().Done():
+			case <-time.After(300 * time.Millisecond):
+			}
+			_, _ = io.WriteString(w, large[300<<10:])
+		case 6:
+			_, _ = io.WriteString(w, strings.Repeat("x", 900<<10)) // no answer
+		case 7:
+			send(w, large[:300<<10])
+			<-r.Context().Done() // until it is idle for too long
+		default:
+			panic(http.ErrAbortHandler)
+		}
+	})
+	h := attackOn(t, vendors(url), "MAX_BODY_BYTES=1MiB", "MAX_ANSWER_BYTES=2MiB", "MAX_BODIES_BYTES=1KiB", "TIMEOUT_IDLE=500ms", "TIMEOUT_FIRST_BYTE=5s", "TIMEOUT_ROUTE=5s", "TIMEOUT_CALL=5s")
+	models := []string{"sim-gpt", "sim-claude", "sim-gemini"}
+	for round := range 9 {
+		var wg sync.WaitGroup
+		for i := range 12 {
+			d, model := dialects()[i%len(dialects())], models[(i+round)%len(models)]
+			wg.Go(func() {
+				path, body := strings.ReplaceAll(d.path, d.model, model), strings.ReplaceAll(padded(d, i*80<<10), d.model, model)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if i%4 == 3 {
+					time.AfterFunc(time.Duration(20*(round+1))*time.Millisecond, cancel)
+				}
+				req, err := http.NewRequestWithContext(ctx, "POST", h.base+path, io.MultiReader(strings.NewReader(body)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				req.Header.Set("Content-Type", "application/json")
+				for k := d.key(userKey); len(k) > 1; k = k[2:] {
+					req.Header.Set(k[0], k[1])
+				}
+				if resp, err := h.client.Do(req); err == nil {
+					_, _ = io.Copy(io.Discard, resp.Body)
+					_ = resp.Body.Close()
+				}
+			})
+		}
+		wg.Wait()
+	}
+	h.idle(t)
+	d := dialects()[0]
+	for calls.Load()%9 != 8 { // the next one is answered
+		calls.Add(1)
+	}
+	if a := h.post(t, d.path, strings.NewReader(strings.ReplaceAll(padded(d, 1023<<10), d.model, "sim-claude")), d.key(userKey)...); a.status != 200 {
+		t.Errorf("%d %.300s", a.status, a.body)
 	}
 }
