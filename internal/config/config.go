@@ -51,7 +51,7 @@ type Config struct {
 	MaxBodyBytes   int64 `env:"MAX_BODY_BYTES" default:"64MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest request body; a larger one is refused with 413."`
 	MaxAnswerBytes int64 `env:"MAX_ANSWER_BYTES" default:"128MiB" is:"size" min:"1KiB" max:"4GiB" doc:"Largest answer of a provider that is not streamed."`
 	MaxEventBytes  int64 `env:"MAX_EVENT_BYTES" default:"16MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest single event of a streamed answer."`
-	MaxBodiesBytes int64 `env:"MAX_BODIES_BYTES" default:"0" is:"size" max:"1024GiB" doc:"Bodies of 64 KiB and more, of requests and of answers that are not streamed, that are held at once; beyond it a request is refused with 503 and an answer waits for others to end. One of MAX_BODY_BYTES always fits. 0: a quarter of GOMEMLIMIT, which is four fifths of the container's or machine's memory unless it is set."`
+	MaxBodiesBytes int64 `env:"MAX_BODIES_BYTES" default:"0" is:"size" max:"1024GiB" doc:"Bodies of requests and of answers that are not streamed, held at once, that take 64 KiB and more with their copies; beyond it a request is refused with 503 and an answer waits for others to end. One of MAX_BODY_BYTES always fits. 0: a quarter of GOMEMLIMIT, which is four fifths of the container's or machine's memory unless it is set."`
 	DefaultOutput  int64 `env:"DEFAULT_OUTPUT_TOKENS" default:"4096" min:"1" max:"10000000" doc:"Output tokens that are reserved, in money and of token limits, for a call whose client names no maximum; of a smaller limit all that it has."`
 
 	SharingAlert int `env:"IP_GROUPS_THRESHOLD" min:"0" max:"10000" doc:"Accounts that call from one address within an hour before the operator is told; 0: never. Loopback and TRUSTED_PROXIES are not watched."`
@@ -76,7 +76,7 @@ type Config struct {
 	TimeoutFirstByte   time.Duration `env:"TIMEOUT_FIRST_BYTE" default:"5m" min:"10ms" max:"24h" doc:"From the request sent to the first byte of the answer."`
 	TimeoutIdle        time.Duration `env:"TIMEOUT_IDLE" default:"2m" min:"10ms" max:"24h" doc:"Between two reads of an answer."`
 	PingAfter          time.Duration `env:"PING_AFTER" default:"15s" min:"0s" max:"1h" doc:"Of silence of a model that streams, after which the client gets a sign of life, and again and again: the ping event of Claude's API, a comment for clients of OpenAI's; Gemini's, whose SDKs take both for an error, get none. What an answer begins with is held back no longer than this, and no other channel is tried once it has left. 0s: no signs."`
-	TimeoutRoute       time.Duration `env:"TIMEOUT_ROUTE" default:"10m" min:"10ms" max:"24h" doc:"To find a channel that starts to answer, over all attempts of a call."`
+	TimeoutRoute       time.Duration `env:"TIMEOUT_ROUTE" default:"10m" min:"10ms" max:"24h" doc:"To find a channel that starts to answer, over all attempts of a call, once its request is there."`
 	TimeoutCall        time.Duration `env:"TIMEOUT_CALL" default:"1h" min:"10ms" max:"24h" doc:"For a whole call."`
 	TimeoutClientRead  time.Duration `env:"TIMEOUT_CLIENT_READ" default:"30s" min:"10ms" max:"1h" doc:"For a client to send the header of a request, and again for its body, which has a second more for each 4 KiB of it that came."`
 	TimeoutClientWrite time.Duration `env:"TIMEOUT_CLIENT_WRITE" default:"1m" min:"10ms" max:"1h" doc:"For a client to take what was written to it; one that stops reading is dropped."`

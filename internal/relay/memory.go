@@ -37,7 +37,7 @@ func (m *memory) more() <-chan struct{} {
 }
 
 const (
-	minCounted = 64 << 10 // from what size a body counts, in bytes
+	minCounted = 64 << 10 // from how much a body counts, in bytes, with its copies
 
 	// How often a body is there at one time, by measurement.
 	rewritten  = 2 // as it came, and as it is sent

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -39,6 +40,26 @@ func TestShare(t *testing.T) {
 	b.free()
 	if left := m.free(); left != 1<<20 || len(m.last) != 0 {
 		t.Errorf("%d are left, %d hold the last place", left, len(m.last))
+	}
+}
+
+// A call that breaks while it ends, too, gives back what it took: there is no other time for it.
+func TestBrokenEndGivesMemoryBack(t *testing.T) {
+	m := newMemory(1 << 20)
+	c := &call{h: &Handler{}, r: (&http.Request{}).WithContext(t.Context()), share: share{of: m}}
+	if !c.share.grow(1 << 20) {
+		t.Fatal("no memory")
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("a handler of nothing ends a call")
+			}
+		}()
+		c.finish()
+	}()
+	if left := m.free(); left != 1<<20 {
+		t.Errorf("%d are left", left)
 	}
 }
 

@@ -199,6 +199,7 @@ func (c *call) tokenPercent() int64 {
 
 // finish ends the call: what was not settled yet is, and what was refused at the door gets its line.
 func (c *call) finish() {
+	defer c.share.free()
 	if !c.settled {
 		// Only a handler that was torn down gets here: the answer was not completed.
 		if c.err == nil {
@@ -213,7 +214,6 @@ func (c *call) finish() {
 		c.grant.Release()
 	}
 	c.leave(0) // nothing, if it was settled
-	c.share.free()
 	for _, b := range [...]*buffer{c.lent, c.sentFrom} {
 		if b != nil {
 			b.release()
