@@ -77,22 +77,21 @@ func New(o Options) *Server {
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
 // Serve answers on ln until ctx is done; then it is not ready any more, serves on for the delay of the
-// options, takes no new connections, and lets running calls finish for the time that the options allow. It
-// returns nil after an orderly shutdown.
+// options, takes no new connections, and lets running calls finish for the time that the options allow. Where ln
+// breaks before, calls may finish, too. It returns nil after an orderly shutdown.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.http.Serve(&listener{Listener: ln}) }()
+	var ended error // what ended the listener
 	select {
-	case err := <-stopped:
-		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+	case ended = <-stopped:
 	case <-ctx.Done():
 	}
 	s.closing.Store(true)
-	if s.opts.Delay > 0 {
+	if s.opts.Delay > 0 && ended == nil {
 		s.opts.Log.LogAttrs(ctx, slog.LevelInfo, "shutting down: not ready any more, calls are still taken", slog.String("for", s.opts.Delay.String()))
 		select {
-		case err := <-stopped:
-			return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+		case ended = <-stopped:
 		case <-s.after(s.opts.Delay):
 		}
 	}
@@ -111,8 +110,11 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			s.await(closeTime)
 		}
 	}
-	if e := <-stopped; !errors.Is(e, http.ErrServerClosed) {
-		err = errors.Join(err, e)
+	if ended == nil {
+		ended = <-stopped
+	}
+	if !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(fmt.Errorf("serve %s: %w", ln.Addr(), ended), err)
 	}
 	return err
 }

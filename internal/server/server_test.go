@@ -423,6 +423,53 @@ func TestShutdownDelayEndsWithTheListener(t *testing.T) {
 	}
 }
 
+// Calls end in order also where the listener breaks, before or within the delay: what they settle in is closed next.
+func TestBrokenListenerLetsCallsFinish(t *testing.T) {
+	for _, stops := range []bool{false, true} {
+		o := options()
+		o.Delay = time.Hour
+		began, release := make(chan struct{}), make(chan struct{})
+		o.Routes = map[string]http.Handler{"GET /slow": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			close(began)
+			<-release
+			_, _ = io.WriteString(w, "whole")
+		})}
+		r, asked, _ := delayed(t, o)
+		answered := make(chan string, 1)
+		slow := r.request(t, "GET", "/slow", nil)
+		go func() {
+			_, body, _, err := r.do(slow)
+			if err != nil {
+				body = err.Error()
+			}
+			answered <- body
+		}()
+		<-began
+		if stops {
+			r.stop()
+			<-asked
+		}
+		if err := r.ln.Close(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-r.result:
+			t.Errorf("stops %v: it ended while a call ran: %v", stops, err)
+			close(release)
+			<-answered
+			continue
+		case <-time.After(50 * time.Millisecond): // if it has not seen it yet, the test proves less
+		}
+		close(release)
+		if got := <-answered; got != "whole" {
+			t.Error(got)
+		}
+		if err := <-r.result; !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	}
+}
+
 func TestShutdownCutsWhatIsTooSlow(t *testing.T) {
 	o := options()
 	var said strings.Builder
