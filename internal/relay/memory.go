@@ -18,7 +18,7 @@ type memory struct {
 	last chan struct{} // holds the answer that goes on though nothing is left
 
 	mu    sync.Mutex
-	left  int64
+	left  int64         // below 0: what the last one has beyond all there is; others wait until that is paid back
 	freed chan struct{} // closed when there is more of it; nil: nobody waits
 }
 
@@ -57,13 +57,13 @@ type share struct {
 
 // grow notes that the body takes size bytes now and reports whether there is memory for them.
 func (s *share) grow(size int64) bool {
-	if size < minCounted || size <= s.held || s.last {
+	if size < minCounted || size <= s.held {
 		return true
 	}
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
 	n := size - s.held
-	if s.of.left < n {
+	if s.of.left < n && !s.last {
 		return false
 	}
 	s.of.left -= n
@@ -82,7 +82,7 @@ func (s *share) wait(size int64, ended <-chan struct{}) bool {
 		select {
 		case s.of.last <- struct{}{}:
 			s.last = true
-			return true
+			return s.grow(size)
 		case <-more:
 		case <-ended:
 			return false

@@ -32,7 +32,7 @@ func TestShare(t *testing.T) {
 	}
 	m.last <- struct{}{}
 	b.last = true
-	if !b.grow(1<<30) || b.held != 424<<10 {
+	if !b.grow(1<<30) || b.held != 1<<30 || m.free() >= 0 {
 		t.Errorf("the last one held %d", b.held)
 	}
 	a.free()
