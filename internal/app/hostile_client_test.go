@@ -79,6 +79,23 @@ func TestHostileUploads(t *testing.T) {
 				_ = conn.Close()
 				dripping.Wait()
 			})
+			t.Run(d.name+" much, then nothing", func(t *testing.T) { // what came fast buys no long silence
+				t.Parallel()
+				conn := h.dial(t)
+				if _, err := io.WriteString(conn, head(d, d.path, userKey)+"Content-Length: 60000000\r\n\r\n{"); err != nil {
+					t.Fatal(err)
+				}
+				piece := strings.Repeat(" ", 256<<10)
+				for range 8 {
+					if _, err := io.WriteString(conn, piece); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+				if got := h.answers(t, conn); len(got) != 1 || got[0].status != 408 {
+					t.Errorf("answers: %.500v", got)
+				}
+			})
 			t.Run(d.name+" slow but steady", func(t *testing.T) {
 				t.Parallel()
 				body, w := io.Pipe()
@@ -201,6 +218,49 @@ func TestHostileReaders(t *testing.T) {
 			}
 			waitFor(t, "the end of the upstream's answer", func() bool { return running.Load() == 0 })
 		})
+	}
+}
+
+// A client that reads slowly and steadily gets all of a large answer, however long that takes.
+func TestSlowReadersGetAllOfALargeAnswer(t *testing.T) {
+	const size = 30 << 20
+	url := bad(t, func(w http.ResponseWriter, _ *http.Request, say wire) {
+		_, _ = io.WriteString(w, strings.Replace(say.plain, "ok", strings.Repeat("a", size), 1)) // a gateway that hangs up is seen below
+	})
+	h := attackOn(t, vendors(url), "TIMEOUT_CLIENT_WRITE=1s")
+	d := dialects()[0]
+	conn := h.dial(t)
+	if err := conn.SetReadBuffer(256 << 10); err != nil {
+		t.Fatal(err)
+	}
+	k := d.key(userKey)
+	if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: g\r\nConnection: close\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s", d.path, k[0], k[1], len(d.request()), d.request()); err != nil {
+		t.Fatal(err)
+	}
+	var got int64
+	for {
+		n, err := io.CopyN(io.Discard, conn, 256<<10)
+		if got += n; err != nil {
+			break
+		}
+		time.Sleep(40 * time.Millisecond)
+	}
+	if got < size {
+		t.Errorf("got %d bytes of %d", got, size)
+	}
+}
+
+// A query string that can't be passed on is its writer's fault, not the operator's.
+func TestHostileQueries(t *testing.T) {
+	_, url := simulate(t)
+	h := attackOn(t, vendors(url))
+	for _, d := range dialects() {
+		for _, query := range []string{"%zz=1", "a=1;b=2"} {
+			a := h.post(t, d.path+"?"+query, strings.NewReader(d.request()), d.key(userKey)...)
+			if said := d.fault(t, a); a.status != 400 || !strings.Contains(said, "query") {
+				t.Errorf("%s ?%s: %d %s", d.name, query, a.status, said)
+			}
+		}
 	}
 }
 

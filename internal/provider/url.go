@@ -53,6 +53,9 @@ func (p Provider) URL(base string, s Spoken, t Target) (string, error) {
 	return u.Scheme + "://" + u.Host + "/" + strings.Join(append(root, segments...), "/") + query, nil
 }
 
+// ErrQuery is what URL answers to a client's query string that can't be passed on.
+var ErrQuery = errors.New("the query string is not properly escaped")
+
 // CheckBase reports what is wrong with a base URL that a person typed.
 func CheckBase(base string) error {
 	_, err := parseBase(base)
@@ -147,7 +150,7 @@ func (t Target) query(d canon.Dialect) (string, error) {
 	for pair := range strings.SplitSeq(t.Query, "&") {
 		name, err := url.QueryUnescape(strings.SplitN(pair, "=", 2)[0])
 		if err != nil || strings.ContainsFunc(pair, func(r rune) bool { return r <= ' ' || r == '#' || r == ';' || r == 0x7f }) {
-			return "", errors.New("query string is not properly escaped")
+			return "", ErrQuery
 		}
 		if pair == "" || name == "key" || d == canon.Gemini && ofAnswer(name) {
 			continue

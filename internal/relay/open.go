@@ -183,24 +183,32 @@ func unsupported(format string, args ...any) *canon.Error {
 const slowest = 4 << 10
 
 // paced is the body of a request, with a deadline that moves as bytes come: a client that sends
-// nothing, or a byte now and then, must not keep a connection for good. The server has set the first
-// deadline, before anybody read, and lifts the last one at the end of the body.
+// nothing, or a byte now and then, must not keep a connection, and memory, for good. What came fast buys no
+// more than Settings.ClientRead of silence. The server has set the first deadline, before anybody read, and
+// lifts the last one at the end of the body.
 type paced struct {
 	c     *call
 	body  io.ReadCloser
 	came  int64
+	due   time.Time // when more must have come
 	moved time.Time // when the deadline was last set
 }
 
 func (p *paced) Read(b []byte) (int, error) {
 	n, err := p.body.Read(b)
-	if p.came += int64(n); err != nil || p.came < slowest {
+	if p.came += int64(n); err != nil {
 		return n, err
 	}
-	wait := p.c.h.Settings.ClientRead
-	if now := time.Now(); now.Sub(p.moved) > wait/8 { // setting it costs as much as a small read
+	wait, now := p.c.h.Settings.ClientRead, time.Now()
+	if p.due.IsZero() {
+		p.due = p.c.began.Add(wait)
+	}
+	if p.due = p.due.Add(time.Duration(n) * time.Second / slowest); p.due.After(now.Add(wait)) {
+		p.due = now.Add(wait)
+	}
+	if p.came >= slowest && now.Sub(p.moved) > wait/8 { // setting it costs as much as a small read
 		p.moved = now
-		_ = p.c.control().SetReadDeadline(p.c.began.Add(wait + time.Duration(p.came/slowest)*time.Second)) // not every writer has one
+		_ = p.c.control().SetReadDeadline(p.due) // not every writer has one
 	}
 	return n, nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -272,10 +273,15 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 	c.clientDeadline(time.Now())
 	c.w.WriteHeader(c.status)
 	// A client that left has been billed for what it asked.
-	if len(answer) > smallAnswer {
-		_ = c.write(answer)
-	} else {
+	if len(answer) <= smallAnswer {
 		_, _ = c.w.Write(answer)
+		return nil
+	}
+	for piece := range slices.Chunk(answer, maxPiece) { // each has its time: a slow client that reads on is served to the end
+		c.clientDeadline(time.Now())
+		if c.write(piece) != nil {
+			break
+		}
 	}
 	return nil
 }
@@ -283,6 +289,9 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 func (c *call) answerTooLarge() *canon.Error {
 	return canon.Errorf(canon.KindUpstream, "the upstream's answer is over the limit of %d bytes", c.h.Settings.MaxAnswer)
 }
+
+// maxPiece is what a client must take within Settings.ClientWrite, in bytes.
+const maxPiece = 1 << 20
 
 // smallAnswer is up to where net/http makes one write of head and body itself, in bytes
 // (bufferBeforeChunkingSize, Go 1.26).

@@ -25,6 +25,9 @@ func (c *call) request(ctx context.Context, l *pool.Lease) (*http.Request, *cano
 		return nil, cerr
 	}
 	to, err := c.target(l)
+	if errors.Is(err, provider.ErrQuery) {
+		return nil, &canon.Error{Kind: canon.KindInvalid, Message: err.Error(), Cause: err}
+	}
 	if err != nil {
 		return nil, &canon.Error{Kind: canon.KindInternal, Message: "the channel's address is not usable", Cause: err}
 	}
