@@ -247,8 +247,10 @@ func public(e *canon.Error) *canon.Error {
 	}
 	p := &canon.Error{Kind: e.Kind, RetryAfter: e.RetryAfter, Cause: e}
 	switch e.Kind {
-	case canon.KindInvalid, canon.KindTooLarge, canon.KindUnsupported, canon.KindNotFound, canon.KindCanceled, canon.KindInternal, canon.KindTimeout:
+	case canon.KindInvalid, canon.KindTooLarge, canon.KindUnsupported, canon.KindNotFound, canon.KindCanceled, canon.KindInternal:
 		return e
+	case canon.KindTimeout:
+		p.Message = "the upstream did not answer in time"
 	case canon.KindAuth, canon.KindDenied, canon.KindQuota:
 		p.Kind, p.Message = canon.KindOverloaded, "no channel for this model can answer right now"
 	case canon.KindRateLimited:
@@ -257,9 +259,9 @@ func public(e *canon.Error) *canon.Error {
 		p.Message = "the upstream is overloaded; try again later"
 	default:
 		p.Message = "the upstream could not answer; no other channel for this model could either"
-		if e.Status == 0 { // our own words, they say what broke
-			p.Message = e.Message
-		}
+	}
+	if e.Status == 0 && (p.Kind == canon.KindTimeout || p.Kind == canon.KindUpstream) { // our own words, they say what broke
+		p.Message = e.Message
 	}
 	return p
 }

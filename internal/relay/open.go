@@ -196,17 +196,17 @@ type paced struct {
 
 func (p *paced) Read(b []byte) (int, error) {
 	n, err := p.body.Read(b)
-	if p.came += int64(n); err != nil {
+	if p.came += int64(n); err != nil || p.came < slowest {
 		return n, err
 	}
-	wait, now := p.c.h.Settings.ClientRead, time.Now()
+	wait, now, more := p.c.h.Settings.ClientRead, time.Now(), int64(n)
 	if p.due.IsZero() {
-		p.due = p.c.began.Add(wait)
+		p.due, more = p.c.began.Add(wait), p.came
 	}
-	if p.due = p.due.Add(time.Duration(n) * time.Second / slowest); p.due.After(now.Add(wait)) {
+	if p.due = p.due.Add(time.Duration(more) * time.Second / slowest); p.due.After(now.Add(wait)) {
 		p.due = now.Add(wait)
 	}
-	if p.came >= slowest && now.Sub(p.moved) > wait/8 { // setting it costs as much as a small read
+	if now.Sub(p.moved) > wait/8 { // setting it costs as much as a small read
 		p.moved = now
 		_ = p.c.control().SetReadDeadline(p.due) // not every writer has one
 	}

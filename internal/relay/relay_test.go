@@ -61,7 +61,7 @@ func TestPublic(t *testing.T) {
 		{canon.KindTooLarge, canon.KindTooLarge, true},
 		{canon.KindUnsupported, canon.KindUnsupported, true},
 		{canon.KindNotFound, canon.KindNotFound, true},
-		{canon.KindTimeout, canon.KindTimeout, true},
+		{canon.KindTimeout, canon.KindTimeout, false},
 		{canon.KindAuth, canon.KindOverloaded, false},
 		{canon.KindDenied, canon.KindOverloaded, false},
 		{canon.KindQuota, canon.KindOverloaded, false},

@@ -165,8 +165,13 @@ func (c *call) masked(e *canon.Error) *canon.Error {
 		e.Code = strings.ReplaceAll(e.Code, key, "***")
 		e.Param = strings.ReplaceAll(e.Param, key, "***")
 	}
-	if e.Status == 0 && e.Kind == canon.KindUpstream {
-		e.Status = http.StatusBadGateway // the upstream's words, not ours: see public
+	if e.Status == 0 { // the upstream's words, not ours: see public
+		switch e.Kind {
+		case canon.KindUpstream:
+			e.Status = http.StatusBadGateway
+		case canon.KindTimeout:
+			e.Status = http.StatusGatewayTimeout
+		}
 	}
 	return e
 }
