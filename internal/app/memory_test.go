@@ -218,7 +218,7 @@ func TestMemoryComesBack(t *testing.T) {
 				if i%4 == 3 {
 					time.AfterFunc(time.Duration(20*(round+1))*time.Millisecond, cancel)
 				}
-				req, err := http.NewRequestWithContext(ctx, "POST", h.base+path, io.MultiReader(strings.NewReader(body)))
+				req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.base+path, io.MultiReader(strings.NewReader(body)))
 				if err != nil {
 					t.Error(err)
 					return

@@ -166,10 +166,9 @@ func (c *call) masked(e *canon.Error) *canon.Error {
 		e.Param = strings.ReplaceAll(e.Param, key, "***")
 	}
 	if e.Status == 0 { // the upstream's words, not ours: see public
-		switch e.Kind {
-		case canon.KindUpstream:
+		if e.Kind == canon.KindUpstream {
 			e.Status = http.StatusBadGateway
-		case canon.KindTimeout:
+		} else if e.Kind == canon.KindTimeout {
 			e.Status = http.StatusGatewayTimeout
 		}
 	}
