@@ -383,6 +383,33 @@ func TestFaultAllLimited(t *testing.T) {
 	}
 }
 
+// The line, the record and the metric of a call that failed hold the status that its client got.
+func TestFaultStatus(t *testing.T) {
+	for _, a := range asks() {
+		for words, key := range map[string]string{"+status=500": "sk-up", "": "sk-invalid-1", "+status=400": "sk-up", "+ratelimit": "sk-up", "+html": "sk-up"} {
+			t.Run(a.name+words+" "+key, func(t *testing.T) {
+				t.Parallel()
+				_, url := simulate(t)
+				g := startGateway(t, "channels:\n"+member("c", "simulator", url, key, "")+alice("10"))
+				got := a.words(words).of(g, userKey)
+				if got.status < 400 {
+					t.Fatalf("%d %s", got.status, got.body)
+				}
+				if line := g.onlyCall(); line["status"] != float64(got.status) {
+					t.Errorf("the client got %d, the log says %v", got.status, line)
+				}
+				if rec := g.recorded(got); rec["status"] != float64(got.status) {
+					t.Errorf("the client got %d, the record says %v", got.status, rec)
+				}
+				class := fmt.Sprintf(`status="%dxx"} 1`, got.status/100)
+				if metrics := g.asRoot("GET", "/metrics", "").body; !strings.Contains(metrics, class) {
+					t.Errorf("no call with %s", class)
+				}
+			})
+		}
+	}
+}
+
 // Channels of equal priority share by weight.
 func TestFaultWeights(t *testing.T) {
 	sim, url := simulate(t)

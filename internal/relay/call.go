@@ -369,6 +369,9 @@ func (c *call) fail(err *canon.Error) {
 	if c.started {
 		return // the stream has been ended where it broke
 	}
+	if !c.clientGone() { // the record is made before the answer leaves, and holds its status
+		c.status = c.statusOf(err)
+	}
 	if serr := c.settle(); serr != nil {
 		err = serr
 		c.err = err
@@ -377,6 +380,20 @@ func (c *call) fail(err *canon.Error) {
 	c.proto.WriteError(sw, err)
 	c.status = sw.status
 }
+
+// statusOf returns the status with which the client's dialect tells of err.
+func (c *call) statusOf(err *canon.Error) int {
+	sw := &statusWriter{ResponseWriter: unsent{}}
+	c.proto.WriteError(sw, err)
+	return sw.status
+}
+
+// unsent is an answer that goes nowhere.
+type unsent struct{}
+
+func (unsent) Header() http.Header         { return http.Header{} }
+func (unsent) Write(p []byte) (int, error) { return len(p), nil }
+func (unsent) WriteHeader(int)             {}
 
 // statusWriter remembers the status that was written.
 type statusWriter struct {

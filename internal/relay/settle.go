@@ -95,9 +95,6 @@ func (c *call) record() ledger.Call {
 	}
 	if c.err != nil {
 		rec.ErrorKind, rec.ErrorText = c.err.Kind, bounded(c.err.Message, 300)
-		if rec.Status == 0 {
-			rec.Status = c.err.Status
-		}
 	}
 	l := c.lease
 	if l == nil {
