@@ -18,7 +18,6 @@ import (
 	"tollgate/internal/catalog"
 	"tollgate/internal/config"
 	"tollgate/internal/ledger"
-	"tollgate/internal/mapping"
 	"tollgate/internal/secret"
 	"tollgate/internal/store/sqlstore"
 )
@@ -175,7 +174,7 @@ func (a *App) ensureAccount(ctx context.Context, want config.Account, byName map
 				return fmt.Errorf("parent %q: no such account; it must stand before this one", want.Parent)
 			}
 		}
-		made, err := accountOf(want)
+		made, err := want.AsAccount()
 		if err != nil {
 			return err
 		}
@@ -202,29 +201,16 @@ func (a *App) ensureAccount(ctx context.Context, want config.Account, byName map
 			a.log.LogAttrs(ctx, slog.LevelWarn, "a key of the configuration file is left out: one of that name was replaced over the API", slog.String("account", id), slog.String("name", k.Name))
 			continue
 		}
-		ips, err := account.ParseIPs(k.IPs)
+		key, err := k.AsKey()
 		if err != nil {
 			return fmt.Errorf("key %q: %w", k.Name, err)
 		}
-		key := account.Key{AccountID: id, Name: k.Name, Enabled: true, Models: k.Models, Paths: k.Paths, IPs: ips, Limits: k.Limits, Quota: k.Quota, Strict: k.Strict}
+		key.AccountID = id
 		if _, err := a.registry.ImportKey(ctx, key, k.Key); err != nil {
 			return fmt.Errorf("key %q: %w", k.Name, err)
 		}
 	}
 	return nil
-}
-
-// accountOf is what the configuration file says of an account.
-func accountOf(c config.Account) (account.Account, error) {
-	ips, err1 := account.ParseIPs(c.IPs)
-	models, err2 := mapping.ParseModels(c.ModelMapper)
-	levels, err3 := mapping.ParseLevels(c.LevelMapper)
-	return account.Account{
-		Name: c.Name, Email: c.Email, Alias: c.Alias, BillingEmail: c.BillingEmail, Enabled: true, Role: c.Role,
-		Limits: c.Limits, ModelLimits: c.ModelLimits, LimitRatio: c.LimitRatio, ChildLimit: c.ChildLimit,
-		Models: c.Models, Paths: c.Paths, IPs: ips, Pools: c.Pools, Level: c.Level, AllowLevels: c.AllowLevels, Mapping: models, Levels: levels,
-		Rates: c.Rates, Prices: c.Prices, Unbilled: c.Unbilled, HardLimit: c.HardLimit, SoftLimit: c.SoftLimit, TimeZone: c.TimeZone,
-	}, errors.Join(err1, err2, err3)
 }
 
 // ensureCredit grants the first credit of an account, unless its money ever moved: a start that was
