@@ -2,6 +2,7 @@ package main
 
 import (
 	"database/sql"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -86,5 +87,19 @@ func grantDirectly(t *testing.T, dir, dsn, id string) {
 	_, err = s.Transfer(t.Context(), ledger.Transfer{ID: id, Kind: ledger.EntryGrant, From: account.RootID, To: "a", Amount: 5e9, At: at, ExpiresAt: at.Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestNoBooks: of a directory in which no gateway ever ran nothing is in order, and nothing is made there.
+func TestNoBooks(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{{"ledger", "verify"}, {"receipt", "01990000-0000-7000-8000-000000000000"}} {
+		code, out, errs := command(t, []string{"TOLLGATE_DATA=" + dir}, args...)
+		if code != exitFailed || out != "" || !strings.Contains(errs, filepath.Join(dir, "tollgate.db")) || !strings.Contains(errs, "--data") {
+			t.Errorf("%v: exit code %d, %s%s", args, code, out, errs)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -290,5 +291,18 @@ func TestJournalRepair(t *testing.T) {
 	}
 	if code := stop(); code != exitOK {
 		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// TestPortTaken: what most first starts stumble over says how to go on.
+func TestPortTaken(t *testing.T) {
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	code, _, errs := command(t, []string{"TOLLGATE_DATA=" + t.TempDir(), "LISTEN=" + ln.Addr().String()}, "serve")
+	if code != exitFailed || !strings.Contains(errs, "choose another port with PORT or LISTEN") {
+		t.Errorf("exit code %d, %s", code, errs)
 	}
 }

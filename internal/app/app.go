@@ -6,12 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 	_ "time/tzdata" // accounts have time zones, and small images have no file of them
 
@@ -137,6 +140,18 @@ func (a *App) openBooks(ctx context.Context) error {
 	return err
 }
 
+// openFilled opens the store for a command that looks at what a gateway left there. Where there was none, a
+// new store would be empty, and in order.
+func openFilled(ctx context.Context, cfg *config.Config) (*sqlstore.Store, error) {
+	if cfg.SQLDSN == "" {
+		path := filepath.Join(cfg.Data, "tollgate.db")
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no %s: run this with the settings of the gateway, its data directory (--data, TOLLGATE_DATA) or its database (SQL_DSN)", path)
+		}
+	}
+	return openStore(ctx, cfg)
+}
+
 func openStore(ctx context.Context, cfg *config.Config) (*sqlstore.Store, error) {
 	master, err := secret.LoadMaster(cfg.Data, cfg.MasterKey.Reveal())
 	if err != nil {
@@ -224,7 +239,11 @@ func (a *App) openServer(ctx context.Context) error {
 		Relay: a.relay, Protocols: protocols, Routes: routes, Ready: a.ready,
 		MaxHeaderBytes: int(c.MaxHeaderBytes), ClientRead: c.TimeoutClientRead, Delay: c.ShutdownDelay, Shutdown: c.TimeoutShutdown, Log: a.log,
 	})
-	if a.listener, err = listen(c.Listen); err != nil {
+	a.listener, err = listen(c.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("LISTEN: %w; stop what uses it, or choose another port with PORT or LISTEN", err)
+	}
+	if err != nil {
 		return fmt.Errorf("LISTEN: %w", err)
 	}
 	return nil

@@ -19,7 +19,7 @@ var ErrReceiptDiffers = errors.New("the receipt does not add up to what was char
 // Receipt recomputes the stored receipt of call id from its items and writes it to out, saying equal
 // or not. The gateway may be running: it only reads.
 func Receipt(ctx context.Context, cfg *config.Config, id string, out io.Writer) (err error) {
-	store, err := openStore(ctx, cfg)
+	store, err := openFilled(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func VerifyLedger(ctx context.Context, cfg *config.Config, head string, out io.W
 	if a.Known, err = parseHead(head); err != nil {
 		return err
 	}
-	store, err := openStore(ctx, cfg)
+	store, err := openFilled(ctx, cfg)
 	if err != nil {
 		return err
 	}
