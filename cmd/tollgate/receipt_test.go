@@ -43,7 +43,7 @@ func TestFirstStart(t *testing.T) {
 	_, port, _ := strings.Cut(strings.TrimPrefix(base, "http://"), ":")
 	for _, want := range []string{
 		"admin key  " + key + "\n", "kept in " + path, "http://localhost:" + port + "/v1\n",
-		"curl http://localhost:" + port + "/v1/chat/completions -H 'Authorization: Bearer " + key + "'",
+		"curl http://localhost:" + port + "/v1/chat/completions -H \"Authorization: Bearer " + key + "\"",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the first start does not show %q:\n%s", want, text)
@@ -53,7 +53,7 @@ func TestFirstStart(t *testing.T) {
 	stop()
 
 	text, base, stop = welcome()
-	if strings.Contains(text, key) || !strings.Contains(text, "admin key  in "+path) {
+	if strings.Contains(text, key) || !strings.Contains(text, "admin key  in "+path) || !strings.Contains(text, "Bearer $(cat '"+path+"')") {
 		t.Errorf("the second start shows\n%s", text)
 	}
 	works(base, key, http.StatusOK)
