@@ -69,7 +69,7 @@ func TestFirstStart(t *testing.T) {
 }
 
 // TestReceipt recomputes the receipt of a call that was made, and of the same call once somebody has
-// changed what it was charged.
+// changed what is stored of it.
 func TestReceipt(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	environ := []string{"TOLLGATE_DATA=" + data, "ADMIN_KEY=sk-admin-0123456789abcdef"}
@@ -93,14 +93,20 @@ func TestReceipt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	done, err := db.ExecContext(t.Context(), `UPDATE calls SET doc = json_set(doc, '$.cost', json_extract(doc, '$.cost') + 1) WHERE id = $1`, id)
-	if err != nil {
+	var stored string
+	if err := db.QueryRowContext(t.Context(), `SELECT doc FROM calls WHERE id = $1`, id).Scan(&stored); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := done.RowsAffected(); n != 1 || err != nil {
-		t.Fatalf("changed %d calls, %v", n, err)
-	}
-	if code, out, errs := command(t, environ, "receipt", id); code != exitFailed || !strings.Contains(out, "NOT EQUAL") || !strings.Contains(errs, "does not add up") {
-		t.Errorf("of a call that was changed: exit code %d, %s%s", code, out, errs)
+	for _, path := range []string{"$.cost", "$.usage.input", "$.usage.output", "$.receipt.total", "$.receipt.items[0].quantity", "$.receipt.items[1].amount"} {
+		done, err := db.ExecContext(t.Context(), `UPDATE calls SET doc = json_set($1, $2, json_extract($1, $2) + 1) WHERE id = $3`, stored, path, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := done.RowsAffected(); n != 1 || err != nil {
+			t.Fatalf("changed %d calls, %v", n, err)
+		}
+		if code, out, errs := command(t, environ, "receipt", id); code != exitFailed || !strings.Contains(out, "NOT EQUAL") || strings.Contains(out, ": equal") || !strings.Contains(errs, "does not add up") {
+			t.Errorf("of a call whose %s was changed: exit code %d, %s%s", path, code, out, errs)
+		}
 	}
 }

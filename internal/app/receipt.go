@@ -16,8 +16,9 @@ import (
 // ErrReceiptDiffers says that a receipt recomputes to another total than the one charged.
 var ErrReceiptDiffers = errors.New("the receipt does not add up to what was charged")
 
-// Receipt recomputes the stored receipt of call id from its items and writes it to out, saying equal
-// or not. The gateway may be running: it only reads.
+// Receipt recomputes the stored receipt of call id from its items, compares them with the usage that is stored
+// and their sum with what was charged, and writes it to out, saying equal or not. The gateway may be running:
+// it only reads.
 func Receipt(ctx context.Context, cfg *config.Config, id string, out io.Writer) (err error) {
 	store, err := openFilled(ctx, cfg)
 	if err != nil {
@@ -67,20 +68,17 @@ func writeReceipt(call ledger.Call, out io.Writer) error {
 	}
 	p("price version %s\n", call.Receipt.Version)
 	total, err := catalog.Recompute(*call.Receipt)
+	if err == nil {
+		err = call.Receipt.Covers(call.Usage)
+	}
+	if err == nil && total != call.Cost {
+		err = fmt.Errorf("the items sum to %s, charged was %s", total, call.Cost)
+	}
 	if err != nil {
-		return errors.Join(err, w.Flush())
-	}
-	equal := total == call.Receipt.Total && total == call.Cost
-	if equal {
-		p("recomputed %s: equal\n", total)
+		p("NOT EQUAL: %v\n", err)
+		err = ErrReceiptDiffers
 	} else {
-		p("recomputed %s, charged %s: NOT EQUAL\n", total, call.Cost)
+		p("recomputed %s: equal\n", total)
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if !equal {
-		return ErrReceiptDiffers
-	}
-	return nil
+	return errors.Join(err, w.Flush())
 }
