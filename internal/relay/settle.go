@@ -148,7 +148,7 @@ func (c *call) consumed() (canon.Usage, canon.UsageSource) {
 	m := c.meter
 	whole := c.err == nil
 	switch {
-	case whole && m.used && (m.usage.Out() > 0 || len(m.text) == 0):
+	case whole && m.used && m.usage.In() > 0 && (m.usage.Out() > 0 || len(m.text) == 0):
 		return m.usage, canon.Measured
 	case !whole && !c.started && (c.err.Kind != canon.KindCanceled || !c.accepted):
 		// No channel answered. What a failed one consumed is not the client's to pay; what one had begun
@@ -160,6 +160,8 @@ func (c *call) consumed() (canon.Usage, canon.UsageSource) {
 	if !m.used {
 		source = canon.Estimated
 		u = canon.Usage{Input: c.countInput()}
+	} else if u.In() == 0 { // no request is empty: some count the answer alone
+		u.Input = c.countInput()
 	}
 	out := c.countOutput()
 	if missing := out - u.Out(); missing > 0 {
