@@ -371,3 +371,57 @@ func TestFaultBackground(t *testing.T) {
 		t.Errorf("log: %v", line)
 	}
 }
+
+// A call that fails before its answer began is recorded, logged and counted with the status that its client got.
+func TestFaultStatusIsRecorded(t *testing.T) {
+	for _, a := range append(asks(), streamedAsks()...) {
+		for _, words := range []string{"+status=500", "+status=400", "+empty", "+overloaded"} {
+			t.Run(a.name+" "+words, func(t *testing.T) {
+				t.Parallel()
+				_, url := simulate(t)
+				g := startGateway(t, "channels:\n"+member("c", "simulator", url, "sk-up", "")+alice("10"))
+				got := a.words(words).of(g, userKey)
+				line := g.onlyCall()
+				if got.status < 400 || line["status"] != float64(got.status) {
+					t.Errorf("the client got %d, log: %v", got.status, line)
+				}
+				call := g.asRoot("GET", "/api/v1/calls/"+line["call"].(string), "").decode(t, 200)
+				if call["status"] != float64(got.status) {
+					t.Errorf("the client got %d, the record has %v", got.status, call["status"])
+				}
+				if class := fmt.Sprintf(`status="%dxx"`, got.status/100); !strings.Contains(g.asRoot("GET", "/metrics", "").body, class) {
+					t.Errorf("the client got %d, no call is counted with %s", got.status, class)
+				}
+			})
+		}
+	}
+}
+
+// Money is held before a channel is looked for; where there is none, it is free again.
+func TestFaultNoChannelHoldsNothing(t *testing.T) {
+	sim, url := simulate(t)
+	g := startGateway(t, "channels:\n"+strings.Replace(member("c", "simulator", url, "sk-up", ""), `"sim-*", `, "", 1)+alice("10"))
+	for _, a := range append(asks(), streamedAsks()...) {
+		if got := a.words("").of(g, userKey); got.status < 400 {
+			t.Errorf("%s: %d %s", a.name, got.status, got.body)
+		}
+	}
+	if n := len(counted(t, sim)); n != 0 {
+		t.Errorf("the provider saw %d calls", n)
+	}
+	waitFor(t, "the money that was held, now that no call is under way", func() bool {
+		return strings.Contains(g.asRoot("GET", "/metrics", "").body, "held_dollars 0\n")
+	})
+}
+
+// What a provider gives away costs nothing without a price, too, and nobody has to look at it.
+func TestFaultFreeProvider(t *testing.T) {
+	_, url := simulate(t)
+	g := startGateway(t, "channels:\n"+member("c", "vllm", url, "sk-up", "")+alice("10"))
+	if a := g.send("POST", "/v1/chat/completions", `{"model":"mystery-1","messages":[{"role":"user","content":"hi"}]}`); a.status != 200 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if line := g.onlyCall(); line["quarantine"] != nil || line["nanos"] != 0.0 || line["usage"] != "measured" || line["out"].(float64) <= 0 {
+		t.Errorf("log: %v", line)
+	}
+}

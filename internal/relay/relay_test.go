@@ -272,6 +272,9 @@ func TestConsumed(t *testing.T) {
 		{"told", []canon.Event{text, full}, nil, true, canon.Measured, 7, 90},
 		{"told, no output", []canon.Event{canon.Used{Usage: canon.Usage{Input: 7}}}, nil, true, canon.Measured, 7, 0},
 		{"told no output, but there is text", []canon.Event{text, canon.Used{Usage: canon.Usage{Input: 7}}}, nil, true, canon.Derived, 7, said},
+		{"told no input", []canon.Event{text, canon.Used{Usage: canon.Usage{Output: 90}}}, nil, true, canon.Derived, -1, 90},
+		{"told nothing but zeros", []canon.Event{text, canon.Used{}}, nil, true, canon.Derived, -1, said},
+		{"told no input but what a cache had", []canon.Event{text, canon.Used{Usage: canon.Usage{CacheRead: 7, Output: 90}}}, nil, true, canon.Measured, 7, 90},
 		{"not told", []canon.Event{text}, nil, true, canon.Estimated, -1, said},
 		{"broken off after the input was told", []canon.Event{early, text}, broken, true, canon.Derived, 7, said},
 		{"broken off after all was told", []canon.Event{full, text}, broken, true, canon.Derived, 7, 90},
@@ -294,6 +297,24 @@ func TestConsumed(t *testing.T) {
 				t.Errorf("%q %+v", source, u)
 			}
 		})
+	}
+}
+
+// A model whose tokens are smaller than the tokenizer's is estimated to have more of them, in and out.
+func TestEstimatesAreScaled(t *testing.T) {
+	estimate := func(percent int64) canon.Usage {
+		c := &call{
+			h: &Handler{Deps: Deps{Tokens: tokens.New()}}, meter: &meter{}, proto: openaichat.New(),
+			priced: &catalog.Entry{Model: catalog.Model{TokenPercent: percent}}, head: dialect.Head{Op: canon.OpGenerate},
+			body: []byte(`{"model":"m","messages":[{"role":"user","content":"how are you?"}]}`),
+		}
+		c.meter.observe([]canon.Event{canon.TextDelta{Text: "some words of an answer"}})
+		u, _ := c.consumed()
+		return u
+	}
+	plain := estimate(0)
+	if got, want := estimate(300), (canon.Usage{Input: 3 * plain.Input, Output: 3 * plain.Output}); got != want || plain.Input == 0 || plain.Output == 0 {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 
@@ -324,6 +345,19 @@ func TestKeyOf(t *testing.T) {
 		r.Header = c.head
 		if got := KeyOf(r); got != c.want {
 			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+}
+
+// No more is reserved than the model can write.
+func TestReservationIsWhatTheModelCanWrite(t *testing.T) {
+	for _, max := range []int64{0, 5000} {
+		c := &call{
+			h: &Handler{Deps: Deps{Settings: Settings{DefaultOutput: 4096}}}, priced: &catalog.Entry{Model: catalog.Model{OutputTokens: 1000}},
+			head: dialect.Head{Op: canon.OpGenerate, MaxOutput: max, Choices: 2},
+		}
+		if got := c.outputReservation(); got != 2000 {
+			t.Errorf("with a maximum of %d: %d", max, got)
 		}
 	}
 }
