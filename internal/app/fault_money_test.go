@@ -425,3 +425,17 @@ func TestFaultFreeProvider(t *testing.T) {
 		t.Errorf("log: %v", line)
 	}
 }
+
+// What is held covers an answer whose every token is of the dearest kind.
+func TestFaultDearThoughtsAreHeld(t *testing.T) {
+	sim, url := simulate(t)
+	g := startGateway(t, "channels:\n"+member("c", "simulator", url, "sk-up", "")+
+		"models:\n  - {name: mystery-1, price: {input: \"1\", output: \"1\", reasoning: \"1000\"}}\n"+alice("0.01"))
+	a := g.send("POST", "/v1/chat/completions", `{"model":"mystery-1","max_tokens":64,"messages":[{"role":"user","content":"hi"}]}`)
+	if a.status != 429 || !strings.Contains(a.body, "credit") {
+		t.Errorf("a cent does not cover 64 tokens of thoughts for a tenth of a cent each: %d %s", a.status, a.body)
+	}
+	if n := len(counted(t, sim)); n != 0 {
+		t.Errorf("the provider saw %d calls", n)
+	}
+}

@@ -97,6 +97,31 @@ func (e *Entry) CostIn(c Case, u canon.Usage) (Nanos, error) {
 	return e.sum(&rates, &counts, func(Item) {})
 }
 
+// CeilingIn is the most that u may cost if nobody knows yet what its Output will be, text, thoughts, images or
+// sound: all of it is taken for the dearest.
+func (e *Entry) CeilingIn(c Case, u canon.Usage) (Nanos, error) {
+	var r Receipt
+	rates, counts, err := e.ratesFor(&r, &c, &u)
+	if err != nil {
+		return 0, err
+	}
+	dearest := output
+	for b := reasoning; b <= outputAudio; b++ {
+		most, _ := rates.of(dearest)
+		if rate, ok := rates.of(b); ok && rate > most {
+			dearest = b
+		}
+	}
+	if dearest != output {
+		if counts[dearest] > math.MaxInt64-counts[output] {
+			return 0, ErrTooLarge
+		}
+		counts[dearest] += counts[output]
+		counts[output] = 0
+	}
+	return e.sum(&rates, &counts, func(Item) {})
+}
+
 // ratesFor returns the rates that hold for usage in a case, and the usage by buckets; r is told why they hold.
 func (e *Entry) ratesFor(r *Receipt, c *Case, u *canon.Usage) (rates rateList, counts [buckets]int64, err error) {
 	if e.reason != "" {

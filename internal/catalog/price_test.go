@@ -268,6 +268,43 @@ func TestRecomputeFindsForgery(t *testing.T) {
 	}
 }
 
+// TestCeiling: what an answer may cost is what it costs if all of it is of the dearest kind.
+func TestCeiling(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		rates catalog.Rates
+		usage canon.Usage
+		want  string
+	}{
+		{"thoughts", catalog.Rates{Input: "1", Output: "2", Reasoning: "8"}, canon.Usage{Input: 1_000, Output: 1_000}, "0.009"},
+		{"sound", catalog.Rates{Input: "1", Output: "2", Reasoning: "8", OutputAudio: "64"}, canon.Usage{Input: 1_000, Output: 1_000}, "0.065"},
+		{"images", catalog.Rates{Input: "1", Output: "2", OutputImage: "30"}, canon.Usage{Input: 1_000, Output: 1_000, OutputImage: 1_000}, "0.061"},
+		{"text", catalog.Rates{Input: "1", Output: "2", Reasoning: "1"}, canon.Usage{Input: 1_000, Output: 1_000}, "0.003"},
+		{"a request", catalog.Rates{PerRequest: "0.5"}, canon.Usage{Input: 1_000, Output: 1_000}, "0.5"},
+		{"an embedding", catalog.Rates{Input: "1"}, canon.Usage{Input: 1_000}, "0.001"},
+	} {
+		got, err := one(t, catalog.Price{Rates: c.rates}).CeilingIn(catalog.Case{}, c.usage)
+		if err != nil || got.String() != c.want {
+			t.Errorf("%s: %s, %v; want %s", c.what, got, err, c.want)
+		}
+	}
+	if got, err := one(t, catalog.Price{Rates: catalog.Rates{Input: "1", Output: "2", Reasoning: "8"}}).CeilingIn(catalog.Case{}, canon.Usage{Output: math.MaxInt64, Reasoning: 1}); !errors.Is(err, catalog.ErrTooLarge) {
+		t.Errorf("more than can be counted: %s, %v", got, err)
+	}
+	e := one(t, full)
+	rapid.Check(t, func(t *rapid.T) {
+		u := drawUsage(t, "")
+		cost, err := e.CostIn(catalog.Case{}, u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.Output, u.Reasoning, u.OutputImage, u.OutputAudio = u.Out(), 0, 0, 0
+		if most, err := e.CeilingIn(catalog.Case{}, u); err != nil || most < cost-3 { // one rounding for four
+			t.Fatalf("costs %s, more than the ceiling %s: %v", cost, most, err)
+		}
+	})
+}
+
 func drawUsage(t *rapid.T, name string) canon.Usage {
 	n := func(what string) int64 { return rapid.Int64Range(0, 1<<40).Draw(t, name+what) }
 	return canon.Usage{

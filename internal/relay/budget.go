@@ -18,7 +18,7 @@ func (c *call) circumstances() catalog.Case {
 
 // reserve holds the money that the declared usage would cost, on cards and budgets.
 func (c *call) reserve(u canon.Usage) *canon.Error {
-	cost, err := c.priced.CostIn(c.circumstances(), u)
+	cost, err := c.priced.CeilingIn(c.circumstances(), u)
 	if err != nil {
 		if c.caller.IsRoot() || c.unbilled || c.h.Pool.OnlyFree(c.pools, c.model) || !c.h.Pool.Serves(c.pools, c.model) {
 			// Metered, and what is not free is put in quarantine when it is settled. A model that

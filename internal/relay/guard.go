@@ -63,7 +63,7 @@ func (c *call) owns(ref dialect.Ref) *canon.Error {
 // dearest returns the highest price of usage among the models that may answer; most is that of the first one.
 func (c *call) dearest(u canon.Usage, most catalog.Nanos) catalog.Nanos {
 	for _, e := range c.also {
-		if cost, err := e.CostIn(c.circumstances(), u); err == nil {
+		if cost, err := e.CeilingIn(c.circumstances(), u); err == nil {
 			most = max(most, cost)
 		}
 	}
