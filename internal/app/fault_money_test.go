@@ -372,31 +372,6 @@ func TestFaultBackground(t *testing.T) {
 	}
 }
 
-// A call that fails before its answer began is recorded, logged and counted with the status that its client got.
-func TestFaultStatusIsRecorded(t *testing.T) {
-	for _, a := range append(asks(), streamedAsks()...) {
-		for _, words := range []string{"+status=500", "+status=400", "+empty", "+overloaded"} {
-			t.Run(a.name+" "+words, func(t *testing.T) {
-				t.Parallel()
-				_, url := simulate(t)
-				g := startGateway(t, "channels:\n"+member("c", "simulator", url, "sk-up", "")+alice("10"))
-				got := a.words(words).of(g, userKey)
-				line := g.onlyCall()
-				if got.status < 400 || line["status"] != float64(got.status) {
-					t.Errorf("the client got %d, log: %v", got.status, line)
-				}
-				call := g.asRoot("GET", "/api/v1/calls/"+line["call"].(string), "").decode(t, 200)
-				if call["status"] != float64(got.status) {
-					t.Errorf("the client got %d, the record has %v", got.status, call["status"])
-				}
-				if class := fmt.Sprintf(`status="%dxx"`, got.status/100); !strings.Contains(g.asRoot("GET", "/metrics", "").body, class) {
-					t.Errorf("the client got %d, no call is counted with %s", got.status, class)
-				}
-			})
-		}
-	}
-}
-
 // Money is held before a channel is looked for; where there is none, it is free again.
 func TestFaultNoChannelHoldsNothing(t *testing.T) {
 	sim, url := simulate(t)

@@ -385,8 +385,10 @@ func TestFaultAllLimited(t *testing.T) {
 
 // The line, the record and the metric of a call that failed hold the status that its client got.
 func TestFaultStatus(t *testing.T) {
-	for _, a := range asks() {
-		for words, key := range map[string]string{"+status=500": "sk-up", "": "sk-invalid-1", "+status=400": "sk-up", "+ratelimit": "sk-up", "+html": "sk-up"} {
+	for _, a := range append(asks(), streamedAsks()...) {
+		for words, key := range map[string]string{
+			"+status=500": "sk-up", "": "sk-invalid-1", "+status=400": "sk-up", "+ratelimit": "sk-up", "+html": "sk-up", "+empty": "sk-up", "+overloaded": "sk-up",
+		} {
 			t.Run(a.name+words+" "+key, func(t *testing.T) {
 				t.Parallel()
 				_, url := simulate(t)

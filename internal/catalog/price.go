@@ -87,16 +87,6 @@ func (e *Entry) PriceIn(c Case, u canon.Usage) (Receipt, error) {
 	return r, err
 }
 
-// CostIn is the total of PriceIn, for those who need no receipt.
-func (e *Entry) CostIn(c Case, u canon.Usage) (Nanos, error) {
-	var r Receipt
-	rates, counts, err := e.ratesFor(&r, &c, &u)
-	if err != nil {
-		return 0, err
-	}
-	return e.sum(&rates, &counts, func(Item) {})
-}
-
 // CeilingIn is the most that u may cost if nobody knows yet what its Output will be, text, thoughts, images or
 // sound: all of it is taken for the dearest.
 func (e *Entry) CeilingIn(c Case, u canon.Usage) (Nanos, error) {

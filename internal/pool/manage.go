@@ -38,7 +38,7 @@ func (p *Pool) Check(c Channel) error {
 	case utf8.RuneCountInString(c.Name) > maxName:
 		return &InputError{"name", fmt.Sprintf("must have at most %d characters", maxName)}
 	case c.Secret == "" && !v.Keyless:
-		return &InputError{"key", "is missing: " + v.Title + " needs one"}
+		return &InputError{"key", "is missing; a channel of the provider " + v.Name + " needs one"}
 	case strings.ContainsFunc(c.Secret.Reveal(), func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		return &InputError{"key", "must be printable ASCII without spaces"}
 	case c.BaseURL == "" && v.Base == "":

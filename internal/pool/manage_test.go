@@ -22,7 +22,7 @@ func TestCheckNamesTheField(t *testing.T) {
 	}{
 		{"provider", "opanai", of("opanai")},
 		{"name", "100", func(c *Channel) { c.Name = strings.Repeat("é", maxName+1) }},
-		{"key", "Any needs one", func(c *Channel) { c.Secret = "" }},
+		{"key", "needs one", func(c *Channel) { c.Secret = "" }},
 		{"key", "ASCII", func(c *Channel) { c.Secret = "sk-secret\n" }},
 		{"key", "ASCII", func(c *Channel) { c.Secret = "sk secret" }},
 		{"key", "ASCII", func(c *Channel) { c.Secret = "sk-secrét" }},

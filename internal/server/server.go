@@ -214,9 +214,11 @@ func methods(mux *http.ServeMux, r *http.Request) []string {
 func (s *Server) dialectOf(r *http.Request) dialect.Protocol {
 	want := canon.OpenAIChat
 	switch {
+	case strings.HasPrefix(r.URL.Path, "/v1beta/"):
+		want = canon.Gemini
 	case r.Header.Get("Anthropic-Version") != "":
 		want = canon.Anthropic
-	case strings.HasPrefix(r.URL.Path, "/v1beta/"), r.Header.Get("X-Goog-Api-Key") != "", r.Header.Get("Authorization") == "" && r.URL.Query().Has("key"):
+	case r.Header.Get("X-Goog-Api-Key") != "", r.Header.Get("Authorization") == "" && r.URL.Query().Has("key"):
 		want = canon.Gemini
 	case strings.HasPrefix(r.URL.Path, "/v1/messages"):
 		want = canon.Anthropic

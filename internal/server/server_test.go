@@ -65,6 +65,7 @@ func TestDialectOf(t *testing.T) {
 		{request("GET", "/v1/responses/resp_1"), canon.OpenAIResponses},
 		{request("GET", "/v1beta/models"), canon.Gemini},
 		{request("GET", "/v1beta/models", "Authorization", "Bearer k"), canon.Gemini},
+		{request("GET", "/v1beta/models", "Anthropic-Version", "2023-06-01"), canon.Gemini},
 		{request("GET", "/v1/models", "X-Goog-Api-Key", "k"), canon.Gemini},
 		{request("GET", "/v1/models?key=k"), canon.Gemini},
 		{request("GET", "/v1/models?key=k", "Authorization", "Bearer k"), canon.OpenAIChat},

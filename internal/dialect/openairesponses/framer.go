@@ -2,23 +2,32 @@ package openairesponses
 
 import (
 	"bytes"
+	"cmp"
+
+	"github.com/tidwall/gjson"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
 )
 
-// NewFramer returns a framer that passes frames on as they are, and numbers what breaks them off as their next ones.
+// NewFramer returns a framer that passes frames on as they are; what breaks them off goes on with their numbers and has
+// the id of their response.
 func (*Protocol) NewFramer(head dialect.Head) dialect.Framer { return &framer{head: head} }
 
 type framer struct {
-	head dialect.Head
-	next int64 // sequence number
+	head  dialect.Head
+	began bool
+	id    string // of the response, by its first event
+	next  int64  // sequence number
 }
 
 func (*framer) ContentType() []string { return dialect.EventStream() }
 
 // Append appends a frame and notes its number.
 func (f *framer) Append(dst, raw, data []byte) []byte {
+	if !f.began {
+		f.began, f.id = true, gjson.GetBytes(data, "response.id").String()
+	}
 	f.next = max(f.next, sequenceAfter(data))
 	return append(dst, raw...)
 }
@@ -26,7 +35,7 @@ func (f *framer) Append(dst, raw, data []byte) []byte {
 func (*framer) Close(dst []byte) []byte { return dst }
 
 func (f *framer) Fail(dst []byte, e *canon.Error) []byte {
-	return appendStreamError(dst, f.head, f.next, e)
+	return appendStreamError(dst, cmp.Or(f.head.StoredID, f.id), f.next, e)
 }
 
 // maxSequence is more than any stream has events.

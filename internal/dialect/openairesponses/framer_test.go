@@ -3,12 +3,30 @@ package openairesponses_test
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"tollgate/internal/canon"
 	"tollgate/internal/dialect"
 	"tollgate/internal/dialect/openairesponses"
 )
+
+// What breaks off a stream has the id that its first event told.
+func TestBreakingOffNamesTheResponse(t *testing.T) {
+	for first, want := range map[string]string{
+		`{"type":"response.created","sequence_number":0,"response":{"id":"resp_7"}}`: `"id":"resp_7"`,
+		`{"type":"response.created","response":{"id":7}}`:                            `"id":"7"`,
+		`{"type":"response.output_text.delta","item_id":"msg_1","delta":"x"}`:        `"id":""`,
+		`no JSON`: `"id":""`,
+	} {
+		f := dialect.NewFramer(openairesponses.New(), dialect.Head{Op: canon.OpGenerate, Stream: true, Framing: dialect.FramingSSE})
+		f.Append(nil, nil, []byte(first))
+		f.Append(nil, nil, []byte(`{"type":"x","response":{"id":"resp_8"}}`))
+		if out := f.Fail(nil, canon.Errorf(canon.KindUpstream, "it broke")); !strings.Contains(string(out), want) {
+			t.Errorf("after %s: %s", first, out)
+		}
+	}
+}
 
 // What breaks off a stream is numbered as the next of its events, wherever they carry their numbers.
 func TestBreakingOffGoesOnCounting(t *testing.T) {

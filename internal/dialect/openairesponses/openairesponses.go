@@ -265,16 +265,16 @@ func failedCode(e *canon.Error, b openai.ErrorBody) string {
 
 // AppendStreamError appends e as the two events with which OpenAI itself breaks off, numbered from 0.
 func (*Protocol) AppendStreamError(dst []byte, head dialect.Head, e *canon.Error) []byte {
-	return appendStreamError(dst, head, 0, e)
+	return appendStreamError(dst, head.StoredID, 0, e)
 }
 
-// appendStreamError appends e as two events, numbered from seq. The id is empty unless the client named it: after an
-// error no client continues by it.
-func appendStreamError(dst []byte, head dialect.Head, seq int64, e *canon.Error) []byte {
+// appendStreamError appends e as two events, numbered from seq. The id is what the client knows the
+// response by, empty if it was told none.
+func appendStreamError(dst []byte, id string, seq int64, e *canon.Error) []byte {
 	b := openai.Body(e)
 	dst = append(dst, "event: error\n"...)
 	dst = openai.AppendData(dst, errorEvent{Type: "error", Sequence: seq, Code: b.Code, Message: b.Message, Param: b.Param, Error: b})
-	failed := failedResponse{ID: head.StoredID, Object: "response", Status: "failed", Output: []struct{}{}}
+	failed := failedResponse{ID: id, Object: "response", Status: "failed", Output: []struct{}{}}
 	failed.Error = responseError{Code: failedCode(e, b), Message: b.Message}
 	dst = append(dst, "event: response.failed\n"...)
 	return openai.AppendData(dst, failedEvent{Type: "response.failed", Sequence: seq + 1, Response: failed})
