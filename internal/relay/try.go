@@ -166,10 +166,12 @@ func (c *call) masked(e *canon.Error) *canon.Error {
 		e.Param = strings.ReplaceAll(e.Param, key, "***")
 	}
 	if e.Status == 0 { // the upstream's words, not ours: see public
-		if e.Kind == canon.KindUpstream {
+		switch e.Kind {
+		case canon.KindUpstream:
 			e.Status = http.StatusBadGateway
-		} else if e.Kind == canon.KindTimeout {
+		case canon.KindTimeout:
 			e.Status = http.StatusGatewayTimeout
+		default: // public has words of its own for the rest, or tells theirs
 		}
 	}
 	return e
