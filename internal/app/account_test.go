@@ -554,3 +554,16 @@ func TestNarrowKey(t *testing.T) {
 		}
 	}
 }
+
+// A key that anybody could guess works, as it is the operator's, and is told of.
+func TestShortAdminKey(t *testing.T) {
+	for key, want := range map[string]int{"short-enough-to-": 0, "short-enough-to": 1} {
+		g := startGateway(t, "", "ADMIN_KEY="+key)
+		if n := len(g.lines("the admin key is short enough to be guessed; set ADMIN_KEY to 32 random characters")); n != want {
+			t.Errorf("%d characters: told %d times", len(key), n)
+		}
+		if a := g.send("GET", "/api/v1/accounts", "", "Authorization", "Bearer "+key); a.status != 200 {
+			t.Errorf("%d characters: %d %s", len(key), a.status, a.body)
+		}
+	}
+}

@@ -83,11 +83,17 @@ func (a *App) ensureRoot(ctx context.Context) error {
 		return err
 	}
 	a.root = key
+	if len(key.plain) < shortKey {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "the admin key is short enough to be guessed; set ADMIN_KEY to 32 random characters", slog.Int("characters", len(key.plain)))
+	}
 	if u := a.cfg.InitUser; u != nil && !secret.WellFormed(u.Key.Reveal()) {
 		a.log.LogAttrs(ctx, slog.LevelWarn, "the key of INIT_USERS works, but pages made for ProxyXAI refuse it: they want 51 characters that begin with sk-Xvs")
 	}
 	return a.letIn(ctx, key)
 }
+
+// shortKey is what an admin key should have at least, in bytes.
+const shortKey = 16
 
 // adminKeySetting keeps the hash of the configured admin key of the last start.
 const adminKeySetting = "admin_key_hash"
