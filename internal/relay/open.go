@@ -187,11 +187,11 @@ const slowest = 4 << 10
 // more than Settings.ClientRead of silence. The server has set the first deadline, before anybody read, and
 // lifts the last one at the end of the body.
 type paced struct {
-	c     *call
-	body  io.ReadCloser
-	came  int64
-	due   time.Time // when more must have come
-	moved time.Time // when the deadline was last set
+	c    *call
+	body io.ReadCloser
+	came int64
+	due  time.Time // when more must have come
+	set  time.Time // the deadline, which may be behind that while it is far
 }
 
 func (p *paced) Read(b []byte) (int, error) {
@@ -206,8 +206,8 @@ func (p *paced) Read(b []byte) (int, error) {
 	if p.due = p.due.Add(time.Duration(more) * time.Second / slowest); p.due.After(now.Add(wait)) {
 		p.due = now.Add(wait)
 	}
-	if now.Sub(p.moved) > wait/8 { // setting it costs as much as a small read
-		p.moved = now
+	if p.set.Sub(now) < wait-wait/8 && p.due.After(p.set) { // setting it costs as much as a small read
+		p.set = p.due
 		_ = p.c.control().SetReadDeadline(p.due) // not every writer has one
 	}
 	return n, nil
