@@ -96,10 +96,11 @@ func (e *Entry) CeilingIn(c Case, u canon.Usage) (Nanos, error) {
 		return 0, err
 	}
 	dearest := output
-	for b := reasoning; b <= outputAudio; b++ {
-		most, _ := rates.of(dearest)
-		if rate, ok := rates.of(b); ok && rate > most {
-			dearest = b
+	if most, ok := rates.of(output); ok { // else there is no price for text, however dear the rest is
+		for b := reasoning; b <= outputAudio; b++ {
+			if rate, ok := rates.of(b); ok && rate > most {
+				dearest, most = b, rate
+			}
 		}
 	}
 	if dearest != output {

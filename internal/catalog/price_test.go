@@ -288,6 +288,13 @@ func TestCeiling(t *testing.T) {
 			t.Errorf("%s: %s, %v; want %s", c.what, got, err, c.want)
 		}
 	}
+	// A price that can't charge for text covers no answer, however dear its images are.
+	for _, rates := range []catalog.Rates{{Input: "1"}, {Input: "1", OutputImage: "30"}, {Input: "1", OutputAudio: "30", Reasoning: "1"}} {
+		_, err := one(t, catalog.Price{Rates: rates}).CeilingIn(catalog.Case{}, canon.Usage{Input: 1_000, Output: 1_000})
+		if _, ok := errors.AsType[*catalog.NoPriceError](err); !ok {
+			t.Errorf("%+v: %v, want that there is no price", rates, err)
+		}
+	}
 	if got, err := one(t, catalog.Price{Rates: catalog.Rates{Input: "1", Output: "2", Reasoning: "8"}}).CeilingIn(catalog.Case{}, canon.Usage{Output: math.MaxInt64, Reasoning: 1}); !errors.Is(err, catalog.ErrTooLarge) {
 		t.Errorf("more than can be counted: %s, %v", got, err)
 	}
