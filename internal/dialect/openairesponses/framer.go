@@ -25,7 +25,7 @@ func (*framer) ContentType() []string { return dialect.EventStream() }
 
 // Append appends a frame and notes its number.
 func (f *framer) Append(dst, raw, data []byte) []byte {
-	if !f.began {
+	if !f.began && len(data) > 0 { // comments have none
 		f.began, f.id = true, gjson.GetBytes(data, "response.id").String()
 	}
 	f.next = max(f.next, sequenceAfter(data))

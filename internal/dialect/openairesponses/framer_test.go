@@ -20,6 +20,7 @@ func TestBreakingOffNamesTheResponse(t *testing.T) {
 		`no JSON`: `"id":""`,
 	} {
 		f := dialect.NewFramer(openairesponses.New(), dialect.Head{Op: canon.OpGenerate, Stream: true, Framing: dialect.FramingSSE})
+		f.Append(nil, []byte(": working\n\n"), nil) // a comment is no event
 		f.Append(nil, nil, []byte(first))
 		f.Append(nil, nil, []byte(`{"type":"x","response":{"id":"resp_8"}}`))
 		if out := f.Fail(nil, canon.Errorf(canon.KindUpstream, "it broke")); !strings.Contains(string(out), want) {
