@@ -221,6 +221,22 @@ func TestFaultUsageIsMissing(t *testing.T) {
 	}
 }
 
+// A client of another dialect is told the input that it is billed, where the upstream tells of its output alone.
+func TestFaultUsageHasNoInput(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id":"x","object":"chat.completion","created":1,"model":"sim-claude","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hello!"}}],"usage":{"prompt_tokens":0,"completion_tokens":5,"total_tokens":5}}`)
+	}))
+	t.Cleanup(srv.Close)
+	g := startGateway(t, "channels:\n"+member("c", "openai-compatible", srv.URL, "sk-up", "")+alice("10"))
+	a := asks()[2].words("")
+	got := a.of(g, userKey)
+	line := g.onlyCall()
+	if got.status != 200 || line["usage"] != "derived" || line["in"].(float64) <= 0 || !strings.Contains(got.body, fmt.Sprintf(`"input_tokens":%v,`, line["in"])) || !strings.Contains(got.body, `"output_tokens":5`) {
+		t.Errorf("%d %s\nlog: %v", got.status, got.body, line)
+	}
+}
+
 // A model without a price is refused to accounts before anything is sent; what root asks is answered
 // and put in quarantine, never booked as free.
 func TestFaultPriceIsUnknown(t *testing.T) {

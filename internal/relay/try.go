@@ -259,9 +259,11 @@ func (c *call) whole(a *attempt, l *pool.Lease, resp *http.Response, body io.Rea
 		if buf.Cap() > maxPooled {
 			*buf = bytes.Buffer{} // the events are all that is needed of it; a large answer need not be there once more
 		}
-		if !c.meter.used && billed(c.head.Op) { // the client is told what it will be billed
-			u, _ := c.consumed()
-			events = append([]canon.Event{canon.Used{Usage: u}}, events...)
+		if billed(c.head.Op) { // the client is told what it will be billed
+			if u, source := c.consumed(); source != canon.Measured {
+				events = slices.DeleteFunc(events, func(e canon.Event) bool { _, ok := e.(canon.Used); return ok })
+				events = append([]canon.Event{canon.Used{Usage: u}}, events...)
+			}
 		}
 		answer = out.Close(out.Append(make([]byte, 0, len(data)+min(len(data)/2, 64<<10)+512), nil, nil, events))
 		h["Content-Type"] = out.ContentType()
