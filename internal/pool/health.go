@@ -237,12 +237,13 @@ func (m *modelHealth) bar(wait time.Duration, why canon.Kind, now time.Time) {
 	m.coolUntil, m.firm, m.why = until, true, why
 }
 
-// cool lets the model rest by our own judgement, unless a bar holds.
+// cool lets the model rest by our own judgement, unless a bar holds, or a longer rest.
 func (m *modelHealth) cool(wait time.Duration, why canon.Kind, now time.Time) {
-	if m.firm && now.Before(m.coolUntil) {
+	until := now.Add(wait)
+	if m.firm && now.Before(m.coolUntil) || until.Before(m.coolUntil) {
 		return
 	}
-	m.coolUntil, m.firm, m.why = now.Add(wait), false, why
+	m.coolUntil, m.firm, m.why = until, false, why
 }
 
 // settleTrial ends a test without a verdict (the client's own fault, or it went away).

@@ -143,6 +143,22 @@ func TestRetryAfterOfABrokenProviderRestsIt(t *testing.T) {
 	}
 }
 
+// Calls that ran when a broken provider named a time, and fail too, make its rest no shorter.
+func TestOlderFailuresDoNotShortenARest(t *testing.T) {
+	b := newBench(t, nil, channel("a"))
+	var old []*Lease
+	for range failuresToCool + 2 {
+		old = append(old, b.next(want))
+	}
+	old[0].Failed(&canon.Error{Kind: canon.KindUpstream, RetryAfter: 30 * time.Second}, b.clock)
+	for _, l := range old[1:] {
+		l.Failed(failure(canon.KindUpstream), b.clock)
+	}
+	if d, firm := b.rests("a"); d != 30*time.Second || firm {
+		t.Errorf("it rests for %s, firmly %v", d, firm)
+	}
+}
+
 // Calls that ran when the provider named a time end in their own ways; none of them lifts the bar.
 func TestOlderCallsDoNotLiftABar(t *testing.T) {
 	for what, end := range map[string]func(l *Lease, now time.Time){
