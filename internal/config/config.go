@@ -52,7 +52,7 @@ type Config struct {
 	MaxAnswerBytes int64 `env:"MAX_ANSWER_BYTES" default:"128MiB" is:"size" min:"1KiB" max:"4GiB" doc:"Largest answer of a provider that is not streamed."`
 	MaxEventBytes  int64 `env:"MAX_EVENT_BYTES" default:"16MiB" is:"size" min:"1KiB" max:"1GiB" doc:"Largest single event of a streamed answer."`
 	MaxBodiesBytes int64 `env:"MAX_BODIES_BYTES" default:"0" is:"size" max:"1024GiB" doc:"Bodies of requests and of answers that are not streamed, held at once, that take 64 KiB and more with their copies; beyond it a request is refused with 503 and an answer waits for others to end. One of MAX_BODY_BYTES always fits. 0: a quarter of GOMEMLIMIT, which is four fifths of the container's or machine's memory unless it is set."`
-	DefaultOutput  int64 `env:"DEFAULT_OUTPUT_TOKENS" default:"4096" min:"1" max:"10000000" doc:"Output tokens that are reserved, in money and of token limits, for a call whose client names no maximum; of a smaller limit all that it has."`
+	DefaultOutput  int64 `env:"DEFAULT_OUTPUT_TOKENS" default:"4096" min:"1" max:"10000000" doc:"Output tokens that are reserved, in money (at the dearest rate that the model has for output) and of token limits, for a call whose client names no maximum; of a smaller limit all that it has."`
 
 	SharingAlert int `env:"IP_GROUPS_THRESHOLD" min:"0" max:"10000" doc:"Accounts that call from one address within an hour before the operator is told; 0: never. Loopback and TRUSTED_PROXIES are not watched."`
 	SharingBan   int `env:"IP_GROUPS_BAN_THRESHOLD" min:"0" max:"10000" doc:"Accounts that call from one address within an hour before the address is refused for an hour; 0: never. Set TRUSTED_PROXIES first when clients come through a proxy."`
