@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -74,7 +75,7 @@ func TestPacedBodies(t *testing.T) {
 				for err == nil {
 					_, err = p.Read(nil)
 				}
-				if cut := err != io.EOF; cut != c.cut {
+				if cut := !errors.Is(err, io.EOF); cut != c.cut {
 					t.Errorf("after %s, %d bytes: %v", time.Since(began), p.came, err)
 				}
 				if conn.sets > c.most {
