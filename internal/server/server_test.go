@@ -246,6 +246,34 @@ func (r *running) request(t *testing.T, method, path string, body io.Reader) *ht
 	return req
 }
 
+// later makes a request and returns where the body of its answer will be, or what went wrong.
+func (r *running) later(req *http.Request) <-chan string {
+	answered := make(chan string, 1)
+	go func() {
+		_, body, _, err := r.do(req)
+		if err != nil {
+			body = err.Error()
+		}
+		answered <- body
+	}()
+	return answered
+}
+
+// drains waits until the server takes no new connection; it must not have ended, as a call still runs.
+func (r *running) drains(t *testing.T) {
+	t.Helper()
+	for {
+		if _, _, _, err := r.do(r.request(t, "GET", "/healthz", nil)); err != nil {
+			break
+		}
+	}
+	select {
+	case err := <-r.result:
+		t.Fatalf("it ended while a call ran: %v", err)
+	default:
+	}
+}
+
 func TestShutdownWaits(t *testing.T) {
 	o := options()
 	began, release := make(chan struct{}), make(chan struct{})
@@ -263,27 +291,10 @@ func TestShutdownWaits(t *testing.T) {
 		return time.After(0)
 	}
 	r := startServer(t, s)
-	answered := make(chan string, 1)
-	req := r.request(t, "GET", "/slow", nil)
-	go func() {
-		_, body, _, err := r.do(req)
-		if err != nil {
-			body = err.Error()
-		}
-		answered <- body
-	}()
+	answered := r.later(r.request(t, "GET", "/slow", nil))
 	<-began
 	r.stop()
-	for { // until no new connection is taken
-		if _, _, _, err := r.do(r.request(t, "GET", "/healthz", nil)); err != nil {
-			break
-		}
-	}
-	select {
-	case err := <-r.result:
-		t.Fatalf("it ended while a call ran: %v", err)
-	default:
-	}
+	r.drains(t)
 	close(release)
 	if got := <-answered; got != "whole, OK" {
 		t.Error(got)
@@ -344,15 +355,7 @@ func TestShutdownDelay(t *testing.T) {
 			t.Errorf("%s: the connection ends before the shutdown", proto)
 		}
 	}
-	answered := make(chan string, 1)
-	slow := r.request(t, "GET", "/slow", nil)
-	go func() {
-		_, body, _, err := r.do(slow)
-		if err != nil {
-			body = err.Error()
-		}
-		answered <- body
-	}()
+	answered := r.later(r.request(t, "GET", "/slow", nil))
 	<-began
 
 	r.stop()
@@ -391,16 +394,7 @@ func TestShutdownDelay(t *testing.T) {
 	}
 
 	close(over)
-	for { // until no new connection is taken
-		if _, _, _, err := r.do(r.request(t, "GET", "/healthz", nil)); err != nil {
-			break
-		}
-	}
-	select {
-	case err := <-r.result:
-		t.Fatalf("it ended while a call ran: %v", err)
-	default:
-	}
+	r.drains(t)
 	close(release)
 	if got := <-answered; got != "whole" {
 		t.Error(got)
@@ -436,15 +430,7 @@ func TestBrokenListenerLetsCallsFinish(t *testing.T) {
 			_, _ = io.WriteString(w, "whole")
 		})}
 		r, asked, _ := delayed(t, o)
-		answered := make(chan string, 1)
-		slow := r.request(t, "GET", "/slow", nil)
-		go func() {
-			_, body, _, err := r.do(slow)
-			if err != nil {
-				body = err.Error()
-			}
-			answered <- body
-		}()
+		answered := r.later(r.request(t, "GET", "/slow", nil))
 		<-began
 		if stops {
 			r.stop()
@@ -483,15 +469,7 @@ func TestShutdownCutsWhatIsTooSlow(t *testing.T) {
 		_, _ = io.WriteString(w, "settled")
 	})}
 	r := start(t, o)
-	answered := make(chan string, 1)
-	req := r.request(t, "GET", "/slow", nil)
-	go func() {
-		_, body, _, err := r.do(req)
-		if err != nil {
-			body = err.Error()
-		}
-		answered <- body
-	}()
+	answered := r.later(r.request(t, "GET", "/slow", nil))
 	<-began
 	r.stop()
 	if err := <-cause; !errors.Is(err, relay.ErrShutdown) {
