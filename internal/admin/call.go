@@ -25,7 +25,7 @@ type Call struct {
 	Op         canon.Op          `json:"op"`
 	Model      string            `json:"model,omitempty" doc:"As the client asked."`
 	Stream     bool              `json:"stream"`
-	Status     int               `json:"status" doc:"HTTP status that the client got."`
+	Status     int               `json:"status" doc:"HTTP status that the client got; 0 if it left before."`
 	Error      canon.Kind        `json:"error,omitempty"`
 	ErrorText  string            `json:"error_text,omitempty"`
 	ClientGone bool              `json:"client_gone,omitempty" doc:"The client had left when the call was settled, before the last byte of its answer; missing: it had not."`

@@ -26,7 +26,7 @@ type Call struct {
 	Upstream   string            `json:"upstream,omitempty"` // as sent to the channel
 	Stream     bool              `json:"stream,omitempty"`
 	ClientGone bool              `json:"client_gone,omitempty"` // the client had left when the call was settled, before the last byte; all may have gone well
-	Status     int               `json:"status"`                // HTTP status that the client got
+	Status     int               `json:"status"`                // HTTP status that the client got; 0 if it left before
 	ErrorKind  canon.Kind        `json:"error,omitempty"`
 	ErrorText  string            `json:"error_text,omitempty"` // bounded, no secrets
 	Stop       canon.Stop        `json:"stop,omitempty"`
